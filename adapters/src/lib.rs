@@ -1,0 +1,3 @@
+//! An operator's side of Accord: sources, and the runtime that attaches them to a broker.
+
+pub mod source;

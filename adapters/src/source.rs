@@ -1,0 +1,64 @@
+//! What a source of an operator's data implements, and nothing about the broker.
+
+use std::{future::Future, pin::Pin};
+
+use accord_proto::{msisdn::Msisdn, observation::Observation, reason::Reason, signal::Signal};
+use tokio::{sync::mpsc, time::Instant};
+
+/// What a source says about one number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observations {
+    /// One for each signal asked: an observation, or why there is none.
+    pub signals: Vec<(Signal, Result<Observation, Reason>)>,
+    /// The subscriber has asked for a lock against swaps (rule R47).
+    pub customer_lock: bool,
+}
+
+impl Observations {
+    /// The same reason for every signal asked.
+    #[must_use]
+    pub fn all(signals: &[Signal], reason: Reason) -> Self {
+        let signals = signals
+            .iter()
+            .map(|signal| (*signal, Err(reason)))
+            .collect();
+        Self {
+            signals,
+            customer_lock: false,
+        }
+    }
+}
+
+/// A change that a source pushes.
+#[derive(Clone, Debug)]
+pub struct SourceChange {
+    /// Whose.
+    pub msisdn: Msisdn,
+    /// Of what.
+    pub signal: Signal,
+    /// The new observation.
+    pub observation: Observation,
+}
+
+/// A future of a source.
+pub type SourceFuture<'a> = Pin<Box<dyn Future<Output = Observations> + Send + 'a>>;
+
+/// One system of an operator that knows something about its subscribers.
+pub trait Source: Send + Sync + std::fmt::Debug {
+    /// The signals that it can ever answer.
+    fn signals(&self) -> &[Signal];
+
+    /// Answers before `deadline`, with a reason where it can't. The runtime gives it up at the
+    /// deadline. It is asked for its own signals only.
+    fn observe<'a>(
+        &'a self,
+        msisdn: Msisdn,
+        signals: &'a [Signal],
+        deadline: Instant,
+    ) -> SourceFuture<'a>;
+
+    /// Changes as they happen, for sources that can push. Asked for once.
+    fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {
+        None
+    }
+}

@@ -1,0 +1,48 @@
+//! What two Accord parties must agree on to the byte.
+//!
+//! ```text
+//!   wire      v1 (generated from accord/v1/*.proto)
+//!   nouns     msisdn · party · purpose · signal · granularity · observation · reason · band
+//!   documents agreement · parties
+//!   ledger    entry · subject · merkle · c2sp (note, checkpoint, tiles, proof)
+//! ```
+//!
+//! No socket, no file and no runtime here: the other crates depend on this one and it depends on
+//! none of them. Wire messages become nouns once, at the edge, and travel no further.
+
+pub mod band;
+pub mod clock;
+pub mod granularity;
+pub mod msisdn;
+mod named;
+pub mod observation;
+pub mod party;
+pub mod purpose;
+pub mod reason;
+pub mod secret;
+pub mod signal;
+pub mod subject;
+pub mod wire;
+
+pub use named::UnknownWord;
+
+/// The messages, generated from `accord/v1/*.proto`, whose comments are the reference.
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::allow_attributes,
+    clippy::or_fun_call,
+    clippy::use_self,
+    clippy::wildcard_enum_match_arm,
+    reason = "generated code"
+)]
+pub mod v1 {
+    tonic::include_proto!("accord.v1");
+
+    /// The compiled descriptors, for gRPC server reflection.
+    pub const FILE_DESCRIPTOR_SET: &[u8] =
+        include_bytes!(concat!(env!("OUT_DIR"), "/accord_descriptor.bin"));
+}

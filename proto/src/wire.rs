@@ -1,0 +1,411 @@
+//! Between wire messages and nouns: the one place where a message is parsed.
+//!
+//! Each parser names the field at fault, so that a refusal can say it.
+
+use jiff::{SignedDuration, Timestamp, civil::Date};
+
+use crate::{
+    msisdn::{Msisdn, MsisdnError},
+    observation::{
+        Change, ChangedIn, Forwarding, ForwardingCondition, ForwardingTarget, Observation,
+        Observed, Roaming, SourceClass, SwapKind,
+    },
+    party::{OrgName, OrgNameError},
+    purpose::Purpose,
+    signal::{Question, Signal},
+    v1,
+};
+
+/// The most bytes of a reference that a bank gives.
+pub const REFERENCE_LEN_MAX: usize = 128;
+/// The most bytes of a request id, a correlation id or an instance name.
+pub const ID_LEN_MAX: usize = 64;
+/// The longest window that can be asked: CAMARA's 2400 h and more, ten years.
+pub const THRESHOLD_HOURS_MAX: u32 = 87_600;
+
+/// A field that breaks a rule. The text never repeats the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {rule}")]
+pub struct FieldError {
+    /// Path of the field, such as `signals[2].sim_swap.threshold_hours`.
+    pub field: String,
+    /// The rule, lower case, no full stop.
+    pub rule: String,
+}
+
+impl FieldError {
+    /// A field and the rule that it breaks.
+    pub fn new(field: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            rule: rule.into(),
+        }
+    }
+}
+
+impl From<MsisdnError> for FieldError {
+    fn from(error: MsisdnError) -> Self {
+        Self::new("msisdn", error.to_string())
+    }
+}
+
+/// A bank's question, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// The number.
+    pub msisdn: Msisdn,
+    /// Why.
+    pub purpose: Purpose,
+    /// What, in the order asked, each signal once.
+    pub questions: Vec<Question>,
+    /// For whom, if not for itself.
+    pub on_behalf_of: Option<OrgName>,
+    /// The bank's reference of the customer.
+    pub customer_ref: Option<String>,
+    /// The consent on file.
+    pub consent_ref: Option<String>,
+    /// The bank's id of this question.
+    pub request_id: Option<String>,
+    /// Whether a whole proof is wanted.
+    pub proof: bool,
+}
+
+impl Lookup {
+    /// Parses a request. `today` bounds the dates.
+    ///
+    /// # Errors
+    /// The first field that breaks a rule.
+    pub fn parse(request: v1::LookupRequest, today: Date) -> Result<Self, FieldError> {
+        let msisdn = Msisdn::parse(&request.msisdn)?;
+        let purpose = Purpose::from_wire(request.purpose)
+            .ok_or_else(|| FieldError::new("purpose", "exactly one known purpose is required"))?;
+        let questions = parse_questions(&request.signals, today)?;
+        let on_behalf_of = optional(request.on_behalf_of)
+            .map(|name| OrgName::parse(&name))
+            .transpose()
+            .map_err(|error: OrgNameError| FieldError::new("on_behalf_of", error.to_string()))?;
+        let proof = match v1::ReceiptKind::try_from(request.receipt) {
+            Ok(v1::ReceiptKind::Unspecified | v1::ReceiptKind::Short) => false,
+            Ok(v1::ReceiptKind::Proof) => true,
+            Err(_) => return Err(FieldError::new("receipt", "unknown kind of receipt")),
+        };
+        Ok(Self {
+            msisdn,
+            purpose,
+            questions,
+            on_behalf_of,
+            customer_ref: reference("customer_ref", request.customer_ref, REFERENCE_LEN_MAX)?,
+            consent_ref: reference("consent_ref", request.consent_ref, REFERENCE_LEN_MAX)?,
+            request_id: reference("request_id", request.request_id, ID_LEN_MAX)?,
+            proof,
+        })
+    }
+}
+
+fn optional(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn reference(
+    field: &'static str,
+    text: String,
+    len_max: usize,
+) -> Result<Option<String>, FieldError> {
+    if text.len() > len_max {
+        return Err(FieldError::new(field, format!("at most {len_max} bytes")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(FieldError::new(field, "no control characters"));
+    }
+    Ok(optional(text))
+}
+
+fn parse_questions(wire: &[v1::SignalQuestion], today: Date) -> Result<Vec<Question>, FieldError> {
+    if wire.is_empty() || wire.len() > Signal::ALL.len() {
+        return Err(FieldError::new("signals", "1 to 6 signals are asked"));
+    }
+    let mut questions: Vec<Question> = Vec::with_capacity(wire.len());
+    for (at, question) in wire.iter().enumerate() {
+        let parsed = parse_question(question, today).map_err(|error| {
+            FieldError::new(format!("signals[{at}].{}", error.field), error.rule)
+        })?;
+        if questions
+            .iter()
+            .any(|earlier| earlier.signal() == parsed.signal())
+        {
+            let signal = parsed.signal();
+            return Err(FieldError::new(
+                format!("signals[{at}]"),
+                format!("{signal} is asked twice"),
+            ));
+        }
+        questions.push(parsed);
+    }
+    Ok(questions)
+}
+
+fn parse_question(wire: &v1::SignalQuestion, today: Date) -> Result<Question, FieldError> {
+    use v1::signal_question::Signal as Wire;
+    let wire = wire
+        .signal
+        .as_ref()
+        .ok_or_else(|| FieldError::new("signal", "a known signal is required"))?;
+    Ok(match wire {
+        Wire::SimSwap(swap) => Question::SimSwap {
+            threshold_hours: threshold("sim_swap", *swap)?,
+        },
+        Wire::DeviceSwap(swap) => Question::DeviceSwap {
+            threshold_hours: threshold("device_swap", *swap)?,
+        },
+        Wire::CallForwarding(_) => Question::CallForwarding,
+        Wire::Roaming(_) => Question::Roaming,
+        Wire::NumberRecycling(date) => Question::NumberRecycling {
+            since: since("number_recycling", date, today)?,
+        },
+        Wire::Tenure(date) => Question::Tenure {
+            since: since("tenure", date, today)?,
+        },
+    })
+}
+
+fn threshold(signal: &str, wire: v1::SwapQuestion) -> Result<Option<u32>, FieldError> {
+    if wire.threshold_hours > THRESHOLD_HOURS_MAX {
+        let field = format!("{signal}.threshold_hours");
+        return Err(FieldError::new(
+            field,
+            format!("at most {THRESHOLD_HOURS_MAX} hours"),
+        ));
+    }
+    Ok((wire.threshold_hours > 0).then_some(wire.threshold_hours))
+}
+
+fn since(signal: &str, wire: &v1::SinceQuestion, today: Date) -> Result<Date, FieldError> {
+    let field = || format!("{signal}.since");
+    let date: Date = (wire.since.len() == 10)
+        .then(|| wire.since.parse().ok())
+        .flatten()
+        .ok_or_else(|| FieldError::new(field(), "a calendar date such as 2024-01-31"))?;
+    if date > today {
+        return Err(FieldError::new(field(), "not in the future"));
+    }
+    Ok(date)
+}
+
+/// The wire form of an instant.
+#[must_use]
+pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: at.as_second(),
+        nanos: at.subsec_nanosecond(),
+    }
+}
+
+/// Parses an instant.
+#[must_use]
+pub fn parse_timestamp(wire: &prost_types::Timestamp) -> Option<Timestamp> {
+    Timestamp::new(wire.seconds, wire.nanos).ok()
+}
+
+/// The wire form of a question.
+#[must_use]
+pub fn question(question: &Question) -> v1::SignalQuestion {
+    use v1::signal_question::Signal as Wire;
+    let swap = |hours: &Option<u32>| v1::SwapQuestion {
+        threshold_hours: hours.unwrap_or(0),
+    };
+    let from = |date: &Date| v1::SinceQuestion {
+        since: date.to_string(),
+    };
+    let signal = match question {
+        Question::SimSwap { threshold_hours } => Wire::SimSwap(swap(threshold_hours)),
+        Question::DeviceSwap { threshold_hours } => Wire::DeviceSwap(swap(threshold_hours)),
+        Question::CallForwarding => Wire::CallForwarding(v1::CallForwardingQuestion {}),
+        Question::Roaming => Wire::Roaming(v1::RoamingQuestion {}),
+        Question::NumberRecycling { since } => Wire::NumberRecycling(from(since)),
+        Question::Tenure { since } => Wire::Tenure(from(since)),
+    };
+    v1::SignalQuestion {
+        signal: Some(signal),
+    }
+}
+
+/// How far in the future an observation may lie: clocks of two companies are never equal.
+pub const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_secs(2);
+
+/// The wire form of an observation.
+#[must_use]
+pub fn observation(observation: &Observation) -> v1::Observation {
+    use v1::observation::What;
+    let what = match &observation.what {
+        Observed::Change(change) => What::Change(v1::ChangeObservation {
+            after: change.changed_in.map(|within| timestamp(within.after())),
+            before: change.changed_in.map(|within| timestamp(within.before())),
+            monitored_since: change.monitored_since.map(timestamp),
+            kind: change
+                .kind
+                .map_or(v1::SwapKind::Unspecified, SwapKind::to_wire) as i32,
+        }),
+        Observed::Forwarding(active) => What::Forwarding(forwarding_state(active)),
+        Observed::Roaming(roaming) => What::Roaming(roaming_state(*roaming)),
+    };
+    v1::Observation {
+        what: Some(what),
+        observed_at: Some(timestamp(observation.observed_at)),
+        source: observation.source.to_wire() as i32,
+    }
+}
+
+/// The wire form of active forwardings.
+#[must_use]
+pub fn forwarding_state(active: &[Forwarding]) -> v1::ForwardingState {
+    let active = active.iter().map(|forwarding| v1::Forwarding {
+        condition: forwarding.condition.to_wire() as i32,
+        target: match forwarding.target {
+            ForwardingTarget::AnotherNumber => v1::ForwardingTarget::AnotherNumber,
+            ForwardingTarget::OwnVoicemail => v1::ForwardingTarget::OwnVoicemail,
+            ForwardingTarget::Unknown => v1::ForwardingTarget::Unspecified,
+        } as i32,
+    });
+    v1::ForwardingState {
+        active: active.collect(),
+    }
+}
+
+/// The wire form of a roaming state.
+#[must_use]
+pub fn roaming_state(roaming: Roaming) -> v1::RoamingState {
+    v1::RoamingState {
+        roaming: roaming.roaming,
+        visited_mcc: roaming.visited_mcc.map_or(0, u32::from),
+    }
+}
+
+/// Parses an observation and believes none that contradicts itself or lies in the future.
+///
+/// # Errors
+/// The field and the rule that it breaks.
+pub fn parse_observation(
+    wire: &v1::Observation,
+    signal: Signal,
+    now: Timestamp,
+) -> Result<Observation, FieldError> {
+    use v1::observation::What;
+    let observed_at = wire
+        .observed_at
+        .as_ref()
+        .and_then(parse_timestamp)
+        .ok_or_else(|| FieldError::new("observed_at", "an instant is required"))?;
+    if observed_at.duration_since(now) > CLOCK_SKEW_MAX {
+        return Err(FieldError::new("observed_at", "lies in the future"));
+    }
+    let source = SourceClass::from_wire(wire.source)
+        .ok_or_else(|| FieldError::new("source", "a known source class is required"))?;
+    let what = match wire.what.as_ref() {
+        Some(What::Change(change)) => Observed::Change(parse_change(change, observed_at)?),
+        Some(What::Forwarding(state)) => Observed::Forwarding(parse_forwarding(state)?),
+        Some(What::Roaming(state)) => Observed::Roaming(parse_roaming(*state)?),
+        None => return Err(FieldError::new("what", "an observation is required")),
+    };
+    if !what.suits(signal) {
+        return Err(FieldError::new("what", format!("does not answer {signal}")));
+    }
+    Ok(Observation {
+        what,
+        observed_at,
+        source,
+    })
+}
+
+fn parse_change(
+    wire: &v1::ChangeObservation,
+    observed_at: Timestamp,
+) -> Result<Change, FieldError> {
+    let instant = |field: &'static str, wire: &Option<prost_types::Timestamp>| {
+        wire.as_ref()
+            .map(|at| parse_timestamp(at).ok_or_else(|| FieldError::new(field, "not an instant")))
+            .transpose()
+    };
+    let after = instant("change.after", &wire.after)?;
+    let before = instant("change.before", &wire.before)?;
+    let monitored_since = instant("change.monitored_since", &wire.monitored_since)?;
+    let changed_in = match (after, before) {
+        (Some(after), Some(before)) => Some(ChangedIn::new(after, before).ok_or_else(|| {
+            FieldError::new("change.before", "the interval ends before it begins")
+        })?),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(FieldError::new(
+                "change",
+                "an interval has both ends or none",
+            ));
+        }
+    };
+    if changed_in.is_some_and(|within| within.before() > observed_at) {
+        return Err(FieldError::new(
+            "change.before",
+            "the change lies after observed_at",
+        ));
+    }
+    if monitored_since.is_some_and(|since| since > observed_at) {
+        return Err(FieldError::new(
+            "change.monitored_since",
+            "lies after observed_at",
+        ));
+    }
+    let kind = match wire.kind {
+        0 => None,
+        number => Some(
+            SwapKind::from_wire(number)
+                .ok_or_else(|| FieldError::new("change.kind", "an unknown kind of swap"))?,
+        ),
+    };
+    Ok(Change {
+        changed_in,
+        monitored_since,
+        kind,
+    })
+}
+
+fn parse_forwarding(wire: &v1::ForwardingState) -> Result<Vec<Forwarding>, FieldError> {
+    if wire.active.len() > ForwardingCondition::ALL.len() {
+        return Err(FieldError::new(
+            "forwarding.active",
+            "at most one for each condition",
+        ));
+    }
+    let parse = |forwarding: &v1::Forwarding| {
+        let condition = ForwardingCondition::from_wire(forwarding.condition).ok_or_else(|| {
+            FieldError::new(
+                "forwarding.active.condition",
+                "a known condition is required",
+            )
+        })?;
+        let target = match v1::ForwardingTarget::try_from(forwarding.target) {
+            Ok(v1::ForwardingTarget::OwnVoicemail) => ForwardingTarget::OwnVoicemail,
+            Ok(v1::ForwardingTarget::AnotherNumber) => ForwardingTarget::AnotherNumber,
+            Ok(v1::ForwardingTarget::Unspecified) | Err(_) => ForwardingTarget::Unknown,
+        };
+        Ok(Forwarding { condition, target })
+    };
+    wire.active.iter().map(parse).collect()
+}
+
+fn parse_roaming(wire: v1::RoamingState) -> Result<Roaming, FieldError> {
+    let visited_mcc = match u16::try_from(wire.visited_mcc) {
+        Ok(0) => None,
+        Ok(mcc @ 1..=999) => Some(mcc),
+        Ok(_) | Err(_) => {
+            return Err(FieldError::new(
+                "roaming.visited_mcc",
+                "a mobile country code has 3 digits",
+            ));
+        }
+    };
+    if visited_mcc.is_some() && !wire.roaming {
+        return Err(FieldError::new("roaming.visited_mcc", "only while roaming"));
+    }
+    Ok(Roaming {
+        roaming: wire.roaming,
+        visited_mcc,
+    })
+}
