@@ -1,1 +1,3 @@
-//! accord-client
+//! What a bank or an authority imports to call Accord.
+
+pub mod profile;

@@ -1,0 +1,3 @@
+//! The command `accord`.
+
+fn main() {}
