@@ -11,6 +11,7 @@
 //! none of them. Wire messages become nouns once, at the edge, and travel no further.
 
 pub mod band;
+pub mod c2sp;
 pub mod clock;
 pub mod granularity;
 pub mod msisdn;

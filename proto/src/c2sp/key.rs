@@ -1,0 +1,388 @@
+//! Ed25519 keys of C2SP signed notes, in the text forms of Go's `golang.org/x/mod/sumdb/note`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use aws_lc_rs::{digest, rand};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::secret::Secret;
+
+/// The signature type of a plain Ed25519 signature over the note's text.
+const TYPE_ED25519: u8 = 0x01;
+const SEED_LEN: usize = 32;
+const PUBLIC_LEN: usize = 32;
+const SECRET_PREFIX: &str = "PRIVATE+KEY+";
+/// Longest key name in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Why a key can't be used. No variant holds key material.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not `name+hexid+base64`.
+    #[error("a verifier key is `name+8 hex digits+base64`")]
+    Form,
+    /// Not `PRIVATE+KEY+name+hexid+base64`.
+    #[error("a signing key is `PRIVATE+KEY+name+8 hex digits+base64`")]
+    SecretForm,
+    /// The name is empty, too long, or holds a space, a control character or a plus sign.
+    #[error("a key name has 1 to 255 bytes without spaces, control characters or `+`")]
+    Name,
+    /// Another signature type than Ed25519.
+    #[error("key `{name}` is not of type Ed25519 (0x01)")]
+    Type {
+        /// The key's name.
+        name: String,
+    },
+    /// The key ID isn't the digest of name and key.
+    #[error("key `{name}` has an ID that does not match its name and bytes: was it cut or edited?")]
+    Id {
+        /// The key's name.
+        name: String,
+    },
+    /// The cryptographic library refused.
+    #[error("the cryptographic library could not make or use the key")]
+    Crypto,
+}
+
+/// One signature line of a note: who, and the bytes after the key ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoteSignature {
+    name: String,
+    key_id: u32,
+    bytes: Vec<u8>,
+}
+
+impl NoteSignature {
+    /// Puts a signature together from what stands on its line.
+    ///
+    /// # Errors
+    /// [`KeyError::Name`] for a name that no key may have.
+    pub fn new(name: &str, key_id: u32, bytes: Vec<u8>) -> Result<Self, KeyError> {
+        let name = checked_name(name)?;
+        Ok(Self {
+            name,
+            key_id,
+            bytes,
+        })
+    }
+
+    /// The name of the key that signed, as the line claims.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The ID of the key that signed, as the line claims.
+    #[must_use]
+    pub const fn key_id(&self) -> u32 {
+        self.key_id
+    }
+
+    /// The signature without the key ID.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// A public key with its name: `name+hexid+base64(0x01 || 32 bytes)`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct VerifierKey {
+    name: String,
+    key_id: u32,
+    public: [u8; PUBLIC_LEN],
+}
+
+impl VerifierKey {
+    /// Parses the text form of C2SP `signed-note`.
+    ///
+    /// # Errors
+    /// [`KeyError`] names what is wrong; only Ed25519 keys are known.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let parts = Parts::split(text).ok_or(KeyError::Form)?;
+        let name = checked_name(parts.name)?;
+        let public = parts.key_bytes(&name, KeyError::Form)?;
+        let key_id = parts.key_id;
+        if key_id != key_id_of(&name, &public) {
+            return Err(KeyError::Id { name });
+        }
+        Ok(Self {
+            name,
+            key_id,
+            public,
+        })
+    }
+
+    /// The key's name; for a log's key this is the log's origin.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The first four bytes of `SHA-256(name || 0x0A || 0x01 || public key)`, big-endian.
+    #[must_use]
+    pub const fn key_id(&self) -> u32 {
+        self.key_id
+    }
+
+    /// True if `signature` (64 bytes, without the key ID) is this key's over `text`.
+    #[must_use]
+    pub fn verify(&self, text: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, &self.public)
+            .verify(text, signature)
+            .is_ok()
+    }
+}
+
+impl fmt::Display for VerifierKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = STANDARD.encode(with_type(&self.public));
+        write!(f, "{}+{:08x}+{key}", self.name, self.key_id)
+    }
+}
+
+impl fmt::Debug for VerifierKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifierKey({self})")
+    }
+}
+
+impl FromStr for VerifierKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+/// A private key with its name. `Debug` redacts it and there is no `Display`.
+pub struct SigningKey {
+    verifier: VerifierKey,
+    pair: Ed25519KeyPair,
+    seed: Secret<[u8; SEED_LEN]>,
+}
+
+impl SigningKey {
+    /// A fresh random key.
+    ///
+    /// # Errors
+    /// [`KeyError::Name`], or [`KeyError::Crypto`] when there is no randomness.
+    pub fn generate(name: &str) -> Result<Self, KeyError> {
+        let mut seed = [0; SEED_LEN];
+        rand::fill(&mut seed).map_err(|_| KeyError::Crypto)?;
+        Self::from_seed(name, seed)
+    }
+
+    /// Parses `PRIVATE+KEY+name+hexid+base64(0x01 || 32-byte seed)`, as Go's note package writes
+    /// it. One trailing newline is allowed, since the text usually comes from a file.
+    ///
+    /// # Errors
+    /// [`KeyError`], which never holds key material.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let rest = text
+            .strip_prefix(SECRET_PREFIX)
+            .ok_or(KeyError::SecretForm)?;
+        let parts = Parts::split(rest).ok_or(KeyError::SecretForm)?;
+        let name = checked_name(parts.name)?;
+        let seed = parts.key_bytes(&name, KeyError::SecretForm)?;
+        let key = Self::from_seed(&name, seed)?;
+        if key.verifier.key_id != parts.key_id {
+            return Err(KeyError::Id { name });
+        }
+        Ok(key)
+    }
+
+    fn from_seed(name: &str, seed: [u8; SEED_LEN]) -> Result<Self, KeyError> {
+        let name = checked_name(name)?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| KeyError::Crypto)?;
+        let public = pair
+            .public_key()
+            .as_ref()
+            .try_into()
+            .map_err(|_| KeyError::Crypto)?;
+        let key_id = key_id_of(&name, &public);
+        Ok(Self {
+            verifier: VerifierKey {
+                name,
+                key_id,
+                public,
+            },
+            pair,
+            seed: Secret::new(seed),
+        })
+    }
+
+    /// The same key under another name. A ledger signs each month's log with one key whose name is
+    /// that log's origin.
+    ///
+    /// # Errors
+    /// [`KeyError::Name`].
+    pub fn renamed(&self, name: &str) -> Result<Self, KeyError> {
+        Self::from_seed(name, *self.seed.expose())
+    }
+
+    /// The text form that [`Self::parse`] reads, for a file of mode 0600.
+    #[must_use]
+    pub fn to_secret_text(&self) -> Secret<String> {
+        let VerifierKey { name, key_id, .. } = &self.verifier;
+        let seed = STANDARD.encode(with_type(self.seed.expose()));
+        Secret::new(format!("{SECRET_PREFIX}{name}+{key_id:08x}+{seed}"))
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn verifier(&self) -> &VerifierKey {
+        &self.verifier
+    }
+
+    /// Signs a note's text, which ends with a newline.
+    #[must_use]
+    pub fn sign(&self, text: &[u8]) -> NoteSignature {
+        NoteSignature {
+            name: self.verifier.name.clone(),
+            key_id: self.verifier.key_id,
+            bytes: self.pair.sign(text).as_ref().to_vec(),
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({}, [secret])", self.verifier.name)
+    }
+}
+
+/// `name+hexid+base64`, taken apart.
+struct Parts<'a> {
+    name: &'a str,
+    key_id: u32,
+    base64: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn split(text: &'a str) -> Option<Self> {
+        let (name, rest) = text.split_once('+')?;
+        let (id, base64) = rest.split_once('+')?;
+        if id.len() != 8 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        Some(Self {
+            name,
+            key_id: u32::from_str_radix(id, 16).ok()?,
+            base64,
+        })
+    }
+
+    fn key_bytes(&self, name: &str, form: KeyError) -> Result<[u8; 32], KeyError> {
+        let bytes = STANDARD.decode(self.base64).map_err(|_| form.clone())?;
+        match bytes.split_first() {
+            Some((&TYPE_ED25519, key)) => key.try_into().map_err(|_| form),
+            Some(_) => Err(KeyError::Type {
+                name: name.to_owned(),
+            }),
+            None => Err(form),
+        }
+    }
+}
+
+fn checked_name(name: &str) -> Result<String, KeyError> {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || c == '+';
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(bad) {
+        return Err(KeyError::Name);
+    }
+    Ok(name.to_owned())
+}
+
+fn with_type(key: &[u8; 32]) -> Vec<u8> {
+    let mut typed = vec![TYPE_ED25519];
+    typed.extend_from_slice(key);
+    typed
+}
+
+fn key_id_of(name: &str, public: &[u8; PUBLIC_LEN]) -> u32 {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(name.as_bytes());
+    context.update(b"\n");
+    context.update(&with_type(public));
+    context
+        .finish()
+        .as_ref()
+        .iter()
+        .take(4)
+        .fold(0, |id, byte| (id << 8) | u32::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From the documentation of `golang.org/x/mod/sumdb/note`.
+    const GO_PUBLIC: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    const GO_SECRET: &str =
+        "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
+
+    #[test]
+    fn keys_of_the_go_package_are_read_and_written_alike() {
+        let secret = SigningKey::parse(GO_SECRET).unwrap();
+        assert_eq!(secret.verifier().to_string(), GO_PUBLIC);
+        assert_eq!(secret.to_secret_text().expose(), GO_SECRET);
+        assert_eq!(
+            VerifierKey::parse(GO_PUBLIC).unwrap().to_string(),
+            GO_PUBLIC
+        );
+        assert_eq!(secret.verifier().key_id(), 0xc74f_20a3);
+    }
+
+    #[test]
+    fn a_generated_key_survives_its_text_and_signs() {
+        let key = SigningKey::generate("first-bank/2026-11").unwrap();
+        let again = SigningKey::parse(key.to_secret_text().expose()).unwrap();
+        let public = VerifierKey::parse(&key.verifier().to_string()).unwrap();
+        let signature = again.sign(b"text\n");
+        assert!(public.verify(b"text\n", signature.bytes()));
+        assert!(!public.verify(b"texd\n", signature.bytes()));
+        assert!(!public.verify(b"text\n", &signature.bytes()[1..]));
+    }
+
+    #[test]
+    fn a_renamed_key_has_another_id_and_the_same_signature() {
+        let key = SigningKey::generate("a/2026-11").unwrap();
+        let next = key.renamed("a/2026-12").unwrap();
+        assert_ne!(key.verifier().key_id(), next.verifier().key_id());
+        assert_eq!(key.sign(b"x\n").bytes(), next.sign(b"x\n").bytes());
+    }
+
+    #[test]
+    fn a_signing_key_prints_its_name_only() {
+        let key = SigningKey::parse(GO_SECRET).unwrap();
+        assert_eq!(format!("{key:?}"), "SigningKey(PeterNeumann, [secret])");
+    }
+
+    #[test]
+    fn each_kind_of_broken_key_is_named() {
+        let wrong = |text: &str| VerifierKey::parse(text).unwrap_err();
+        assert_eq!(wrong("PeterNeumann"), KeyError::Form);
+        assert_eq!(wrong("PeterNeumann+c74f20a+ARpc"), KeyError::Form);
+        assert_eq!(wrong("PeterNeumann+c74f20a3+A"), KeyError::Form);
+        assert_eq!(wrong("+c74f20a3+ARpc"), KeyError::Name);
+        assert_eq!(wrong("Peter Neumann+c74f20a3+ARpc"), KeyError::Name);
+        let id = GO_PUBLIC.replace("c74f20a3", "c74f20a4");
+        assert!(matches!(wrong(&id), KeyError::Id { .. }));
+        let kind = GO_PUBLIC.replace("+AR", "+BR");
+        assert!(matches!(wrong(&kind), KeyError::Type { .. }));
+        assert_eq!(
+            SigningKey::parse(GO_PUBLIC).unwrap_err(),
+            KeyError::SecretForm
+        );
+        let id = GO_SECRET.replace("c74f20a3", "c74f20a4");
+        assert!(matches!(
+            SigningKey::parse(&id).unwrap_err(),
+            KeyError::Id { .. }
+        ));
+        assert_eq!(SigningKey::generate("a+b").unwrap_err(), KeyError::Name);
+    }
+}
