@@ -10,17 +10,22 @@
 //! No socket, no file and no runtime here: the other crates depend on this one and it depends on
 //! none of them. Wire messages become nouns once, at the edge, and travel no further.
 
+pub mod agreement;
 pub mod band;
 pub mod c2sp;
 pub mod clock;
+pub mod document;
 pub mod granularity;
+pub mod merkle;
 pub mod msisdn;
 mod named;
 pub mod observation;
+pub mod parties;
 pub mod party;
 pub mod purpose;
 pub mod reason;
 pub mod secret;
+pub mod segment;
 pub mod signal;
 pub mod subject;
 pub mod wire;
@@ -35,7 +40,9 @@ pub use named::UnknownWord;
     unused_qualifications,
     clippy::all,
     clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
     clippy::or_fun_call,
+    clippy::too_many_lines,
     clippy::use_self,
     clippy::wildcard_enum_match_arm,
     reason = "generated code"

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::secret::Secret;
+use crate::subject::Month;
 
 /// The signature type of a plain Ed25519 signature over the note's text.
 const TYPE_ED25519: u8 = 0x01;
@@ -126,6 +127,23 @@ impl VerifierKey {
     #[must_use]
     pub const fn key_id(&self) -> u32 {
         self.key_id
+    }
+
+    /// The key with which the log `origin` signs, if this is the key of that log: it has the
+    /// origin's name, or its name followed by `/` and a month. Each month's log signs with the
+    /// same key under its own origin as the name, as C2SP recommends.
+    #[must_use]
+    pub fn of_log(&self, origin: &str) -> Option<Self> {
+        if origin == self.name {
+            return Some(self.clone());
+        }
+        let month = origin.strip_prefix(&self.name)?.strip_prefix('/')?;
+        Month::parse(month)?;
+        Some(Self {
+            name: origin.to_owned(),
+            key_id: key_id_of(origin, &self.public),
+            public: self.public,
+        })
     }
 
     /// True if `signature` (64 bytes, without the key ID) is this key's over `text`.

@@ -1,8 +1,14 @@
 //! The C2SP formats (<https://c2sp.org>) that the ledger and the signed documents speak, byte for
 //! byte, so that tools written by others can verify them.
 
+pub mod checkpoint;
 pub mod key;
 pub mod note;
+pub mod proof;
+pub mod tiles;
 
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use key::{KeyError, NoteSignature, SigningKey, VerifierKey};
 pub use note::{NoteError, SignedNote};
+pub use proof::{LogProof, LogProofError};
+pub use tiles::Tile;
