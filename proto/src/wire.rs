@@ -50,7 +50,7 @@ impl From<MsisdnError> for FieldError {
 }
 
 /// A bank's question, parsed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lookup {
     /// The number.
     pub msisdn: Msisdn,

@@ -1,0 +1,5 @@
+//! What the broker knows about subjects, under pseudonyms only: the month's tag keys, and how often
+//! each subject was asked about.
+
+pub mod state;
+pub mod tag_keys;

@@ -1,0 +1,219 @@
+//! The tag keys that the broker holds: this month's and last month's, in a directory of their own,
+//! never beside the ledger.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use accord_proto::{
+    msisdn::Msisdn,
+    subject::{Month, SubjectTag, TagKey},
+};
+use arc_swap::ArcSwap;
+use aws_lc_rs::rand;
+use jiff::Timestamp;
+
+/// This month's key and, where there is one, last month's.
+#[derive(Debug)]
+pub struct TagKeys {
+    dir: PathBuf,
+    current: ArcSwap<Pair>,
+}
+
+/// The two keys of one moment.
+#[derive(Debug)]
+pub struct Pair {
+    /// This month's.
+    pub this_month: TagKey,
+    /// Last month's, if the broker ran then.
+    pub last_month: Option<TagKey>,
+}
+
+impl Pair {
+    /// This month's key first, then last month's.
+    pub fn keys(&self) -> impl Iterator<Item = &TagKey> {
+        std::iter::once(&self.this_month).chain(&self.last_month)
+    }
+
+    /// The tags of a number, this month's first.
+    #[must_use]
+    pub fn tags(&self, msisdn: &Msisdn) -> Vec<SubjectTag> {
+        self.keys().map(|key| key.subject(msisdn)).collect()
+    }
+}
+
+/// Why the keys can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TagKeyError {
+    /// The operating system said no.
+    #[error("can't {act} `{path}`")]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not 32 bytes.
+    #[error("`{0}` is not a tag key: it must hold exactly 32 bytes")]
+    Length(PathBuf),
+    /// No randomness.
+    #[error("the system gave no random bytes")]
+    Random,
+}
+
+impl TagKeys {
+    /// Opens the keys of a moment; makes this month's if there is none yet.
+    ///
+    /// # Errors
+    /// [`TagKeyError`] names the file.
+    pub fn open(dir: &Path, now: Timestamp) -> Result<(Self, bool), TagKeyError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|source| io("make", dir, source))?;
+        let (pair, made) = load(dir, Month::of(now))?;
+        Ok((
+            Self {
+                dir: dir.to_owned(),
+                current: ArcSwap::from_pointee(pair),
+            },
+            made,
+        ))
+    }
+
+    /// The keys in use.
+    #[must_use]
+    pub fn pair(&self) -> arc_swap::Guard<Arc<Pair>> {
+        self.current.load()
+    }
+
+    /// Goes on to the next month if it has begun; `true` if it has.
+    ///
+    /// # Errors
+    /// [`TagKeyError`] names the file; the keys stay as they are.
+    pub fn roll(&self, now: Timestamp) -> Result<bool, TagKeyError> {
+        let month = Month::of(now);
+        if self.current.load().this_month.month() >= month {
+            return Ok(false);
+        }
+        let (pair, _) = load(&self.dir, month)?;
+        self.current.store(Arc::new(pair));
+        Ok(true)
+    }
+}
+
+fn load(dir: &Path, month: Month) -> Result<(Pair, bool), TagKeyError> {
+    let path = |month: Month| dir.join(format!("tag-{month}.key"));
+    let last_month = read(&path(month.previous()), month.previous())?;
+    if let Some(this_month) = read(&path(month), month)? {
+        return Ok((
+            Pair {
+                this_month,
+                last_month,
+            },
+            false,
+        ));
+    }
+    let this_month = make(&path(month), month)?;
+    Ok((
+        Pair {
+            this_month,
+            last_month,
+        },
+        true,
+    ))
+}
+
+fn read(path: &Path, month: Month) -> Result<Option<TagKey>, TagKeyError> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            let key = bytes
+                .as_slice()
+                .try_into()
+                .map_err(|_| TagKeyError::Length(path.into()))?;
+            Ok(Some(TagKey::new(month, key)))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(io("read", path, source)),
+    }
+}
+
+/// Makes a key and puts it in place durably: entries tagged with a key that a power cut took away
+/// could never be found again.
+fn make(path: &Path, month: Month) -> Result<TagKey, TagKeyError> {
+    let mut key = [0; TagKey::LEN];
+    rand::fill(&mut key).map_err(|_| TagKeyError::Random)?;
+    let partial = path.with_extension("partial");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)
+        .map_err(|source| io("make", &partial, source))?;
+    file.write_all(&key)
+        .and_then(|()| file.sync_all())
+        .map_err(|source| io("write", &partial, source))?;
+    fs::rename(&partial, path).map_err(|source| io("rename", &partial, source))?;
+    if let Some(dir) = path.parent() {
+        fs::File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(|source| io("sync", dir, source))?;
+    }
+    Ok(TagKey::new(month, &key))
+}
+
+fn io(act: &'static str, path: &Path, source: std::io::Error) -> TagKeyError {
+    TagKeyError::Io {
+        act,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = "2026-11-21T12:00:00Z".parse().unwrap();
+        let number = Msisdn::parse("+447700900001").unwrap();
+        let (keys, made) = TagKeys::open(dir.path(), now).unwrap();
+        assert!(made);
+        let tags = keys.pair().tags(&number);
+        let (again, made) = TagKeys::open(dir.path(), now).unwrap();
+        assert!(!made);
+        assert_eq!(again.pair().tags(&number), tags);
+    }
+
+    #[test]
+    fn in_a_new_month_the_tag_changes_and_the_old_one_is_still_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let number = Msisdn::parse("+447700900001").unwrap();
+        let (keys, _) = TagKeys::open(dir.path(), "2026-11-30T23:59:59Z".parse().unwrap()).unwrap();
+        let november = keys.pair().tags(&number);
+        assert!(keys.roll("2026-12-01T00:00:00Z".parse().unwrap()).unwrap());
+        let december = keys.pair().tags(&number);
+        assert_eq!(december.len(), 2);
+        assert_ne!(december.first(), november.first());
+        assert_eq!(december.get(1), november.first());
+    }
+
+    #[test]
+    fn a_damaged_key_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("tag-2026-11.key"), b"short").unwrap();
+        let error = TagKeys::open(dir.path(), "2026-11-21T12:00:00Z".parse().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("tag-2026-11.key"), "{error}");
+    }
+}

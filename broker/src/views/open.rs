@@ -1,0 +1,173 @@
+//! Opening sled, with what its version 0.34 needs.
+//!
+//! * A snapshot that a crash left half written (`snap.*.generating`) is taken for the newest one
+//!   and makes the store unreadable, so it is removed first.
+//! * Opening a damaged store may panic instead of failing, so a panic is caught.
+//! * Neither `conf` nor the directory is synced by sled, so they are after the first opening.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::{hmac, rand};
+
+/// The key under which the epoch lies. It is shorter than any key of an observation.
+const EPOCH: &[u8] = b"epoch";
+
+/// Why the view can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The operating system said no.
+    #[error("can't {act} `{path}`")]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not 32 bytes.
+    #[error("`{0}` is not a view key: it must hold exactly 32 bytes")]
+    Key(PathBuf),
+    /// No randomness.
+    #[error("the system gave no random bytes")]
+    Random,
+    /// Even an empty store does not open.
+    #[error("a new view can't be made in `{0}`: {1}")]
+    Store(PathBuf, String),
+}
+
+/// The key of the view's digests: 32 random bytes in a file of their own.
+pub(super) fn key(path: &Path) -> Result<hmac::Key, ViewError> {
+    let io = |act| {
+        move |source| ViewError::Io {
+            act,
+            path: path.to_owned(),
+            source,
+        }
+    };
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut bytes = vec![0; 32];
+            rand::fill(&mut bytes).map_err(|_| ViewError::Random)?;
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+                .map_err(io("make"))?;
+            file.write_all(&bytes)
+                .and_then(|()| file.sync_all())
+                .map_err(io("write"))?;
+            bytes
+        }
+        Err(error) => return Err(io("read")(error)),
+    };
+    if bytes.len() == 32 {
+        Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+    } else {
+        Err(ViewError::Key(path.to_owned()))
+    }
+}
+
+/// The store and its epoch; a damaged one is set aside.
+pub(super) fn store(
+    dir: &Path,
+    cache_bytes: u64,
+) -> Result<(sled::Db, u64, Option<PathBuf>), ViewError> {
+    match try_open(dir, cache_bytes) {
+        Ok((db, epoch)) => Ok((db, epoch, None)),
+        Err(damage) => {
+            let aside = set_aside(dir)?;
+            tracing::error!(damage, aside = %aside.display(), "the view is damaged and begun anew");
+            let (db, epoch) = try_open(dir, cache_bytes)
+                .map_err(|error| ViewError::Store(dir.to_owned(), error))?;
+            Ok((db, epoch, Some(aside)))
+        }
+    }
+}
+
+fn try_open(dir: &Path, cache_bytes: u64) -> Result<(sled::Db, u64), String> {
+    prepare(dir).map_err(|error| error.to_string())?;
+    let open = || {
+        let db = sled::Config::default()
+            .path(dir)
+            .cache_capacity(cache_bytes)
+            // The flusher is also what cleans segments; it must run.
+            .flush_every_ms(Some(500))
+            .mode(sled::Mode::HighThroughput)
+            .open()?;
+        let epoch = epoch(&db)?;
+        Ok::<_, sled::Error>((db, epoch))
+    };
+    let opened = catch_unwind(AssertUnwindSafe(open))
+        .map_err(|_| "the store panicked while it was opened".to_owned())?
+        .map_err(|error| error.to_string())?;
+    sync(dir).map_err(|error| error.to_string())?;
+    Ok(opened)
+}
+
+fn prepare(dir: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
+    for file in fs::read_dir(dir)? {
+        let path = file?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "generating")
+        {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn epoch(db: &sled::Db) -> Result<u64, sled::Error> {
+    if let Some(bytes) = db.get(EPOCH)?
+        && let Ok(bytes) = <[u8; 8]>::try_from(bytes.as_ref())
+    {
+        return Ok(u64::from_be_bytes(bytes));
+    }
+    let mut bytes = [0; 8];
+    rand::fill(&mut bytes)
+        .map_err(|_| sled::Error::Unsupported("the system gave no random bytes".to_owned()))?;
+    db.insert(EPOCH, &bytes)?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+fn sync(dir: &Path) -> std::io::Result<()> {
+    File::open(dir.join("conf"))?.sync_all()?;
+    File::open(dir)?.sync_all()?;
+    match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Moves the store to the first free name beside it.
+fn set_aside(dir: &Path) -> Result<PathBuf, ViewError> {
+    let name = dir
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let aside = (1_u32..)
+        .map(|n| dir.with_file_name(format!("{name}.damaged-{n}")))
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| dir.with_extension("damaged"));
+    fs::rename(dir, &aside).map_err(|source| ViewError::Io {
+        act: "set aside",
+        path: dir.to_owned(),
+        source,
+    })?;
+    Ok(aside)
+}
