@@ -1,0 +1,16 @@
+//! The documents that people write and authorities sign: agreement, list of parties, and the page
+//! of rules.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stand outside test functions"
+)]
+
+mod agreement_rules;
+mod agreement_shape;
+mod parties_list;
+mod permission_matrix;
+mod sample;
+mod signed_agreement;
+mod signers;
