@@ -366,7 +366,11 @@ fn parse_change(
     })
 }
 
-fn parse_forwarding(wire: &v1::ForwardingState) -> Result<Vec<Forwarding>, FieldError> {
+/// Parses active forwardings.
+///
+/// # Errors
+/// The field and the rule that it breaks.
+pub fn parse_forwarding(wire: &v1::ForwardingState) -> Result<Vec<Forwarding>, FieldError> {
     if wire.active.len() > ForwardingCondition::ALL.len() {
         return Err(FieldError::new(
             "forwarding.active",
@@ -390,7 +394,11 @@ fn parse_forwarding(wire: &v1::ForwardingState) -> Result<Vec<Forwarding>, Field
     wire.active.iter().map(parse).collect()
 }
 
-fn parse_roaming(wire: v1::RoamingState) -> Result<Roaming, FieldError> {
+/// Parses a roaming state.
+///
+/// # Errors
+/// The field and the rule that it breaks.
+pub fn parse_roaming(wire: v1::RoamingState) -> Result<Roaming, FieldError> {
     let visited_mcc = match u16::try_from(wire.visited_mcc) {
         Ok(0) => None,
         Ok(mcc @ 1..=999) => Some(mcc),
