@@ -1,0 +1,422 @@
+//! One attached stream.
+
+use std::time::Duration;
+
+use accord_proto::{
+    reason::Reason,
+    v1::{self, adapter_message, adapter_service_client::AdapterServiceClient, broker_message},
+};
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    future::BoxFuture,
+    stream::{self, FuturesUnordered},
+};
+use tokio::{
+    sync::{
+        broadcast::{self, error::TryRecvError},
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
+    time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
+};
+use tonic::{Status, Streaming, transport::Channel};
+
+use super::{
+    DRAIN_MAX, SOFTWARE, Shared,
+    answer::{Next, Nonces, Question, record_served},
+    changes::Cursor,
+    restrictions::Restriction,
+};
+use crate::{
+    journal::JournalError,
+    source::{Observations, SourceFuture},
+};
+
+/// The broker must accept the attachment within this.
+const ATTACH_MAX: Duration = Duration::from_secs(5);
+/// No ask is kept longer than this, whatever its deadline.
+const DEADLINE_MAX: Duration = Duration::from_secs(30);
+/// A question that its source leaves open is answered this much before its deadline, or a tenth of
+/// the time if that is less, so that the reason arrives in time.
+const MARGIN_MAX: Duration = Duration::from_millis(20);
+/// Messages of the broker that are handled together.
+const BATCH_MAX: usize = 128;
+/// Messages that may wait to be sent, beyond a reply for each ask in flight.
+const WAITING_MAX: usize = 1_024;
+/// What a broker may say of heartbeats.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(20);
+const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
+/// How long the broker may leave a message unread while it is told the restrictions.
+const STUCK_MAX: Duration = Duration::from_secs(5);
+/// How long the broker may take to close its side after a stop.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+
+/// How a link ended.
+pub(super) enum LinkEnd {
+    /// The adapter stops.
+    Stopped,
+    /// It broke, and may be made again.
+    Lost(Lost),
+    /// The journal failed.
+    Journal(JournalError),
+}
+
+/// Why a link broke.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    #[error("the broker closed the stream")]
+    Closed,
+    #[error("the broker did not accept the attachment in time")]
+    NotWelcomed,
+    #[error("the broker said something else before its welcome")]
+    NoWelcome,
+    #[error("the broker was silent for three heartbeats")]
+    Silent,
+    #[error("the broker does not read what it is sent")]
+    Stuck,
+    #[error("the stream broke")]
+    Status(#[from] Status),
+}
+
+impl From<Lost> for LinkEnd {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost)
+    }
+}
+
+impl From<JournalError> for LinkEnd {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+/// Attaches and serves until the link ends.
+pub(super) async fn serve(
+    shared: &Shared,
+    broker: &str,
+    client: AdapterServiceClient<Channel>,
+    cursor: &mut Cursor,
+    stopping: &mut watch::Receiver<bool>,
+) -> LinkEnd {
+    let attached = tokio::select! {
+        attached = attach(shared, client) => attached,
+        () = stopped(stopping) => return LinkEnd::Stopped,
+    };
+    let (inbound, outbound, welcome) = match attached {
+        Ok(attached) => attached,
+        Err(lost) => return lost.into(),
+    };
+    tracing::info!(broker, heartbeat_ms = welcome.heartbeat_ms, "attached");
+    shared.attached.send_modify(|count| *count += 1);
+    cursor.attach(welcome);
+    let link = Link {
+        shared,
+        broker,
+        inbound,
+        outbound,
+        outgoing: Vec::with_capacity(BATCH_MAX),
+        pending: FuturesUnordered::new(),
+        nonces: Nonces::new(),
+        heartbeat: Duration::from_millis(u64::from(welcome.heartbeat_ms))
+            .clamp(HEARTBEAT_MIN, HEARTBEAT_MAX),
+        sent_at: Instant::now(),
+        heard_at: Instant::now(),
+        cursor,
+    };
+    let end = link.run(stopping).await;
+    shared.attached.send_modify(|count| *count -= 1);
+    match end {
+        Ok(()) => LinkEnd::Stopped,
+        Err(end) => end,
+    }
+}
+
+type Attached = (
+    Streaming<v1::BrokerMessage>,
+    mpsc::Sender<v1::AdapterMessage>,
+    v1::AttachWelcome,
+);
+
+async fn attach(
+    shared: &Shared,
+    mut client: AdapterServiceClient<Channel>,
+) -> Result<Attached, Lost> {
+    let capacity = usize::try_from(shared.credit).unwrap_or(WAITING_MAX) + WAITING_MAX;
+    let (outbound, mut queue) = mpsc::channel(capacity);
+    let head = shared.journal.head();
+    let signals = shared.sets.answerable().iter();
+    let hello = v1::Hello {
+        instance: shared.instance.clone(),
+        signals: signals.map(|signal| signal.to_wire() as i32).collect(),
+        credit: shared.credit,
+        journal_size: head.size,
+        journal_head: head.hash.to_vec(),
+        software: SOFTWARE.to_owned(),
+    };
+    let hello = message(adapter_message::Message::Hello(hello));
+    outbound.try_send(hello).map_err(|_| Lost::Stuck)?;
+    let requests = stream::poll_fn(move |cx| queue.poll_recv(cx));
+    let attaching = async {
+        let mut inbound = client.attach(requests).await?.into_inner();
+        let first = inbound.message().await?.ok_or(Lost::Closed)?;
+        match first.message {
+            Some(broker_message::Message::Welcome(welcome)) => Ok((inbound, outbound, welcome)),
+            Some(
+                broker_message::Message::Ask(_)
+                | broker_message::Message::Heartbeat(_)
+                | broker_message::Message::Credit(_)
+                | broker_message::Message::Served(_)
+                | broker_message::Message::Accepted(_),
+            )
+            | None => Err(Lost::NoWelcome),
+        }
+    };
+    timeout(ATTACH_MAX, attaching)
+        .await
+        .unwrap_or(Err(Lost::NotWelcomed))
+}
+
+const fn message(message: adapter_message::Message) -> v1::AdapterMessage {
+    v1::AdapterMessage {
+        message: Some(message),
+    }
+}
+
+struct Link<'a> {
+    shared: &'a Shared,
+    broker: &'a str,
+    inbound: Streaming<v1::BrokerMessage>,
+    outbound: mpsc::Sender<v1::AdapterMessage>,
+    /// What leaves together, once the journal is written.
+    outgoing: Vec<v1::AdapterMessage>,
+    /// Questions that their source is busy with.
+    pending: FuturesUnordered<BoxFuture<'a, (Question, Option<Observations>)>>,
+    nonces: Nonces,
+    heartbeat: Duration,
+    sent_at: Instant,
+    heard_at: Instant,
+    cursor: &'a mut Cursor,
+}
+
+type Heard = Option<Result<v1::BrokerMessage, Status>>;
+type News = broadcast::Receiver<(Restriction, bool)>;
+
+impl Link<'_> {
+    async fn run(mut self, stopping: &mut watch::Receiver<bool>) -> Result<(), LinkEnd> {
+        let mut news = self.tell_restrictions().await?;
+        let mut changed = self.shared.changes.follow();
+        let mut ticks = interval(self.heartbeat / 4);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut drained_by = None;
+        loop {
+            let mut lags = false;
+            // Asks come first. What is rare is looked at after each batch of them, so it never
+            // starves, and costs nothing while asks keep coming.
+            tokio::select! {
+                biased;
+                heard = self.inbound.next() => self.hear(heard)?,
+                Some(answered) = self.pending.next() => self.answered(answered)?,
+                told = news.recv() => match told {
+                    Ok((restriction, lifted)) => self.outgoing.push(restriction.to_wire(lifted)),
+                    Err(_) => lags = true,
+                },
+                _ = changed.changed() => {}
+                _ = ticks.tick() => {}
+                () = stopped(stopping), if drained_by.is_none() => {}
+            }
+            self.answer_ready()?;
+            if lags || self.hear_news(&mut news) {
+                news = self.tell_restrictions().await?;
+            }
+            changed.mark_unchanged();
+            self.push_changes();
+            self.beat()?;
+            self.flush()?;
+            if drained_by.is_none() && *stopping.borrow() {
+                drained_by = Some(Instant::now() + DRAIN_MAX);
+            }
+            if let Some(drained_by) = drained_by
+                && (self.pending.is_empty() || Instant::now() >= drained_by)
+            {
+                self.close().await;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Handles a message, and those that have arrived with it.
+    fn hear(&mut self, mut heard: Heard) -> Result<(), LinkEnd> {
+        self.heard_at = Instant::now();
+        for _ in 0..BATCH_MAX {
+            let message = heard.ok_or(Lost::Closed)?.map_err(Lost::from)?;
+            self.handle(message)?;
+            // Polls without a waker; the caller polls again with one before it waits.
+            match self.inbound.next().now_or_never() {
+                Some(more) => heard = more,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, heard: v1::BrokerMessage) -> Result<(), LinkEnd> {
+        use broker_message::Message;
+        match heard.message {
+            Some(Message::Ask(ask)) => self.ask(ask)?,
+            Some(Message::Served(served)) => {
+                record_served(self.shared, self.broker, &served)?;
+            }
+            Some(Message::Accepted(accepted)) => self.cursor.accepted(accepted),
+            Some(Message::Credit(credit)) => self.cursor.grant(credit.more),
+            Some(Message::Heartbeat(_)) => {}
+            Some(Message::Welcome(_)) | None => {
+                tracing::debug!(broker = self.broker, "unexpected message ignored");
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, ask: v1::Ask) -> Result<(), LinkEnd> {
+        let question = Question::parse(ask);
+        let shared = self.shared;
+        let (msisdn, signals) = match question.next(shared) {
+            Next::Told(told) => return self.reply(&question, &told),
+            Next::Observe(msisdn, signals) => (msisdn, signals),
+        };
+        if self.pending.len() >= usize::try_from(shared.credit).unwrap_or(usize::MAX) {
+            return self.reply(&question, &question.all(&shared.sets, Reason::Overloaded));
+        }
+        let time = Duration::from_millis(u64::from(question.deadline_ms())).min(DEADLINE_MAX);
+        if time.is_zero() {
+            return self.reply(&question, &question.all(&shared.sets, Reason::Timeout));
+        }
+        let gives_up_at = self.heard_at + time.saturating_sub(MARGIN_MAX.min(time / 10));
+        let mut observing = shared.source.observe(msisdn, signals, gives_up_at);
+        // Polls without a waker; `pending` polls again with one.
+        match (&mut observing).now_or_never() {
+            Some(told) => self.reply(&question, &told),
+            None => {
+                self.pending
+                    .push(Box::pin(late(question, observing, gives_up_at)));
+                Ok(())
+            }
+        }
+    }
+
+    fn answered(&mut self, answered: (Question, Option<Observations>)) -> Result<(), LinkEnd> {
+        let (question, told) = answered;
+        let told = told.unwrap_or_else(|| question.all(&self.shared.sets, Reason::Timeout));
+        self.reply(&question, &told)
+    }
+
+    /// Takes the answers that are ready beside the one that woke the link.
+    fn answer_ready(&mut self) -> Result<(), LinkEnd> {
+        for _ in 0..BATCH_MAX {
+            match self.pending.next().now_or_never() {
+                Some(Some(answered)) => self.answered(answered)?,
+                Some(None) | None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn reply(&mut self, question: &Question, told: &Observations) -> Result<(), LinkEnd> {
+        let reply = question.reply(self.shared, self.broker, told, &mut self.nonces)?;
+        self.outgoing
+            .push(message(adapter_message::Message::Reply(reply)));
+        Ok(())
+    }
+
+    /// True if the link lags so far behind that it must tell all restrictions again.
+    fn hear_news(&mut self, news: &mut News) -> bool {
+        loop {
+            match news.try_recv() {
+                Ok((restriction, lifted)) => self.outgoing.push(restriction.to_wire(lifted)),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
+                Err(TryRecvError::Lagged(_)) => return true,
+            }
+        }
+    }
+
+    /// Tells the broker every restriction, at the pace at which it reads.
+    async fn tell_restrictions(&mut self) -> Result<News, LinkEnd> {
+        let (restrictions, news) = self.shared.restrictions.follow();
+        for restriction in restrictions {
+            timeout(STUCK_MAX, self.outbound.send(restriction))
+                .await
+                .map_err(|_| Lost::Stuck)?
+                .map_err(|_| Lost::Closed)?;
+        }
+        Ok(news)
+    }
+
+    fn push_changes(&mut self) {
+        while let Some(batch) = self.cursor.next(&self.shared.changes) {
+            self.outgoing
+                .push(message(adapter_message::Message::Changes(batch)));
+        }
+    }
+
+    /// Sends a heartbeat before the silence has lasted too long, and gives a silent broker up.
+    fn beat(&mut self) -> Result<(), LinkEnd> {
+        let now = Instant::now();
+        if now.duration_since(self.heard_at) >= self.heartbeat * 3 {
+            return Err(Lost::Silent.into());
+        }
+        if self.outgoing.is_empty()
+            && now.duration_since(self.sent_at) >= self.heartbeat.mul_f32(0.7)
+        {
+            let heartbeat = adapter_message::Message::Heartbeat(v1::Heartbeat {});
+            self.outgoing.push(message(heartbeat));
+        }
+        Ok(())
+    }
+
+    /// Writes the journal; then, and only then, lets the replies go.
+    fn flush(&mut self) -> Result<(), LinkEnd> {
+        self.shared.journal.write_out()?;
+        if self.outgoing.is_empty() {
+            return Ok(());
+        }
+        self.sent_at = Instant::now();
+        for outgoing in self.outgoing.drain(..) {
+            self.outbound
+                .try_send(outgoing)
+                .map_err(|refused| match refused {
+                    TrySendError::Full(_) => Lost::Stuck,
+                    TrySendError::Closed(_) => Lost::Closed,
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Closes our side and waits a moment for the broker's, so that the last replies arrive.
+    async fn close(self) {
+        let Self {
+            outbound,
+            mut inbound,
+            ..
+        } = self;
+        drop(outbound);
+        let closed = async { while let Some(Ok(_)) = inbound.next().await {} };
+        if timeout(CLOSE_MAX, closed).await.is_err() {
+            tracing::debug!("the broker did not close its side in time");
+        }
+    }
+}
+
+/// Completes when the adapter stops.
+pub(super) async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the runtime is gone, which is a stop too.
+    stopping.wait_for(|stop| *stop).await.ok();
+}
+
+/// Waits for a source, not longer than the question is worth.
+async fn late(
+    question: Question,
+    observing: SourceFuture<'_>,
+    gives_up_at: Instant,
+) -> (Question, Option<Observations>) {
+    let told = timeout_at(gives_up_at, observing).await.ok();
+    (question, told)
+}

@@ -1,0 +1,404 @@
+//! The runtime, attached to a broker in another runtime.
+
+// Marked as test code for the lints.
+#[cfg(test)]
+mod support;
+
+use std::time::Duration;
+
+use accord_adapters::{journal::verify, runtime::Restriction};
+use accord_proto::{
+    observation::SwapKind,
+    party::OrgName,
+    signal::Signal,
+    v1::{self, broker_message::Message as ToAdapter, restriction::Scope},
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use support::{
+    Adapter, Certificates, FakeBroker, ask, body, checkpoint_key, number, outcomes, records, soon,
+    welcome,
+};
+use tokio::time::Instant;
+
+const CREDIT: u32 = 64;
+
+#[tokio::test]
+async fn answers_over_mutual_tls_and_records_what_it_said() {
+    let certificates = Certificates::make();
+    let any = "127.0.0.1:0".parse().unwrap();
+    let tls = Some(certificates.server.clone());
+    let mut broker = FakeBroker::start_at(any, welcome(1, 1, 10_000), tls).await;
+    let mut endpoint = broker.endpoint();
+    endpoint.uri = format!("https://{}", broker.addr);
+    endpoint.tls = Some(certificates.files());
+    let adapter = Adapter::start(vec![endpoint], CREDIT);
+    let mut link = broker.attachment().await;
+    assert_eq!(link.hello.instance, "a");
+    assert_eq!(link.hello.credit, CREDIT);
+    assert_eq!(link.hello.signals, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(
+        (link.hello.journal_size, link.hello.journal_head.len()),
+        (1, 32)
+    );
+
+    link.ask(ask(
+        7,
+        "+447700900001",
+        &[Signal::Roaming, Signal::SimSwap],
+        800,
+    ))
+    .await;
+    let reply = link.reply().await;
+    assert_eq!((reply.id, reply.journal_index), (7, 1));
+    assert_eq!(outcomes(&reply), ["value", "value"]);
+    let asked = body(&reply)
+        .signals
+        .iter()
+        .map(|signal| signal.signal)
+        .collect::<Vec<_>>();
+    assert_eq!(asked, [4, 1], "in the order asked");
+
+    let dir = adapter.stop().await;
+    let records = records(dir.path());
+    let kinds = records
+        .iter()
+        .map(|record| record["event"].as_str().unwrap())
+        .collect::<Vec<_>>();
+    assert_eq!(kinds, ["start", "reply", "stop", "checkpoint"]);
+    let said = digest(&SHA256, &[&reply.nonce[..], &reply.body[..]].concat());
+    let said: String = said
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(records[1]["reply"], said);
+    assert_eq!(records[1]["bank"], "first-bank");
+    assert_eq!(
+        records[1]["signals"],
+        serde_json::json!(["roaming", "sim_swap"])
+    );
+    assert_eq!(records[1]["clauses"], serde_json::json!(["3.1", "3.1"]));
+    let verified = verify(&dir.path().join("journal"), checkpoint_key().verifier()).unwrap();
+    assert_eq!((verified.head.size, verified.signed), (4, 3));
+}
+
+#[tokio::test]
+async fn says_not_ours_and_not_available_for_what_it_cannot_know() {
+    let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let _adapter = Adapter::start(vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    for (msisdn, outcome) in [
+        ("+33639980001", "not_ours"),
+        ("not a number", "not_ours"),
+        ("+447700900016", "not_ours"),
+        ("+447700900015", "unknown_number"),
+        ("+447700900012", "source_down"),
+        ("+447700900032", "observed_at: lies in the future"),
+    ] {
+        link.ask(ask(1, msisdn, &[Signal::SimSwap], 800)).await;
+        assert_eq!(outcomes(&link.reply().await), [outcome], "{outcome}");
+    }
+    let mut unknown = ask(2, "+447700900000", &[Signal::Tenure], 800);
+    unknown.signals.extend([77, 77, 6]);
+    link.ask(unknown).await;
+    let reply = link.reply().await;
+    assert_eq!(
+        outcomes(&reply),
+        ["value", "not_available"],
+        "each signal once"
+    );
+}
+
+#[tokio::test]
+async fn a_slow_source_delays_nobody_else_and_a_mute_one_times_out_before_the_deadline() {
+    let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let _adapter = Adapter::start(vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    let begun = Instant::now();
+    link.ask(ask(1, "+447700900010", &[Signal::SimSwap], 5_000))
+        .await;
+    link.ask(ask(2, "+447700900011", &[Signal::SimSwap], 300))
+        .await;
+    link.ask(ask(3, "+447700900011", &[Signal::SimSwap], 0))
+        .await;
+    link.ask(ask(4, "+447700900000", &[Signal::SimSwap], 300))
+        .await;
+    let mut said = Vec::new();
+    for _ in 0..4 {
+        let reply = link.reply().await;
+        if reply.id == 2 {
+            assert!(
+                begun.elapsed() >= Duration::from_millis(250),
+                "not before it has to"
+            );
+        }
+        said.push((reply.id, outcomes(&reply).remove(0)));
+    }
+    let said = said
+        .iter()
+        .map(|(id, what)| (*id, what.as_str()))
+        .collect::<Vec<_>>();
+    assert_eq!(
+        said,
+        [(3, "timeout"), (4, "value"), (2, "timeout"), (1, "value")]
+    );
+}
+
+#[tokio::test]
+async fn asks_beyond_the_credit_are_overloaded_and_a_reply_returns_one() {
+    let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let _adapter = Adapter::start(vec![broker.endpoint()], 2);
+    let mut link = broker.attachment().await;
+    for id in 1..=3 {
+        link.ask(ask(id, "+447700900011", &[Signal::SimSwap], 400))
+            .await;
+    }
+    let reply = link.reply().await;
+    assert_eq!(
+        (reply.id, outcomes(&reply).remove(0).as_str()),
+        (3, "overloaded")
+    );
+    link.reply().await;
+    link.reply().await;
+    link.ask(ask(4, "+447700900010", &[Signal::SimSwap], 5_000))
+        .await;
+    assert_eq!(outcomes(&link.reply().await), ["value"]);
+}
+
+#[tokio::test]
+async fn heartbeats_fill_the_silence_and_a_silent_broker_is_given_up() {
+    let mut broker = FakeBroker::start(welcome(1, 1, 60)).await;
+    let _adapter = Adapter::start(vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    let begun = Instant::now();
+    let mut heartbeats = 0;
+    while link.hear_any().await.is_some() {
+        heartbeats += 1;
+    }
+    assert!(heartbeats >= 2, "{heartbeats}");
+    assert!(
+        begun.elapsed() >= Duration::from_millis(120),
+        "{:?}",
+        begun.elapsed()
+    );
+    let mut link = broker.attachment().await;
+    // A broker that answers each heartbeat is kept, for longer than the other one was.
+    for _ in 0..10 {
+        assert!(link.hear_any().await.is_some());
+        link.send(ToAdapter::Heartbeat(v1::Heartbeat {})).await;
+    }
+    link.ask(ask(1, "+447700900000", &[Signal::SimSwap], 800))
+        .await;
+    link.reply().await;
+}
+
+#[tokio::test]
+async fn attaches_again_after_the_broker_died() {
+    let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let addr = broker.addr;
+    let _adapter = Adapter::start(vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    link.ask(ask(1, "+447700900000", &[Signal::SimSwap], 800))
+        .await;
+    link.reply().await;
+    drop(broker);
+    let mut broker = FakeBroker::start_at(addr, welcome(1, 1, 10_000), None).await;
+    let mut link = broker.attachment().await;
+    assert_eq!(link.hello.journal_size, 2, "the journal goes on");
+    link.ask(ask(1, "+447700900000", &[Signal::SimSwap], 800))
+        .await;
+    assert_eq!(outcomes(&link.reply().await), ["value"]);
+}
+
+#[tokio::test]
+async fn serves_several_brokers_at_once() {
+    let mut one = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let mut two = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let adapter = Adapter::start(vec![one.endpoint(), two.endpoint()], CREDIT);
+    for broker in [&mut one, &mut two] {
+        let mut link = broker.attachment().await;
+        link.ask(ask(1, "+447700900000", &[Signal::SimSwap], 800))
+            .await;
+        assert_eq!(outcomes(&link.reply().await), ["value"]);
+    }
+    adapter.stop().await;
+}
+
+#[tokio::test]
+async fn restrictions_act_at_once_and_are_told_again_after_a_reconnect() {
+    let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let addr = broker.addr;
+    let adapter = Adapter::start(vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    let opted_out = Restriction::OptedOut(number("+447700900000"));
+    adapter.restrictions.impose(opted_out.clone()).unwrap();
+    let told = link.restriction().await;
+    assert!(told.scope == Some(Scope::OptedOutMsisdn("+447700900000".to_owned())));
+    assert!(!told.lifted);
+    link.ask(ask(1, "+447700900000", &[Signal::SimSwap], 800))
+        .await;
+    assert_eq!(outcomes(&link.reply().await), ["opted_out"]);
+
+    adapter.restrictions.lift(opted_out).unwrap();
+    assert!(link.restriction().await.lifted);
+    let kill = Restriction::Kill {
+        bank: Some(OrgName::parse("first-bank").unwrap()),
+        signal: Some(Signal::SimSwap),
+    };
+    adapter.restrictions.impose(kill).unwrap();
+    let lock = Restriction::SwapLocked(number("+447700900000"));
+    adapter.restrictions.impose(lock).unwrap();
+    link.restriction().await;
+    link.restriction().await;
+    link.ask(ask(
+        2,
+        "+447700900000",
+        &[Signal::SimSwap, Signal::Roaming],
+        800,
+    ))
+    .await;
+    let reply = link.reply().await;
+    assert_eq!(outcomes(&reply), ["suspended", "value"]);
+    assert!(body(&reply).customer_lock);
+    let mut other = ask(3, "+447700900001", &[Signal::SimSwap], 800);
+    other.bank = "second-bank".to_owned();
+    link.ask(other).await;
+    assert_eq!(outcomes(&link.reply().await), ["value"]);
+
+    drop(broker);
+    let mut broker = FakeBroker::start_at(addr, welcome(1, 1, 10_000), None).await;
+    let mut link = broker.attachment().await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(link.restriction().await);
+    }
+    let lifted = told.iter().filter(|told| told.lifted).collect::<Vec<_>>();
+    assert_eq!(lifted.len(), 1, "the lifting is told too");
+    assert!(matches!(lifted[0].scope, Some(Scope::OptedOutMsisdn(_))));
+    let dir = adapter.stop().await;
+    let records = records(dir.path());
+    let restrictions = records
+        .iter()
+        .filter(|record| record["event"] == "restriction");
+    assert_eq!(restrictions.count(), 4);
+    assert!(!format!("{records:?}").contains("7700900000"));
+}
+
+#[tokio::test]
+async fn the_restrictions_file_is_watched() {
+    let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let adapter = Adapter::start(vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    let path = adapter.dir.path().join("restrictions.toml");
+    std::fs::write(&path, "[[kill]]\nsignal = \"tenure\"\n").unwrap();
+    let told = link.restriction().await;
+    assert!(matches!(told.scope, Some(Scope::Kill(_))));
+    std::fs::write(&path, "[[kill]]\nsignal = \"tenures\"\n").unwrap();
+    std::fs::write(&path, "").unwrap();
+    assert!(link.restriction().await.lifted);
+}
+
+#[tokio::test]
+async fn pushed_changes_respect_the_credit_and_are_sent_again_to_a_new_view() {
+    let mut broker = FakeBroker::start(welcome(1, 5, 10_000)).await;
+    let addr = broker.addr;
+    let adapter = Adapter::start(vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    assert!(
+        adapter
+            .operator
+            .swap_sim(number("+447700900101"), SwapKind::Esim)
+    );
+    let first = link.changes().await;
+    assert_eq!(first.changes.len(), 1);
+    assert!(
+        adapter
+            .operator
+            .swap_sim(number("+447700900102"), SwapKind::Esim)
+    );
+    // Without credit the second waits; an ask sent now is answered before it.
+    link.ask(ask(1, "+447700900010", &[Signal::SimSwap], 5_000))
+        .await;
+    link.reply().await;
+    let accepted = |sequence, view_epoch| {
+        ToAdapter::Accepted(v1::ChangesAccepted {
+            sequence,
+            view_epoch,
+        })
+    };
+    link.send(accepted(first.sequence, 5)).await;
+    let second = link.changes().await;
+    assert!(second.sequence > first.sequence);
+    link.send(accepted(second.sequence, 5)).await;
+    // Both are in the view once the adapter has read that.
+    link.ask(ask(2, "+447700900000", &[Signal::SimSwap], 800))
+        .await;
+    link.reply().await;
+
+    drop(broker);
+    let mut broker = FakeBroker::start_at(addr, welcome(8, 5, 10_000), None).await;
+    let mut link = broker.attachment().await;
+    link.ask(ask(1, "+447700900000", &[Signal::SimSwap], 800))
+        .await;
+    link.reply().await;
+
+    drop(broker);
+    let mut broker = FakeBroker::start_at(addr, welcome(8, 6, 10_000), None).await;
+    let mut link = broker.attachment().await;
+    assert_eq!(link.changes().await.sequence, first.sequence);
+    assert_eq!(link.changes().await.sequence, second.sequence);
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_is_in_flight_and_closes_the_stream() {
+    let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let mut adapter = Adapter::start(vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    link.ask(ask(1, "+447700900010", &[Signal::SimSwap], 5_000))
+        .await;
+    link.ask(ask(2, "+447700900000", &[Signal::SimSwap], 5_000))
+        .await;
+    assert_eq!(link.reply().await.id, 2, "the first is in flight");
+    adapter.begin_stop();
+    let reply = link.reply().await;
+    assert_eq!(
+        (reply.id, outcomes(&reply).remove(0).as_str()),
+        (1, "value")
+    );
+    assert!(link.hear().await.is_none());
+    drop(link);
+    let dir = adapter.stopped().await;
+    let verified = verify(&dir.path().join("journal"), checkpoint_key().verifier()).unwrap();
+    assert_eq!(verified.signed + 1, verified.head.size);
+}
+
+#[tokio::test]
+async fn answers_served_from_the_view_are_journaled() {
+    let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let adapter = Adapter::start(vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    link.send(ToAdapter::Served(v1::ServedFromView {
+        msisdn: "+447700900001".to_owned(),
+        signals: vec![1],
+        bank: "first-bank".to_owned(),
+        purpose: v1::Purpose::Login as i32,
+        origin: "accord.test/2026-11".to_owned(),
+        index: 42,
+        ..v1::ServedFromView::default()
+    }))
+    .await;
+    link.ask(ask(1, "+447700900000", &[Signal::SimSwap], 800))
+        .await;
+    link.reply().await;
+    drop(link);
+    let dir = soon(adapter.stop()).await;
+    let records = records(dir.path());
+    let served = &records[1];
+    assert_eq!(served["event"], "served_from_view");
+    assert_eq!(
+        (&served["origin"], &served["entry"]),
+        (&"accord.test/2026-11".into(), &42.into())
+    );
+    assert_eq!(served["purpose"], "login");
+    assert!(!served.to_string().contains("7700900"));
+}

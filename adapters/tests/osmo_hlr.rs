@@ -1,0 +1,151 @@
+//! The source against a real osmo-hlr (Debian package `osmo-hlr`). Run with `--ignored`.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail by panicking"
+)]
+
+use std::time::Duration;
+
+use accord_adapters::osmo_hlr::testing::{RealHlr, TestingError};
+use accord_adapters::osmo_hlr::{OsmoHlr, OsmoHlrConfig};
+use accord_adapters::source::Source;
+use accord_proto::clock::SystemClock;
+use accord_proto::msisdn::Msisdn;
+use accord_proto::observation::{Change, Observation, Observed};
+use accord_proto::reason::Reason;
+use accord_proto::signal::Signal;
+use tokio::time::Instant;
+
+const OLD: &str = "901700000000001";
+const NEW: &str = "901700000000002";
+
+fn number(last: u16) -> Msisdn {
+    Msisdn::parse(&format!("+447700900{last:03}")).unwrap()
+}
+
+fn source(hlr: &RealHlr, dir: &std::path::Path, more: &str) -> OsmoHlr {
+    let config: OsmoHlrConfig = toml::from_str(&format!(
+        "address = {:?}\njournal_dir = {:?}\njournal_key_file = {:?}\n{more}",
+        hlr.ctrl_address(),
+        dir.join("journal"),
+        dir.join("journal.key"),
+    ))
+    .unwrap();
+    OsmoHlr::open(&config, SystemClock::shared()).unwrap()
+}
+
+async fn ask(source: &OsmoHlr, msisdn: Msisdn, signal: Signal) -> Result<Observation, Reason> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let signals = [signal];
+    let observed = source.observe(msisdn, &signals, deadline).await;
+    assert_eq!(observed.signals.len(), 1);
+    observed.signals.into_iter().next().unwrap().1
+}
+
+async fn swap(source: &OsmoHlr, msisdn: Msisdn) -> (Change, Observation) {
+    let observation = ask(source, msisdn, Signal::SimSwap).await.unwrap();
+    match observation.what {
+        Observed::Change(change) => (change, observation),
+        Observed::Forwarding(_) | Observed::Roaming(_) => panic!("no change"),
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs osmo-hlr"]
+async fn a_number_that_moves_to_a_new_imsi_changed_between_two_polls() {
+    let dir = tempfile::tempdir().unwrap();
+    let hlr = RealHlr::start(dir.path()).await.unwrap();
+    let admin = hlr.admin();
+    admin.create(OLD).await.unwrap();
+    admin.give(OLD, &number(1)).await.unwrap();
+    let source = source(&hlr, dir.path(), "");
+
+    let (first, observation) = swap(&source, number(1)).await;
+    assert_eq!(first.changed_in, None);
+    assert_eq!(first.monitored_since, Some(observation.observed_at));
+
+    let (same, _) = swap(&source, number(1)).await;
+    assert_eq!(same, first);
+
+    let sweep = source.poll_once().await.unwrap();
+    assert_eq!((sweep.asked, sweep.changed), (1, 0));
+    admin.create(NEW).await.unwrap();
+    let refused = admin.give(NEW, &number(1)).await;
+    assert!(
+        matches!(refused, Err(TestingError::Refused(_))),
+        "{refused:?}"
+    );
+    let mut changes = source.changes().unwrap();
+
+    // The swap as it really happens: for a while nobody has the number.
+    let (before_gap, kept) = swap(&source, number(1)).await;
+    admin.take(OLD).await.unwrap();
+    let (in_gap, gap) = swap(&source, number(1)).await;
+    assert_eq!((in_gap, gap.observed_at), (before_gap, kept.observed_at));
+    assert_eq!(source.poll_once().await.unwrap().missing, 1);
+
+    admin.give(NEW, &number(1)).await.unwrap();
+    let sweep = source.poll_once().await.unwrap();
+    assert_eq!((sweep.changed, sweep.missing), (1, 0));
+    let (swapped, after) = swap(&source, number(1)).await;
+    let interval = swapped.changed_in.unwrap();
+    assert_eq!(interval.after(), kept.observed_at);
+    assert!(interval.before() > interval.after());
+    assert!(interval.before() <= after.observed_at);
+    assert_eq!(swapped.monitored_since, first.monitored_since);
+
+    let pushed = changes.try_recv().unwrap();
+    assert!(pushed.msisdn == number(1));
+    assert_eq!(pushed.observation.what, Observed::Change(swapped));
+}
+
+#[tokio::test]
+#[ignore = "needs osmo-hlr"]
+async fn the_journal_outlives_source_and_hlr() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hlr = RealHlr::start(dir.path()).await.unwrap();
+    hlr.admin().create(OLD).await.unwrap();
+    hlr.admin().create(NEW).await.unwrap();
+    hlr.admin().give(OLD, &number(2)).await.unwrap();
+    let first_run = source(&hlr, dir.path(), "");
+    let (first, _) = swap(&first_run, number(2)).await;
+    first_run.poll_once().await.unwrap();
+
+    hlr.stop().unwrap();
+    assert_eq!(
+        ask(&first_run, number(2), Signal::SimSwap).await,
+        Err(Reason::SourceDown)
+    );
+    assert!(first_run.poll_once().await.is_err());
+    drop(first_run);
+
+    hlr.restart().await.unwrap();
+    hlr.admin().swap(OLD, NEW, &number(2)).await.unwrap();
+    let second_run = source(&hlr, dir.path(), "");
+    assert_eq!(second_run.poll_once().await.unwrap().changed, 1);
+    let (swapped, _) = swap(&second_run, number(2)).await;
+    assert!(swapped.changed_in.is_some());
+    assert_eq!(swapped.monitored_since, first.monitored_since);
+}
+
+#[tokio::test]
+#[ignore = "needs osmo-hlr"]
+async fn a_number_never_seen_is_unknown_and_not_watched() {
+    let dir = tempfile::tempdir().unwrap();
+    let hlr = RealHlr::start(dir.path()).await.unwrap();
+    let source = source(&hlr, dir.path(), "watch = [\"+447700900009\"]");
+    assert_eq!(
+        ask(&source, number(3), Signal::SimSwap).await,
+        Err(Reason::UnknownNumber)
+    );
+    let sweep = source.poll_once().await.unwrap();
+    assert_eq!(
+        (sweep.asked, sweep.unknown),
+        (1, 1),
+        "the configured one only"
+    );
+    hlr.admin().create(OLD).await.unwrap();
+    hlr.admin().give(OLD, &number(9)).await.unwrap();
+    assert_eq!(source.poll_once().await.unwrap().began, 1);
+}
