@@ -1,4 +1,4 @@
-//! The agreement as a table: two hashes and one index for each decision.
+//! The agreement as a table: two hashes and three indices for each decision.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -60,8 +60,10 @@ pub struct CompiledAgreement {
     banks: HashMap<OrgName, usize>,
     /// Likewise.
     operators: HashMap<OrgName, usize>,
-    /// `[bank][operator][purpose][signal]`.
-    cells: Vec<Cell>,
+    /// `[bank][operator]`: which block holds.
+    pairs: Vec<u32>,
+    /// `[purpose][signal]`, once for all pairs between which the same clauses stand.
+    blocks: Vec<[Cell; CELLS]>,
     /// For each bank one bit for each purpose that some clause grants it.
     purposes: Vec<u16>,
 }
@@ -79,14 +81,28 @@ impl CompiledAgreement {
             nearest: Vec::new(),
             banks: rows(&bank_names),
             operators: rows(&operator_names),
-            cells: Vec::new(),
+            pairs: Vec::new(),
+            blocks: Vec::new(),
             purposes: Vec::new(),
         };
-        let mut seen = HashMap::new();
-        for bank in std::iter::once(None).chain(bank_names.iter().map(Some)) {
-            table.purposes.push(table.purposes_of(bank));
-            for operator in std::iter::once(None).chain(operator_names.iter().map(Some)) {
-                table.fill(bank, operator, &mut seen);
+        let everyone =
+            |names: Vec<OrgName>| std::iter::once(None).chain(names.into_iter().map(Some));
+        let of_operators: Vec<Vec<u32>> = everyone(operator_names)
+            .map(|operator| table.covering(|clause| clause.operators.covers(operator.as_ref())))
+            .collect();
+        let mut known = HashMap::new();
+        for bank in everyone(bank_names) {
+            let of_bank = table.covering(|clause| clause.banks.covers(bank.as_ref()));
+            table.purposes.push(table.purposes_of(&of_bank));
+            for of_operator in &of_operators {
+                let both = |at: &u32| of_operator.binary_search(at).is_ok();
+                let between: Vec<u32> = of_bank.iter().copied().filter(both).collect();
+                let block = match known.get(&between) {
+                    Some(block) => *block,
+                    None => table.add_block(&between),
+                };
+                known.insert(between, block);
+                table.pairs.push(block);
             }
         }
         table
@@ -105,8 +121,12 @@ impl CompiledAgreement {
         let bank = self.banks.get(bank).copied().unwrap_or(0);
         let operator = self.operators.get(operator).copied().unwrap_or(0);
         let pair = bank * (self.operators.len() + 1) + operator;
-        let cell = pair * CELLS + purpose as usize * SIGNALS + signal as usize;
-        match self.cells.get(cell).copied() {
+        let block = self
+            .pairs
+            .get(pair)
+            .and_then(|block| self.blocks.get(*block as usize));
+        let cell = purpose as usize * SIGNALS + signal as usize;
+        match block.and_then(|block| block.get(cell)).copied() {
             Some(Cell::Granted(at)) => {
                 let clause = self.clauses.get(at as usize);
                 clause.map_or(Decision::NotContracted, Decision::Granted)
@@ -145,49 +165,58 @@ impl CompiledAgreement {
         &self.document
     }
 
-    fn purposes_of(&self, bank: Option<&OrgName>) -> u16 {
-        let theirs = self
-            .clauses
+    /// The clauses that cover somebody, by their places.
+    fn covering(&self, covers: impl Fn(&Clause) -> bool) -> Vec<u32> {
+        let clauses = (0..).zip(&self.clauses);
+        clauses
+            .filter(|(_, clause)| covers(clause))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    fn at(&self, places: &[u32]) -> Vec<(u32, Arc<Clause>)> {
+        let clause = |at: &u32| Some((*at, Arc::clone(self.clauses.get(*at as usize)?)));
+        places.iter().filter_map(clause).collect()
+    }
+
+    fn purposes_of(&self, places: &[u32]) -> u16 {
+        let clauses = self.at(places);
+        clauses
             .iter()
-            .filter(|clause| clause.banks.covers(bank));
-        theirs
-            .flat_map(|clause| &clause.purposes)
+            .flat_map(|(_, clause)| &clause.purposes)
             .fold(0, |bits, purpose| bits | (1 << *purpose as u16))
     }
 
-    fn fill(
-        &mut self,
-        bank: Option<&OrgName>,
-        operator: Option<&OrgName>,
-        seen: &mut HashMap<String, u32>,
-    ) {
-        let between: Vec<(u32, Arc<Clause>)> = (0..)
-            .zip(&self.clauses)
-            .filter(|(_, clause)| clause.banks.covers(bank) && clause.operators.covers(operator))
-            .map(|(at, clause)| (at, Arc::clone(clause)))
-            .collect();
-        for purpose in Purpose::ALL {
-            for signal in Signal::ALL {
-                let granted = between.iter().find(|(_, clause)| {
-                    clause.signals.contains(signal) && clause.purposes.contains(purpose)
-                });
-                let cell = match granted {
-                    Some((at, _)) => Cell::Granted(*at),
-                    None if between.is_empty() => Cell::NotContracted,
-                    None => {
-                        let nearest = nearest(&between, *signal, *purpose);
-                        let nearest_all = &mut self.nearest;
-                        let at = *seen.entry(nearest.detail.clone()).or_insert_with(|| {
-                            nearest_all.push(nearest);
-                            u32::try_from(nearest_all.len() - 1).unwrap_or(u32::MAX)
-                        });
-                        Cell::NotAuthorised(at)
-                    }
-                };
-                self.cells.push(cell);
-            }
+    /// Decides every question between two parties with these clauses between them.
+    fn add_block(&mut self, places: &[u32]) -> u32 {
+        let between = self.at(places);
+        let mut block = [Cell::NotContracted; CELLS];
+        let questions = Purpose::ALL
+            .iter()
+            .flat_map(|p| Signal::ALL.iter().map(move |s| (*p, *s)));
+        for ((purpose, signal), cell) in questions.zip(&mut block) {
+            let granted = between.iter().find(|(_, clause)| {
+                clause.signals.contains(&signal) && clause.purposes.contains(&purpose)
+            });
+            *cell = match granted {
+                Some((at, _)) => Cell::Granted(*at),
+                None if between.is_empty() => Cell::NotContracted,
+                None => Cell::NotAuthorised(self.add_nearest(nearest(&between, signal, purpose))),
+            };
         }
+        self.blocks.push(block);
+        place(self.blocks.len())
     }
+
+    fn add_nearest(&mut self, nearest: Nearest) -> u32 {
+        self.nearest.push(nearest);
+        place(self.nearest.len())
+    }
+}
+
+/// The place of the last of so many.
+fn place(len: usize) -> u32 {
+    u32::try_from(len.saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
 fn nearest(between: &[(u32, Arc<Clause>)], signal: Signal, purpose: Purpose) -> Nearest {

@@ -291,6 +291,19 @@ fn what_is_no_toml_is_named_with_its_line() {
     );
     assert!(!mistakes("").is_empty());
     assert!(!mistakes("clause = 3\nagreement = []").is_empty());
+    assert!(!mistakes(&format!("x = {}", "[".repeat(100_000))).is_empty());
     let long = mistakes(&"#\n".repeat(600_000));
     assert_eq!(long, ["line 1: at most 1048576 bytes are read"]);
+}
+
+#[test]
+fn a_text_cut_anywhere_is_read_without_panic() {
+    let day = "2030-01-01".parse().unwrap();
+    for at in 0..GOOD.len() {
+        let (head, tail) = GOOD.split_at(at);
+        let _ = mistakes(head);
+        let _ = mistakes(tail);
+        let _ = mistakes(&format!("{head}\"é{tail}"));
+        let _ = accord_proto::agreement::with_dates(&format!("{head}\"é{tail}"), day, day);
+    }
 }

@@ -4,13 +4,16 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "helpers of tests stand outside test functions"
 )]
 
 mod agreement_rules;
 mod agreement_shape;
+mod clause;
 mod parties_list;
 mod permission_matrix;
+mod rules_page;
 mod sample;
 mod signed_agreement;
 mod signers;

@@ -205,3 +205,35 @@ fn each_row_has_a_cell_for_each_heading() {
         );
     }
 }
+
+/// The most banks and operators that an agreement may name, each bank with its own clause.
+#[test]
+fn the_largest_agreement_compiles() {
+    let list = |names: Vec<String>| format!("[\"{}\"]", names.join("\", \""));
+    let operators = list((0..50).map(|at| format!("operator-{at}")).collect());
+    let good = crate::sample::GOOD;
+    let (header, clauses) = good.split_once("[[clause]]").unwrap();
+    let (clause, _) = clauses.split_once("[[clause]]").unwrap();
+    let clause = |bank: usize| {
+        let clause = clause
+            .replace("3.1", &format!("3.{bank}"))
+            .replace("first-bank", &format!("bank-{bank}"))
+            .replace("[\"north-mobile\"]", &operators);
+        format!("[[clause]]{clause}")
+    };
+    let text = format!("{header}{}", (0..500).map(clause).collect::<String>());
+    let agreement = CompiledAgreement::new(AgreementDocument::parse(&text).unwrap());
+    let decision = agreement.decide(
+        &org("bank-499"),
+        &org("operator-49"),
+        Signal::SimSwap,
+        Purpose::Payment,
+    );
+    assert!(matches!(decision, Decision::Granted(clause) if clause.id.as_str() == "3.499"));
+    let one_more = format!("{text}{}", clause(500));
+    let mistakes = AgreementDocument::parse(&one_more).unwrap_err();
+    assert_eq!(
+        mistakes.to_string(),
+        "line 1: `clause.banks`: all clauses together name at most 500; `*` names all"
+    );
+}

@@ -1,0 +1,147 @@
+//! Keeps `docs/rules.md` true.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+/// The rules that the page must hold.
+const RULES: [&str; 12] = [
+    "R01", "R03", "R05", "R06", "R07", "R08", "R10", "R11", "R13", "R14", "R30", "R47",
+];
+
+/// Rules that only documents can break: no question does.
+const IN_DOCUMENTS_ONLY: [&str; 1] = ["R08"];
+
+/// Rules whose enforcement in the path of a question no row names yet. It may only shrink.
+const PENDING: [&str; 10] = [
+    "R01", "R03", "R05", "R06", "R07", "R10", "R11", "R13", "R14", "R47",
+];
+
+/// One row that names who holds a rule.
+struct Row {
+    rule: String,
+    enforced_in: Vec<String>,
+    /// File and test.
+    held_by: Vec<(String, String)>,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn page() -> String {
+    fs::read_to_string(root().join("docs/rules.md")).unwrap()
+}
+
+/// The text under a heading, up to the next one.
+fn section<'a>(page: &'a str, heading: &str) -> &'a str {
+    let (_, rest) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+    rest.split_once("\n## ")
+        .map_or(rest, |(section, _)| section)
+}
+
+/// What stands in backticks.
+fn quoted(cell: &str) -> Vec<String> {
+    cell.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn table(section: &str) -> Vec<Vec<&str>> {
+    let rows = section.lines().filter(|line| line.starts_with("| R"));
+    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect())
+        .filter(|cells: &Vec<&str>| cells[0] != "Rule")
+        .collect()
+}
+
+fn rows(section: &str) -> Vec<Row> {
+    let row = |cells: Vec<&str>| {
+        let [rule, _, enforced_in, held_by] = cells.as_slice() else {
+            panic!("a row of rules.md has four cells: {cells:?}");
+        };
+        let held_by = quoted(held_by);
+        let pairs = held_by.chunks(2).map(|pair| {
+            let [file, test] = pair else {
+                panic!("{rule}: file and test: {pair:?}")
+            };
+            (file.clone(), test.clone())
+        });
+        Row {
+            rule: (*rule).to_owned(),
+            enforced_in: quoted(enforced_in),
+            held_by: pairs.collect(),
+        }
+    };
+    table(section).into_iter().map(row).collect()
+}
+
+fn ids(rows: &[Row]) -> BTreeSet<&str> {
+    rows.iter().map(|row| row.rule.as_str()).collect()
+}
+
+#[test]
+fn each_rule_stands_on_the_page_with_its_basis() {
+    let page = page();
+    let rules = table(section(&page, "The rules"));
+    let found: Vec<&str> = rules.iter().map(|cells| cells[0]).collect();
+    assert_eq!(found, RULES);
+    for cells in rules {
+        assert!(
+            cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()),
+            "{cells:?}"
+        );
+    }
+}
+
+#[test]
+fn each_file_and_each_test_on_the_page_exists() {
+    let page = page();
+    let documents = rows(section(&page, "Enforced in the documents"));
+    let path = rows(section(&page, "Enforced in the path of a question"));
+    for row in documents.iter().chain(&path) {
+        assert!(
+            !row.enforced_in.is_empty() && !row.held_by.is_empty(),
+            "{}",
+            row.rule
+        );
+        for file in &row.enforced_in {
+            assert!(
+                root().join(file).is_file(),
+                "{}: `{file}` does not exist",
+                row.rule
+            );
+        }
+        for (file, test) in &row.held_by {
+            let text = fs::read_to_string(root().join(file));
+            let text = text.unwrap_or_else(|_| panic!("{}: no file `{file}`", row.rule));
+            assert!(
+                text.contains(&format!("fn {test}(")),
+                "{}: no `{test}` in {file}",
+                row.rule
+            );
+        }
+    }
+}
+
+#[test]
+fn each_rule_is_enforced_in_the_path_or_known_to_be_pending() {
+    let page = page();
+    let documents = rows(section(&page, "Enforced in the documents"));
+    let path = rows(section(&page, "Enforced in the path of a question"));
+    let (documents, path) = (ids(&documents), ids(&path));
+    for rule in RULES {
+        let pending = PENDING.contains(&rule);
+        let in_path = path.contains(rule);
+        assert!(
+            !(pending && in_path),
+            "{rule} has its row: take it off PENDING"
+        );
+        let by_documents = IN_DOCUMENTS_ONLY.contains(&rule) && documents.contains(rule);
+        assert!(
+            pending || in_path || by_documents,
+            "{rule} has no row in the path"
+        );
+    }
+    let known: BTreeSet<&str> = RULES.into_iter().collect();
+    assert!(documents.union(&path).all(|rule| known.contains(rule)));
+}
