@@ -1,0 +1,261 @@
+//! The accept loop: from a TCP connection to a stream with a known other end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use accord_proto::party::PartyId;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::Stream;
+use tracing::{info, warn};
+
+use super::connections::Connections;
+use super::peer::Peer;
+use super::stream::PeerStream;
+use super::trust::TrustStore;
+
+/// Limits of the accept loop.
+#[derive(Clone, Copy, Debug)]
+pub struct AcceptLimits {
+    /// Open connections and handshakes together; more are hung up on at once.
+    pub connections_max: usize,
+    /// Handshakes in flight; more wait in the system's queue.
+    pub handshakes_max: usize,
+    /// For how long a handshake may take.
+    pub handshake_deadline: Duration,
+}
+
+impl Default for AcceptLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1024,
+            handshakes_max: 64,
+            handshake_deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A connection that was refused before any call.
+#[derive(Clone, Debug)]
+pub struct RefusedConnection {
+    /// A stable word: those of [`IdentityError::reason`](super::IdentityError::reason), and
+    /// `HANDSHAKE_FAILED`, `HANDSHAKE_TIMEOUT`, `CONNECTIONS_MAX` and `PARTY_CONNECTIONS_MAX`.
+    pub reason: &'static str,
+    /// From where.
+    pub remote: SocketAddr,
+    /// Whose the certificate says it is. Not proven: whoever has seen a certificate can show it.
+    pub claimed: Option<PartyId>,
+}
+
+/// After a failed accept (out of file descriptors, mostly).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Accepted connections that wait for the server to take them.
+const ACCEPTED_MAX: usize = 16;
+/// For how long and how many bytes a refused client is listened to, so that the alert that tells
+/// it why isn't lost to a reset.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_LEN_MAX: u64 = 64 << 10;
+
+/// What is told of refused connections.
+type OnRefused = Arc<dyn Fn(RefusedConnection) + Send + Sync>;
+
+/// Connections whose handshake ended well, for `serve_with_incoming`. Dropped, it stops listening.
+#[derive(Debug)]
+pub struct Incoming {
+    accepted: mpsc::Receiver<PeerStream>,
+    task: JoinHandle<()>,
+}
+
+impl Incoming {
+    /// Starts to accept. `on_refused` is called for each connection refused before any call; it
+    /// must not block.
+    pub fn listen(
+        listener: TcpListener,
+        trust: Arc<TrustStore>,
+        connections: Arc<Connections>,
+        limits: AcceptLimits,
+        on_refused: impl Fn(RefusedConnection) + Send + Sync + 'static,
+    ) -> Self {
+        let (sender, accepted) = mpsc::channel(ACCEPTED_MAX);
+        let door = Door {
+            trust,
+            connections,
+            limits,
+            on_refused: Arc::new(on_refused),
+            sender,
+        };
+        let task = tokio::spawn(door.accept(listener));
+        Self { accepted, task }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Stream for Incoming {
+    type Item = io::Result<PeerStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.accepted.poll_recv(cx).map(|stream| stream.map(Ok))
+    }
+}
+
+#[derive(Clone)]
+struct Door {
+    trust: Arc<TrustStore>,
+    connections: Arc<Connections>,
+    limits: AcceptLimits,
+    on_refused: OnRefused,
+    sender: mpsc::Sender<PeerStream>,
+}
+
+impl Door {
+    async fn accept(self, listener: TcpListener) {
+        let slots = Arc::new(Semaphore::new(self.limits.connections_max));
+        let handshakes = Arc::new(Semaphore::new(self.limits.handshakes_max));
+        loop {
+            let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await else {
+                return;
+            };
+            let (tcp, remote) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot accept a connection"
+                    );
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+                self.refuse("CONNECTIONS_MAX", remote, None);
+                continue;
+            };
+            let door = self.clone();
+            tokio::spawn(async move {
+                let stream = door.handshake(tcp, remote, slot).await;
+                drop(handshake);
+                if let Some(stream) = stream {
+                    // Fails only when the server is gone, and the connection goes with it.
+                    let _ = door.sender.send(stream).await;
+                }
+            });
+        }
+    }
+
+    async fn handshake(
+        &self,
+        tcp: TcpStream,
+        remote: SocketAddr,
+        slot: OwnedSemaphorePermit,
+    ) -> Option<PeerStream> {
+        // Best effort: without it answers come late, not wrong.
+        let _ = tcp.set_nodelay(true);
+        let trust = self.trust.current().clone();
+        let watched = trust.tls.watched();
+        let config = trust.tls.config(Arc::clone(&watched)).ok()?;
+        let accept = TlsAcceptor::from(Arc::new(config))
+            .accept(tcp)
+            .into_fallible();
+        let outcome = timeout(self.limits.handshake_deadline, accept).await;
+        let tls = match outcome {
+            Ok(Ok(tls)) => tls,
+            Ok(Err((error, tcp))) => {
+                let (reason, claimed) = match watched.refused() {
+                    Some(refused) => (refused.error.reason(), refused.claimed.clone()),
+                    None => (reason_of(&error), None),
+                };
+                self.refuse(reason, remote, claimed);
+                linger(tcp).await;
+                return None;
+            }
+            Err(_elapsed) => {
+                self.refuse("HANDSHAKE_TIMEOUT", remote, None);
+                return None;
+            }
+        };
+        self.admit(tls, remote, trust.generation, slot)
+    }
+
+    fn admit(
+        &self,
+        tls: TlsStream<TcpStream>,
+        remote: SocketAddr,
+        generation: u64,
+        slot: OwnedSemaphorePermit,
+    ) -> Option<PeerStream> {
+        let chain: Vec<_> = tls
+            .get_ref()
+            .1
+            .peer_certificates()?
+            .iter()
+            .map(|certificate| certificate.clone().into_owned())
+            .collect();
+        let peer = match Peer::new(chain, remote, self.trust.trust_domain(), generation) {
+            Ok(peer) => Arc::new(peer),
+            Err(error) => {
+                self.refuse(error.reason(), remote, None);
+                return None;
+            }
+        };
+        if let Err(error) = peer.identity() {
+            // Its calls are refused, each with this reason.
+            info!(%remote, serial = peer.serial(), reason = error.reason(), "a trusted certificate without an identity connected");
+            self.trust.metrics().refuse_connection(error.reason());
+        }
+        let Some(ticket) = self.connections.admit(Arc::clone(&peer)) else {
+            self.refuse("PARTY_CONNECTIONS_MAX", remote, peer.party().cloned());
+            return None;
+        };
+        self.trust.metrics().connections_accepted.inc();
+        Some(PeerStream::new(tls, peer, ticket, slot))
+    }
+
+    fn refuse(&self, reason: &'static str, remote: SocketAddr, claimed: Option<PartyId>) {
+        self.trust.metrics().refuse_connection(reason);
+        info!(
+            %remote,
+            claimed = claimed.as_ref().map(tracing::field::display),
+            reason,
+            "refused a connection"
+        );
+        (self.on_refused)(RefusedConnection {
+            reason,
+            remote,
+            claimed,
+        });
+    }
+}
+
+/// What a handshake failed of, where it was not the certificate.
+fn reason_of(error: &io::Error) -> &'static str {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::NoCertificatesPresented) => "CERTIFICATE_MISSING",
+        Some(_) | None => "HANDSHAKE_FAILED",
+    }
+}
+
+/// Hangs up so that the alert arrives: a socket closed with unread bytes in it is reset, and the
+/// reset overtakes the alert.
+async fn linger(mut tcp: TcpStream) {
+    let _ = tcp.shutdown().await;
+    let mut rest = tcp.take(LINGER_LEN_MAX);
+    let mut sink = tokio::io::sink();
+    let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut sink)).await;
+}

@@ -1,0 +1,41 @@
+//! Who is asking: certificates, tokens and what becomes of them while a connection is open.
+//!
+//! ```text
+//!   files ──▶ TrustStore (roots, revocation lists, own certificate; a generation per load)
+//!                │ handshake                         │ changed()
+//!   TCP ──▶ Incoming ──▶ PeerStream + Arc<Peer> ◀── sweep closes those no longer trusted
+//!                             │ check(trust, now), for each call and each streamed line
+//!   token ──▶ TokenVerifier ──┴──▶ Caller
+//! ```
+//!
+//! A certificate says who, a token for which application, purposes and principals. A chain that is
+//! not trusted ends in a TLS alert, before anybody is known. A trusted certificate without exactly
+//! one identity is let in and each of its calls refused, because an alert could not tell the caller
+//! what is wrong with it.
+
+mod accept;
+mod caller;
+mod claims;
+mod connections;
+mod error;
+mod jti;
+mod keys;
+mod material;
+mod metrics;
+mod peer;
+mod stream;
+mod tls;
+mod token;
+mod trust;
+
+pub use accept::{AcceptLimits, Incoming, RefusedConnection};
+pub use caller::Caller;
+pub use connections::{Connections, keep_current};
+pub use error::{Blame, IdentityError};
+pub use keys::{KeyDirectory, KeyError, KeyMaterial, TokenAlgorithm};
+pub use material::{TlsFiles, TrustError};
+pub use metrics::IdentityMetrics;
+pub use peer::Peer;
+pub use stream::PeerStream;
+pub use token::{TokenVerifier, bearer};
+pub use trust::{Reload, TrustStatus, TrustStore};

@@ -1,0 +1,183 @@
+//! The other end of a connection.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use accord_proto::party::PartyId;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+
+use super::error::IdentityError;
+use super::trust::TrustStore;
+
+/// The other end of a connection: its certificate, parsed once, and whether it is still trusted.
+///
+/// Handlers find an `Arc<Peer>` in the request's extensions.
+#[derive(Debug)]
+pub struct Peer {
+    identity: Result<PartyId, IdentityError>,
+    remote: SocketAddr,
+    chain: Vec<CertificateDer<'static>>,
+    thumbprint: String,
+    serial: String,
+    issuer: String,
+    not_after: Timestamp,
+    /// When the first certificate of the chain expires.
+    chain_expires: Timestamp,
+    /// The generation of the trust store under which the chain was last found good.
+    good_under: AtomicU64,
+}
+
+impl Peer {
+    /// What a chain, leaf first, that a handshake under `generation` found good says.
+    pub(super) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        remote: SocketAddr,
+        trust_domain: &str,
+        generation: u64,
+    ) -> Result<Self, IdentityError> {
+        let leaf = chain.first().ok_or(IdentityError::CertificateMissing)?;
+        let (_, parsed) =
+            X509Certificate::from_der(leaf).map_err(|_| IdentityError::CertificateInvalid)?;
+        let not_after = not_after(&parsed)?;
+        let mut chain_expires = not_after;
+        for certificate in chain.iter().skip(1) {
+            let (_, parsed) = X509Certificate::from_der(certificate)
+                .map_err(|_| IdentityError::CertificateInvalid)?;
+            chain_expires = chain_expires.min(self::not_after(&parsed)?);
+        }
+        let identity = identity_in(&parsed).and_then(|party| {
+            if party.trust_domain() == trust_domain {
+                Ok(party)
+            } else {
+                Err(IdentityError::CertificateWrongDomain)
+            }
+        });
+        Ok(Self {
+            identity,
+            remote,
+            thumbprint: BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, leaf)),
+            serial: hex(parsed.raw_serial()),
+            issuer: parsed.issuer().to_string(),
+            not_after,
+            chain_expires,
+            good_under: AtomicU64::new(generation),
+            chain,
+        })
+    }
+
+    /// The one identity in a certificate.
+    pub(super) fn identity_of(certificate: &CertificateDer<'_>) -> Result<PartyId, IdentityError> {
+        let (_, parsed) = X509Certificate::from_der(certificate)
+            .map_err(|_| IdentityError::CertificateInvalid)?;
+        identity_in(&parsed)
+    }
+
+    /// Says who this is, if its certificate is trusted now. Costs a few nanoseconds, until the
+    /// trust store changes.
+    ///
+    /// # Errors
+    /// [`IdentityError`]: revoked, expired, no longer trusted, or without exactly one identity.
+    pub fn check(&self, trust: &TrustStore, now: Timestamp) -> Result<&PartyId, IdentityError> {
+        self.check_chain(trust, now)?;
+        self.identity.as_ref().map_err(Clone::clone)
+    }
+
+    pub(super) fn check_chain(
+        &self,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Result<(), IdentityError> {
+        let current = trust.current();
+        let known_good = self.good_under.load(Ordering::Relaxed) == current.generation
+            && now < self.chain_expires
+            && now < current.lists_expire;
+        if known_good {
+            return Ok(());
+        }
+        current.tls.verify(&self.chain, now)?;
+        // Invariant: only a good verdict is remembered, and for this load of the files alone.
+        self.good_under.store(current.generation, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Who this says it is. A fact about the certificate, not a verdict: see [`check`](Self::check).
+    #[must_use]
+    pub fn party(&self) -> Option<&PartyId> {
+        self.identity.as_ref().ok()
+    }
+
+    pub(super) const fn identity(&self) -> &Result<PartyId, IdentityError> {
+        &self.identity
+    }
+
+    /// Where it connects from.
+    #[must_use]
+    pub const fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// `x5t#S256`: the base64url SHA-256 of the certificate (RFC 8705 section 3.1).
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
+    /// The certificate's serial number, hexadecimal.
+    #[must_use]
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// The certificate's issuer, as text.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// When the certificate expires.
+    #[must_use]
+    pub const fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+}
+
+/// Exactly one URI in the subject alternative name, and that the id of a party (X509-SVID section
+/// 2: "an X.509 SVID MUST contain exactly one URI SAN").
+fn identity_in(certificate: &X509Certificate<'_>) -> Result<PartyId, IdentityError> {
+    let names = certificate
+        .subject_alternative_name()
+        .map_err(|_| IdentityError::CertificateInvalid)?
+        .ok_or(IdentityError::CertificateNoIdentity)?;
+    let mut uris = names.value.general_names.iter().filter_map(|name| {
+        let GeneralName::URI(uri) = name else {
+            return None;
+        };
+        Some(*uri)
+    });
+    let uri = uris.next().ok_or(IdentityError::CertificateNoIdentity)?;
+    if uris.next().is_some() {
+        return Err(IdentityError::CertificateTwoIdentities);
+    }
+    PartyId::parse(uri).map_err(|_| IdentityError::CertificateMalformedIdentity)
+}
+
+fn not_after(certificate: &X509Certificate<'_>) -> Result<Timestamp, IdentityError> {
+    Timestamp::from_second(certificate.validity().not_after.timestamp())
+        .map_err(|_| IdentityError::CertificateInvalid)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String can't fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
