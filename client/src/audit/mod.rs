@@ -1,0 +1,286 @@
+//! Reading the ledger and the agreement: what authorities, and each party for its own entries, do.
+
+use std::{sync::Arc, time::Duration};
+
+use accord_proto::{
+    c2sp::{SignedNote, checkpoint::Checkpoint},
+    merkle::{Hash, leaf_hash, verify_consistency},
+    party::PartyId,
+    v1::{
+        self, agreement_service_client::AgreementServiceClient,
+        audit_service_client::AuditServiceClient,
+    },
+    wire,
+};
+use jiff::Timestamp;
+use prost::Message as _;
+use tonic::{Request, Status, Streaming, transport::Channel};
+
+use crate::{
+    answer::Mistrust,
+    connect::{RECEIVE_BYTES_MAX, SEND_BYTES_MAX},
+    failover::Failover,
+    receipt::{Assurance, LogTrust, chain, check_proof},
+    refusal::{CallError, Refusal},
+};
+
+/// How long a new stream may take to begin.
+const OPEN_S_MAX: u64 = 10;
+
+/// Reads the ledger. Each read of entries is itself an entry.
+#[derive(Clone, Debug)]
+pub struct Auditor {
+    pub(crate) failover: Arc<Failover>,
+    pub(crate) party: PartyId,
+    pub(crate) deadline: Duration,
+    pub(crate) log: LogTrust,
+}
+
+/// A checkpoint, as the broker gave it.
+#[derive(Clone, Debug)]
+pub struct SignedCheckpoint {
+    /// Origin, size and root.
+    pub checkpoint: Checkpoint,
+    /// The signed note.
+    pub note: SignedNote,
+    /// A configured key of the log signed it. False only where no key is configured.
+    pub verified: bool,
+}
+
+/// One entry of the ledger.
+#[derive(Clone, Debug)]
+pub struct LedgerEntry {
+    /// Its index.
+    pub index: u64,
+    /// Its exact bytes: the leaf.
+    pub bytes: Vec<u8>,
+    /// The same, decoded.
+    pub entry: v1::Entry,
+}
+
+impl LedgerEntry {
+    fn parse(index: u64, bytes: Vec<u8>) -> Result<Self, Mistrust> {
+        let entry =
+            v1::Entry::decode(bytes.as_slice()).map_err(|_| Mistrust::Malformed("entry"))?;
+        Ok(Self {
+            index,
+            bytes,
+            entry,
+        })
+    }
+
+    /// RFC 6962 leaf hash.
+    #[must_use]
+    pub fn leaf_hash(&self) -> Hash {
+        leaf_hash(&self.bytes)
+    }
+}
+
+/// The agreement in force.
+#[derive(Clone, Debug)]
+pub struct AgreementInForce {
+    /// The signed note: TOML text and the two authorities' signatures.
+    pub note: String,
+    /// SHA-256 of the note, as it stands in the ledger.
+    pub sha256: Vec<u8>,
+    /// From when it holds.
+    pub effective: Option<Timestamp>,
+    /// Until when.
+    pub expires: Option<Timestamp>,
+}
+
+impl Auditor {
+    /// As whom it reads.
+    #[must_use]
+    pub const fn party(&self) -> &PartyId {
+        &self.party
+    }
+
+    /// The newest checkpoint of the current log.
+    ///
+    /// # Errors
+    /// [`CallError`]; a checkpoint that no configured key signed is not believed.
+    pub async fn checkpoint(&self) -> Result<SignedCheckpoint, CallError> {
+        let call = async |channel: Channel, within: Duration| {
+            let request = request(v1::GetCheckpointRequest::default(), within);
+            audit(channel).get_checkpoint(request).await
+        };
+        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        Ok(self.open_checkpoint(&response.checkpoint)?)
+    }
+
+    /// One entry: a party its own, authorities any. The exact bytes and their meaning.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn entry(&self, index: u64) -> Result<LedgerEntry, CallError> {
+        let call = async |channel: Channel, within: Duration| {
+            let origin = String::new();
+            let request = request(v1::GetEntryRequest { origin, index }, within);
+            audit(channel).get_entry(request).await
+        };
+        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        Ok(LedgerEntry::parse(index, response.entry)?)
+    }
+
+    /// A C2SP `tlog-proof` that the entry with this leaf hash is in the log named `origin` (empty:
+    /// the current one), and how far it was verified.
+    ///
+    /// # Errors
+    /// [`CallError`]; a proof that does not hold is not believed.
+    pub async fn prove_inclusion(
+        &self,
+        origin: &str,
+        index: u64,
+        leaf_hash: &Hash,
+    ) -> Result<(String, Assurance), CallError> {
+        let call = async |channel: Channel, within: Duration| {
+            let origin = origin.to_owned();
+            let request = request(v1::ProveInclusionRequest { origin, index }, within);
+            audit(channel).prove_inclusion(request).await
+        };
+        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        let proof = response.proof;
+        let origin = if origin.is_empty() {
+            self.origin_of(&proof)?
+        } else {
+            origin.to_owned()
+        };
+        let assurance = check_proof(&proof, &origin, index, leaf_hash, &self.log)?;
+        Ok((proof, assurance))
+    }
+
+    /// Proves that the newest tree continues an older one, and returns the newest checkpoint.
+    ///
+    /// # Errors
+    /// [`CallError`]; [`Mistrust::Proof`] if history was rewritten.
+    pub async fn prove_consistency(&self, old: &Checkpoint) -> Result<SignedCheckpoint, CallError> {
+        let call = async |channel: Channel, within: Duration| {
+            let message = v1::ProveConsistencyRequest {
+                origin: old.origin.clone(),
+                old_size: old.size,
+                new_size: 0,
+            };
+            audit(channel)
+                .prove_consistency(request(message, within))
+                .await
+        };
+        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        let new = self.open_checkpoint(&response.checkpoint)?;
+        if new.checkpoint.origin != old.origin {
+            return Err(Mistrust::Proof("it is from another log".to_owned()).into());
+        }
+        let hashes: Vec<Hash> = response
+            .hashes
+            .into_iter()
+            .map(|hash| hash.try_into().map_err(|_| Mistrust::Malformed("hashes")))
+            .collect::<Result<_, _>>()?;
+        verify_consistency(
+            (old.size, &old.root),
+            (new.checkpoint.size, &new.checkpoint.root),
+            &hashes,
+        )
+        .map_err(|error| Mistrust::Proof(error.to_string()))?;
+        Ok(new)
+    }
+
+    /// Entries from an index on, then as they come; with `once`, up to the present end.
+    ///
+    /// # Errors
+    /// [`CallError`] if the stream can't be opened.
+    pub async fn tail(&self, from_index: u64, once: bool) -> Result<Tail, CallError> {
+        let call = async |channel: Channel, _: Duration| {
+            let message = v1::TailRequest {
+                origin: String::new(),
+                from_index,
+                once,
+            };
+            audit(channel).tail(Request::new(message)).await
+        };
+        let deadline = self.deadline.max(Duration::from_secs(OPEN_S_MAX));
+        let entries = self.failover.call(deadline, call).await?.into_inner();
+        Ok(Tail { entries })
+    }
+
+    /// The agreement in force.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn agreement(&self) -> Result<AgreementInForce, CallError> {
+        let call = async |channel: Channel, within: Duration| {
+            let request = request(v1::GetAgreementRequest {}, within);
+            AgreementServiceClient::new(channel)
+                .max_decoding_message_size(AGREEMENT_BYTES_MAX)
+                .get_agreement(request)
+                .await
+        };
+        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        let instant = |at: Option<_>| at.as_ref().and_then(wire::parse_timestamp);
+        Ok(AgreementInForce {
+            note: response.note,
+            sha256: response.sha256,
+            effective: instant(response.effective),
+            expires: instant(response.expires),
+        })
+    }
+
+    fn open_checkpoint(&self, text: &str) -> Result<SignedCheckpoint, Mistrust> {
+        let broken = |error: &dyn std::error::Error| Mistrust::Proof(chain(error));
+        let note = SignedNote::parse(text).map_err(|error| broken(&error))?;
+        let verified = !self.log.keys.is_empty();
+        let checkpoint = if verified {
+            Checkpoint::open(&note, &self.log.keys).map_err(|error| broken(&error))?
+        } else {
+            Checkpoint::parse(note.text()).map_err(|error| broken(&error))?
+        };
+        Ok(SignedCheckpoint {
+            checkpoint,
+            note,
+            verified,
+        })
+    }
+
+    fn origin_of(&self, proof: &str) -> Result<String, Mistrust> {
+        let checkpoint = proof
+            .split_once("\n\n")
+            .ok_or(Mistrust::Malformed("proof"))?
+            .1;
+        Ok(self.open_checkpoint(checkpoint)?.checkpoint.origin)
+    }
+}
+
+/// The most bytes of a signed agreement received.
+const AGREEMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Entries, as they come.
+#[derive(Debug)]
+pub struct Tail {
+    entries: Streaming<v1::TailResponse>,
+}
+
+impl Tail {
+    /// The next entry; `None` at the end of a tail that was asked for `once`.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] if the broker ends the stream or the connection breaks; tail again
+    /// from the index after the last one.
+    pub async fn next(&mut self) -> Result<Option<LedgerEntry>, CallError> {
+        let refused = |status: Status| CallError::Refused(Refusal::from_status(&status));
+        match self.entries.message().await.map_err(refused)? {
+            Some(message) => Ok(Some(LedgerEntry::parse(message.index, message.entry)?)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn request<T>(message: T, within: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(within);
+    request
+}
+
+fn audit(channel: Channel) -> AuditServiceClient<Channel> {
+    AuditServiceClient::new(channel)
+        .max_decoding_message_size(RECEIVE_BYTES_MAX)
+        .max_encoding_message_size(SEND_BYTES_MAX)
+}

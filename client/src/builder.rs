@@ -1,0 +1,218 @@
+//! Builds a client. What is missing is missing at compile time.
+
+use std::{sync::Arc, time::Duration};
+
+use accord_proto::clock::{SharedClock, SystemClock};
+
+use crate::{
+    audit::Auditor,
+    client::{Client, Inner},
+    connect,
+    failover::Failover,
+    identity::{Endpoints, Identity, Roots, TokenKey},
+    receipt::LogTrust,
+    token::TokenMaker,
+};
+
+/// How long a call may take where the caller does not say.
+pub const DEADLINE_MS: u64 = 5_000;
+
+/// Stands for a part that was not given yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Missing;
+
+/// Collects the parts of a client. `build` exists only once endpoints, roots, identity and token
+/// key were given, and `build_auditor` once the first three were:
+///
+/// ```compile_fail
+/// // No endpoints, no roots, no identity, no key: this does not compile.
+/// let client = accord_client::Client::builder().build();
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder<E = Missing, R = Missing, I = Missing, K = Missing> {
+    endpoints: E,
+    roots: R,
+    identity: I,
+    token_key: K,
+    options: Options,
+}
+
+/// What has a default.
+#[derive(Debug)]
+struct Options {
+    application: String,
+    deadline: Duration,
+    log: LogTrust,
+    clock: SharedClock,
+}
+
+/// Why a client can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The certificate and the key are not a pair, or of a kind that TLS 1.3 doesn't know.
+    #[error("the certificate and its key can't be used for TLS")]
+    Identity(#[source] rustls::Error),
+    /// Connections need a tokio runtime.
+    #[error("a client is built inside a tokio runtime")]
+    NoRuntime,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            endpoints: Missing,
+            roots: Missing,
+            identity: Missing,
+            token_key: Missing,
+            options: Options {
+                application: "accord-client".to_owned(),
+                deadline: Duration::from_millis(DEADLINE_MS),
+                log: LogTrust::default(),
+                clock: SystemClock::shared(),
+            },
+        }
+    }
+}
+
+impl<R, I, K> Builder<Missing, R, I, K> {
+    /// Where the brokers are.
+    pub fn endpoints(self, endpoints: Endpoints) -> Builder<Endpoints, R, I, K> {
+        Builder {
+            endpoints,
+            roots: self.roots,
+            identity: self.identity,
+            token_key: self.token_key,
+            options: self.options,
+        }
+    }
+}
+
+impl<E, I, K> Builder<E, Missing, I, K> {
+    /// Which CAs a broker's certificate may come from.
+    pub fn roots(self, roots: Roots) -> Builder<E, Roots, I, K> {
+        Builder {
+            endpoints: self.endpoints,
+            roots,
+            identity: self.identity,
+            token_key: self.token_key,
+            options: self.options,
+        }
+    }
+}
+
+impl<E, R, K> Builder<E, R, Missing, K> {
+    /// The caller's certificate and key.
+    pub fn identity(self, identity: Identity) -> Builder<E, R, Identity, K> {
+        Builder {
+            endpoints: self.endpoints,
+            roots: self.roots,
+            identity,
+            token_key: self.token_key,
+            options: self.options,
+        }
+    }
+}
+
+impl<E, R, I> Builder<E, R, I, Missing> {
+    /// The key that signs the caller's tokens.
+    pub fn token_key(self, token_key: TokenKey) -> Builder<E, R, I, TokenKey> {
+        Builder {
+            endpoints: self.endpoints,
+            roots: self.roots,
+            identity: self.identity,
+            token_key,
+            options: self.options,
+        }
+    }
+}
+
+impl<E, R, I, K> Builder<E, R, I, K> {
+    /// The name of the calling application, `sub` of its tokens; else `accord-client`.
+    pub fn application(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.options.application);
+        self
+    }
+
+    /// How long a call may take, with all its repetitions; else 5 s.
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.options.deadline = deadline;
+        self
+    }
+
+    /// The ledger that receipts must come from, and the keys that their proofs are held against.
+    pub fn log(mut self, log: LogTrust) -> Self {
+        self.options.log = log;
+        self
+    }
+
+    /// Another clock, for tests.
+    pub fn clock(mut self, clock: SharedClock) -> Self {
+        self.options.clock = clock;
+        self
+    }
+}
+
+impl<K> Builder<Endpoints, Roots, Identity, K> {
+    /// A client that reads the ledger and the agreement, and asks about no number. Authorities
+    /// and operators need no token.
+    ///
+    /// # Errors
+    /// [`BuildError`]; no connection is made yet.
+    pub fn build_auditor(self) -> Result<Auditor, BuildError> {
+        let party = self.identity.party().clone();
+        Ok(Auditor {
+            failover: Arc::new(failover(self.endpoints, self.roots, self.identity)?),
+            party,
+            deadline: self.options.deadline,
+            log: self.options.log,
+        })
+    }
+}
+
+impl Builder<Endpoints, Roots, Identity, TokenKey> {
+    /// The client.
+    ///
+    /// # Errors
+    /// [`BuildError`]; no connection is made yet.
+    pub fn build(self) -> Result<Client, BuildError> {
+        let party = self.identity.party().clone();
+        let thumbprint = self.identity.thumbprint().to_owned();
+        let Options {
+            application,
+            deadline,
+            log,
+            clock,
+        } = self.options;
+        let tokens = TokenMaker::new(
+            self.token_key,
+            party.clone(),
+            thumbprint,
+            application,
+            Arc::clone(&clock),
+        );
+        let failover = Arc::new(failover(self.endpoints, self.roots, self.identity)?);
+        Ok(Client {
+            inner: Arc::new(Inner {
+                tokens,
+                clock,
+                auditor: Auditor {
+                    failover,
+                    party,
+                    deadline,
+                    log,
+                },
+            }),
+        })
+    }
+}
+
+fn failover(
+    endpoints: Endpoints,
+    roots: Roots,
+    identity: Identity,
+) -> Result<Failover, BuildError> {
+    tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+    let brokers = connect::brokers(endpoints, roots, identity).map_err(BuildError::Identity)?;
+    Ok(Failover::new(brokers))
+}

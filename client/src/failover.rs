@@ -1,0 +1,182 @@
+//! Which broker to ask, and what to do when it does not answer: the one place where a call is
+//! repeated.
+//!
+//! ```text
+//!   UNAVAILABLE, or the connection broke        ▶ the next endpoint; after a round, wait and again
+//!   UNAVAILABLE or RESOURCE_EXHAUSTED that says
+//!     when to come back                         ▶ wait so long, if the deadline allows
+//!   anything else                               ▶ the caller
+//! ```
+//!
+//! Every call that is repeated is one that may be: reads, and questions, whose request id makes
+//! the broker return its first answer.
+
+use std::{
+    error::Error as _,
+    future::Future,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tonic::{Code, Status, transport::Channel};
+
+use crate::{
+    connect::Broker,
+    random,
+    refusal::{CallError, Refusal, retry_after},
+};
+
+/// How often one call is tried.
+pub const ATTEMPTS_MAX: u32 = 6;
+/// The first wait after all endpoints failed; it doubles.
+const BACKOFF_MS: u64 = 50;
+/// The longest such wait.
+const BACKOFF_MS_MAX: u64 = 2_000;
+
+/// The brokers and the one that answered last.
+#[derive(Debug)]
+pub(crate) struct Failover {
+    brokers: Vec<Broker>,
+    preferred: AtomicUsize,
+}
+
+/// What a failure means for the next attempt.
+pub(crate) enum Next {
+    /// Another endpoint may do better; if none does, come back after the wait, if one is given.
+    Elsewhere(Option<Duration>),
+    /// The broker says when to come back. Another endpoint would be a way around the limit.
+    Later(Duration),
+    /// The broker has decided.
+    Never,
+}
+
+/// Reads a failure.
+pub(crate) fn next(status: &Status) -> Next {
+    let wait = retry_after(status);
+    // Only what never left this machine, or broke on the way, has a source.
+    let broke = status.source().is_some();
+    if status.code() == Code::ResourceExhausted {
+        wait.map_or(Next::Never, Next::Later)
+    } else if status.code() == Code::Unavailable || broke {
+        Next::Elsewhere(wait)
+    } else {
+        Next::Never
+    }
+}
+
+/// The wait before a repetition: exponential, bounded, jittered.
+pub(crate) fn backoff(failures: u32) -> Duration {
+    let doubled = BACKOFF_MS.saturating_mul(1 << failures.min(10));
+    random::jittered(Duration::from_millis(doubled.min(BACKOFF_MS_MAX)))
+}
+
+impl Failover {
+    /// `brokers` is not empty: [`crate::Endpoints`] sees to it.
+    pub(crate) const fn new(brokers: Vec<Broker>) -> Self {
+        Self {
+            brokers,
+            preferred: AtomicUsize::new(0),
+        }
+    }
+
+    /// Begin with this endpoint from now on.
+    pub(crate) fn prefer(&self, at: usize) {
+        self.preferred.store(at, Ordering::Relaxed);
+    }
+
+    /// Where to begin.
+    pub(crate) fn first(&self) -> usize {
+        self.preferred.load(Ordering::Relaxed)
+    }
+
+    /// The endpoint of an attempt, counted from `first`, and its place in the list.
+    pub(crate) fn nth(&self, first: usize, attempt: u32) -> Option<(usize, &Broker)> {
+        let count = self.brokers.len().max(1);
+        let at = first.wrapping_add(usize::try_from(attempt).unwrap_or(0)) % count;
+        self.brokers.get(at).map(|broker| (at, broker))
+    }
+
+    /// Calls until an endpoint answers or refuses, within `deadline`. `call` gets a connection and
+    /// the time that it may take.
+    pub(crate) async fn call<T, F>(
+        &self,
+        deadline: Duration,
+        call: impl Fn(Channel, Duration) -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let ends = Instant::now() + deadline;
+        let late = |attempts| CallError::Deadline { deadline, attempts };
+        let first = self.first();
+        let mut attempt = 0;
+        while let Some((at, broker)) = self.nth(first, attempt) {
+            let until = self.attempt_ends(attempt, ends);
+            let within = until.saturating_duration_since(Instant::now());
+            let result = timeout_at(until, call(broker.channel.clone(), within)).await;
+            attempt += 1;
+            let (status, next) = match result {
+                Ok(Ok(answer)) => {
+                    self.prefer(at);
+                    return Ok(answer);
+                }
+                // This one hangs; another may not.
+                Err(_) => (
+                    Status::deadline_exceeded("no answer in time"),
+                    Next::Elsewhere(None),
+                ),
+                Ok(Err(status)) if Instant::now() >= until => (status, Next::Elsewhere(None)),
+                Ok(Err(status)) if status.code() == Code::DeadlineExceeded => {
+                    return Err(late(attempt));
+                }
+                Ok(Err(status)) => {
+                    let next = next(&status);
+                    (status, next)
+                }
+            };
+            let come_back = match next {
+                Next::Never => return Err(CallError::Refused(Refusal::from_status(&status))),
+                Next::Later(wait) => after(wait),
+                Next::Elsewhere(_) if attempt < self.count() => Instant::now(),
+                Next::Elsewhere(Some(wait)) => after(wait),
+                Next::Elsewhere(None) => Instant::now() + backoff(attempt - self.count()),
+            };
+            if Instant::now() >= ends {
+                return Err(late(attempt));
+            }
+            // A wait beyond the deadline would be in vain, so say at once what happened.
+            if attempt >= ATTEMPTS_MAX || come_back >= ends {
+                return Err(given_up(next, broker, attempt, status));
+            }
+            sleep_until(come_back).await;
+        }
+        Err(late(attempt))
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.brokers.len()).unwrap_or(u32::MAX)
+    }
+
+    /// While there are endpoints that were not tried yet, each gets its share of the time left.
+    fn attempt_ends(&self, attempt: u32, ends: Instant) -> Instant {
+        let untried = self.count().saturating_sub(attempt).max(1);
+        let now = Instant::now();
+        now + ends.saturating_duration_since(now) / untried
+    }
+}
+
+fn after(wait: Duration) -> Instant {
+    Instant::now() + wait + random::jittered(wait / 4)
+}
+
+fn given_up(next: Next, broker: &Broker, attempts: u32, status: Status) -> CallError {
+    match next {
+        Next::Later(_) | Next::Never => CallError::Refused(Refusal::from_status(&status)),
+        Next::Elsewhere(_) => CallError::Unreachable {
+            endpoint: broker.endpoint.clone(),
+            attempts,
+            source: Box::new(status),
+        },
+    }
+}
