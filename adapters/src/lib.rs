@@ -1,8 +1,12 @@
 //! An operator's side of Accord: sources, and the runtime that attaches them to a broker.
 
+pub mod config;
+pub mod conformance;
+pub mod csv_export;
 pub mod interval_journal;
 pub mod journal;
 pub mod osmo_hlr;
 pub mod runtime;
 pub mod source;
+pub mod sources;
 pub mod virtual_operator;

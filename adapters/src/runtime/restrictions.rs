@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -119,9 +119,16 @@ pub(super) struct Restrictions {
     journal: Arc<Journal>,
     /// True once there ever was one: most adapters never take the lock.
     any: AtomicBool,
-    /// Each with whether it was lifted: a broker that was away must hear of the lifting too.
-    known: RwLock<HashMap<Restriction, bool>>,
+    known: RwLock<Known>,
     news: broadcast::Sender<(Restriction, bool)>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Each with whether it was lifted: a broker that was away must hear of the lifting too.
+    all: HashMap<Restriction, bool>,
+    /// The kill switches in force.
+    kills: Vec<(Option<OrgName>, Option<Signal>)>,
 }
 
 /// The signals that one bank may not ask now.
@@ -148,10 +155,17 @@ impl Restrictions {
     fn set(&self, restriction: Restriction, lifted: bool) -> Result<(), RestrictionsError> {
         {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= RESTRICTIONS_MAX && !known.contains_key(&restriction) {
+            if known.all.len() >= RESTRICTIONS_MAX && !known.all.contains_key(&restriction) {
                 return Err(RestrictionsError::TooMany);
             }
-            known.insert(restriction.clone(), lifted);
+            known.all.insert(restriction.clone(), lifted);
+            if let Restriction::Kill { bank, signal } = &restriction {
+                let kill = (bank.clone(), *signal);
+                known.kills.retain(|other| *other != kill);
+                if !lifted {
+                    known.kills.push(kill);
+                }
+            }
             self.any.store(true, Ordering::Release);
             // Under the lock, so that links hear of changes in the order in which they were made.
             // Nobody listens while no link is attached.
@@ -160,14 +174,16 @@ impl Restrictions {
         Ok(restriction.record(&self.journal, lifted)?)
     }
 
+    /// `None` if there never was a restriction.
+    fn known(&self) -> Option<RwLockReadGuard<'_, Known>> {
+        self.any
+            .load(Ordering::Acquire)
+            .then(|| self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn in_force(&self, restriction: &Restriction) -> bool {
-        self.any.load(Ordering::Acquire)
-            && self
-                .known
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(restriction)
-                .is_some_and(|lifted| !lifted)
+        self.known()
+            .is_some_and(|known| known.all.get(restriction).is_some_and(|lifted| !lifted))
     }
 
     pub(super) fn opted_out(&self, msisdn: &Msisdn) -> bool {
@@ -180,29 +196,13 @@ impl Restrictions {
 
     /// What a bank may not ask; `None`: it may ask all.
     pub(super) fn killed(&self, bank: &str) -> Option<Killed> {
-        if !self.any.load(Ordering::Acquire) {
-            return None;
-        }
-        let bank = OrgName::parse(bank).ok();
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let banks = if bank.is_some() {
-            vec![None, bank]
-        } else {
-            vec![None]
-        };
-        let mut killed = Vec::new();
-        for bank in banks {
-            let signals = std::iter::once(None).chain(Signal::ALL.iter().copied().map(Some));
-            for signal in signals {
-                let switch = Restriction::Kill {
-                    bank: bank.clone(),
-                    signal,
-                };
-                if known.get(&switch).is_some_and(|lifted| !lifted) {
-                    killed.push(signal);
-                }
-            }
-        }
+        let known = self.known()?;
+        let killed = known
+            .kills
+            .iter()
+            .filter(|(of, _)| of.as_ref().is_none_or(|of| of.as_str() == bank))
+            .map(|(_, signal)| *signal)
+            .collect::<Vec<_>>();
         (!killed.is_empty()).then_some(Killed(killed))
     }
 
@@ -216,6 +216,7 @@ impl Restrictions {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let news = self.news.subscribe();
         let all = known
+            .all
             .iter()
             .map(|(restriction, lifted)| restriction.to_wire(*lifted));
         (all.collect(), news)

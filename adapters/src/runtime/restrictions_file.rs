@@ -29,6 +29,8 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use crate::config::describe;
+
 use super::{
     RuntimeError,
     link::stopped,
@@ -51,12 +53,12 @@ pub enum RestrictionsFileError {
         error: std::io::Error,
     },
     /// The file is not TOML of the documented form.
-    #[error("`{}`: {error}", path.display())]
+    #[error("`{}`: {what}", path.display())]
     Toml {
         /// The file.
         path: PathBuf,
         /// Line and rule.
-        error: Box<toml::de::Error>,
+        what: String,
     },
     /// A line of a list is no number.
     #[error("`{}`, line {line}: {error}", path.display())]
@@ -169,10 +171,11 @@ fn read(
     path: &Path,
     seen: &mut Vec<(PathBuf, Stamp)>,
 ) -> Result<HashSet<Restriction>, RestrictionsFileError> {
+    let document = text(path)?;
     let document: Document =
-        toml::from_str(&text(path)?).map_err(|error| RestrictionsFileError::Toml {
+        toml::from_str(&document).map_err(|error| RestrictionsFileError::Toml {
             path: path.to_owned(),
-            error: Box::new(error),
+            what: describe(&document, &error),
         })?;
     let mut wanted = HashSet::new();
     for kill in document.kill {

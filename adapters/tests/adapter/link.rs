@@ -1,11 +1,11 @@
 //! The runtime, attached to a broker in another runtime.
 
-// Marked as test code for the lints.
-#[cfg(test)]
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{
+    Adapter, Certificates, FakeBroker, ask, body, checkpoint_key, number, outcomes, records, soon,
+    welcome,
+};
 use accord_adapters::{journal::verify, runtime::Restriction};
 use accord_proto::{
     observation::SwapKind,
@@ -14,10 +14,6 @@ use accord_proto::{
     v1::{self, broker_message::Message as ToAdapter, restriction::Scope},
 };
 use aws_lc_rs::digest::{SHA256, digest};
-use support::{
-    Adapter, Certificates, FakeBroker, ask, body, checkpoint_key, number, outcomes, records, soon,
-    welcome,
-};
 use tokio::time::Instant;
 
 const CREDIT: u32 = 64;

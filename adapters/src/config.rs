@@ -1,0 +1,440 @@
+//! The adapter's configuration file.
+//!
+//! ```toml
+//! operator = "north-mobile"
+//! instance = "a"                        # unique within the operator
+//! credit = 1024                         # asks in flight on each link
+//!
+//! [[broker]]                            # one for each broker node
+//! endpoint = "https://broker.example:7444"
+//! domain = "broker.example"             # the name in its certificate, if it isn't the host
+//!
+//! [tls]                                 # PEM; read for each dial, so they can be replaced
+//! roots = "roots.pem"
+//! certificate = "adapter.pem"
+//! key = "adapter.key"
+//!
+//! [journal]
+//! dir = "journal"
+//! subject_key_file = "keys/subject.key"         # made at the first start, like the next
+//! checkpoint_key_file = "keys/checkpoint.key"
+//! file_mib_max = 64
+//! files_max = 256
+//!
+//! [restrictions]
+//! file = "restrictions.toml"            # see `runtime::restrictions_file`; optional
+//!
+//! [log]
+//! filter = "info"
+//! format = "text"                       # or "json"
+//!
+//! [source]
+//! kind = "virtual"                      # or "csv", "osmo_hlr"; each has its own keys
+//! prefix = "+447700900"
+//! ```
+//!
+//! Unknown keys are refused. Relative paths begin at the folder of the file.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use accord_proto::{c2sp::VerifierKey, party::OrgName};
+use serde::Deserialize;
+
+use crate::{
+    journal::{JournalSettings, KeyFileError, SubjectKey, load_or_make_checkpoint_key},
+    runtime::{BrokerEndpoint, CREDIT_DEFAULT, RuntimeConfig, TlsFiles},
+    sources::SourceConfig,
+};
+
+/// What is wrong with a configuration: the file, and the key and the rule or the line.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A key file can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The file can't be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A value breaks a rule.
+    #[error("`{}`: {key}: {rule}", path.display())]
+    Rule {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// Its rule.
+        rule: &'static str,
+    },
+    /// It isn't TOML of this form.
+    #[error("`{}`: {what}", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// The line and what is wrong with it.
+        what: String,
+    },
+}
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdapterConfig {
+    #[serde(skip)]
+    path: PathBuf,
+    /// The operator.
+    pub operator: OrgName,
+    /// Name of this adapter instance.
+    pub instance: String,
+    /// Asks in flight on each link.
+    #[serde(default = "credit_default")]
+    pub credit: u32,
+    /// The broker nodes.
+    #[serde(rename = "broker")]
+    pub brokers: Vec<BrokerSection>,
+    /// The adapter's certificate.
+    pub tls: TlsSection,
+    /// The journal.
+    pub journal: JournalSection,
+    /// Where restrictions come from.
+    #[serde(default)]
+    pub restrictions: RestrictionsSection,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub log: LogSection,
+    /// Where answers come from.
+    pub source: SourceConfig,
+}
+
+/// One broker node.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrokerSection {
+    /// `https://host:port`.
+    pub endpoint: String,
+    /// The name in its certificate, if it isn't the host.
+    pub domain: Option<String>,
+}
+
+/// PEM files.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// Roots that a broker's certificate must lead to.
+    pub roots: PathBuf,
+    /// The adapter's certificate chain.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// The journal.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalSection {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// The key of its pseudonyms.
+    pub subject_key_file: PathBuf,
+    /// The key that signs its checkpoints.
+    pub checkpoint_key_file: PathBuf,
+    /// A file is closed at this size.
+    #[serde(default = "file_mib_default")]
+    pub file_mib_max: u64,
+    /// With more files the oldest goes.
+    #[serde(default = "files_default")]
+    pub files_max: usize,
+}
+
+/// Where restrictions come from.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestrictionsSection {
+    /// A file of opt-outs, locks and kill switches.
+    pub file: Option<PathBuf>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSection {
+    /// A filter of `tracing`, such as `info` or `accord_adapters=debug`.
+    pub filter: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For machines.
+    Json,
+    /// For people.
+    Text,
+}
+
+const fn credit_default() -> u32 {
+    CREDIT_DEFAULT
+}
+
+const fn file_mib_default() -> u64 {
+    64
+}
+
+const fn files_default() -> usize {
+    256
+}
+
+impl AdapterConfig {
+    /// Reads a configuration and resolves its paths.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file and the line or key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::Read {
+            path: path.to_owned(),
+            error,
+        })?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| ConfigError::Toml {
+            path: path.to_owned(),
+            what: describe(&text, &error),
+        })?;
+        path.clone_into(&mut config.path);
+        config.check()?;
+        let dir = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        config.resolve(&dir);
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let rule = |key, rule| {
+            let path = self.path.clone();
+            Err(ConfigError::Rule { path, key, rule })
+        };
+        if self
+            .brokers
+            .iter()
+            .any(|broker| !broker.endpoint.starts_with("https://"))
+        {
+            return rule("broker.endpoint", "begins with `https://`");
+        }
+        if !(1..=4_096).contains(&self.journal.file_mib_max) {
+            return rule("journal.file_mib_max", "1 to 4096 MiB");
+        }
+        if !(2..=100_000).contains(&self.journal.files_max) {
+            return rule("journal.files_max", "2 to 100000 files");
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, dir: &Path) {
+        let paths = [
+            &mut self.tls.roots,
+            &mut self.tls.certificate,
+            &mut self.tls.key,
+            &mut self.journal.dir,
+            &mut self.journal.subject_key_file,
+            &mut self.journal.checkpoint_key_file,
+        ];
+        let all = paths.into_iter().chain(&mut self.restrictions.file);
+        for path in all.chain(self.source.paths()) {
+            *path = dir.join(&*path);
+        }
+    }
+
+    /// What the runtime needs. Keys of the journal that don't exist yet are made.
+    ///
+    /// # Errors
+    /// [`ConfigError::Key`] for a key file, [`ConfigError::Read`] for a TLS file that is absent.
+    pub fn runtime(&self) -> Result<RuntimeConfig, ConfigError> {
+        let endpoint = |broker: &BrokerSection| BrokerEndpoint {
+            uri: broker.endpoint.clone(),
+            tls: Some(TlsFiles {
+                roots: self.tls.roots.clone(),
+                certificate: self.tls.certificate.clone(),
+                key: self.tls.key.clone(),
+                domain: broker.domain.clone(),
+            }),
+        };
+        for path in [&self.tls.roots, &self.tls.certificate, &self.tls.key] {
+            exists(path)?;
+        }
+        Ok(RuntimeConfig {
+            operator: self.operator.clone(),
+            instance: self.instance.clone(),
+            credit: self.credit,
+            brokers: self.brokers.iter().map(endpoint).collect(),
+            journal: self.journal_settings()?,
+            restrictions_file: self.restrictions.file.clone(),
+        })
+    }
+
+    fn journal_settings(&self) -> Result<JournalSettings, ConfigError> {
+        let name = format!("{}/{}", self.operator, self.instance);
+        let checkpoint_key = &self.journal.checkpoint_key_file;
+        Ok(JournalSettings {
+            dir: self.journal.dir.clone(),
+            subject_key: SubjectKey::load_or_make(&self.journal.subject_key_file)?,
+            checkpoint_key: load_or_make_checkpoint_key(checkpoint_key, &name)?,
+            file_bytes_max: self.journal.file_mib_max << 20,
+            files_max: self.journal.files_max,
+        })
+    }
+
+    /// The public key of the journal's checkpoints. It makes no key.
+    ///
+    /// # Errors
+    /// If the key file is absent or holds something else.
+    pub fn checkpoint_verifier(&self) -> Result<VerifierKey, ConfigError> {
+        let path = &self.journal.checkpoint_key_file;
+        exists(path)?;
+        let key = load_or_make_checkpoint_key(path, self.operator.as_str())?;
+        Ok(key.verifier().clone())
+    }
+}
+
+fn exists(path: &Path) -> Result<(), ConfigError> {
+    fs::metadata(path)
+        .map(drop)
+        .map_err(|error| ConfigError::Read {
+            path: path.to_owned(),
+            error,
+        })
+}
+
+/// The line and the rule of a mistake in TOML, without the text around it and without any number:
+/// a configuration may list subscribers.
+pub(crate) fn describe(text: &str, error: &toml::de::Error) -> String {
+    let mut message = String::new();
+    for part in error
+        .message()
+        .split_inclusive(|c: char| !c.is_ascii_digit())
+    {
+        let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
+        if digits.len() >= 6 {
+            message.push_str("[digits]");
+            message.extend(part.chars().skip(digits.len()));
+        } else {
+            message.push_str(part);
+        }
+    }
+    let line = error.span().map(|span| {
+        let before = text.get(..span.start).unwrap_or_default();
+        before.matches('\n').count() + 1
+    });
+    line.map_or_else(|| message.clone(), |line| format!("line {line}: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+operator = "north-mobile"
+instance = "a"
+[[broker]]
+endpoint = "https://127.0.0.1:7443"
+[tls]
+roots = "roots.pem"
+certificate = "adapter.pem"
+key = "/etc/adapter.key"
+[journal]
+dir = "journal"
+subject_key_file = "keys/subject.key"
+checkpoint_key_file = "keys/checkpoint.key"
+[source]
+kind = "virtual"
+prefix = "+447700900"
+"#;
+
+    fn load(text: &str) -> Result<AdapterConfig, String> {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("adapter.toml");
+        fs::write(&path, text).unwrap();
+        AdapterConfig::load(&path).map_err(|error| {
+            error
+                .to_string()
+                .replace(&*dir.path().to_string_lossy(), "")
+        })
+    }
+
+    #[test]
+    fn relative_paths_begin_at_the_file() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("adapter.toml");
+        fs::write(&path, WHOLE).unwrap();
+        let config = AdapterConfig::load(&path).unwrap();
+        assert_eq!(config.tls.roots, dir.path().join("roots.pem"));
+        assert_eq!(config.tls.key, Path::new("/etc/adapter.key"));
+        assert_eq!(config.journal.dir, dir.path().join("journal"));
+        assert_eq!(
+            (config.credit, config.log.format),
+            (CREDIT_DEFAULT, LogFormat::Text)
+        );
+        let absent = config.runtime().unwrap_err().to_string();
+        assert!(absent.contains("roots.pem"), "{absent}");
+        for file in [&config.tls.roots, &config.tls.certificate] {
+            fs::write(file, "").unwrap();
+        }
+    }
+
+    #[test]
+    fn mistakes_name_the_file_the_key_and_the_rule() {
+        for (from, to, said) in [
+            ("credit", "credit", ""),
+            (
+                "instance = \"a\"",
+                "instanze = \"a\"",
+                "`/adapter.toml`: line 3: unknown field `instanze`",
+            ),
+            (
+                "https://",
+                "http://",
+                "`/adapter.toml`: broker.endpoint: begins with `https://`",
+            ),
+            ("north-mobile", "North", "line 2: an organisation's name is"),
+            ("\"virtual\"", "\"psychic\"", "unknown variant `psychic`"),
+            ("prefix =", "prefixes =", "unknown field `prefixes`"),
+            ("dir = \"journal\"", "", "missing field `dir`"),
+            (
+                "dir = \"journal\"",
+                "dir = \"j\"\nfiles_max = 1",
+                "journal.files_max: 2 to 100000 files",
+            ),
+        ] {
+            match load(&WHOLE.replace(from, to)) {
+                Ok(_) => assert!(said.is_empty(), "{to} was accepted"),
+                Err(error) => assert!(!said.is_empty() && error.contains(said), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_mistake_repeats_no_number() {
+        let text = WHOLE.replace("instance = \"a\"", "instance = 447700900001");
+        let error = load(&text).unwrap_err();
+        assert!(
+            error.contains("line 3: ") && error.contains("[digits]"),
+            "{error}"
+        );
+        assert!(!error.contains("7700900"), "{error}");
+    }
+}

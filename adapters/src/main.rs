@@ -1,0 +1,82 @@
+//! `accord-adapter`: runs an operator's adapter, and checks its configuration and its journal.
+
+mod commands;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Attaches an operator's data to Accord brokers.
+///
+/// Exit codes: 0 done, 1 failed, 64 bad usage or configuration.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Asks the configured source about numbers; prints what it can answer, how fast, and every
+    /// rule that it breaks.
+    Check {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// A number to ask about, E.164 with its plus sign; may be given several times.
+        #[arg(long = "number", value_name = "MSISDN")]
+        numbers: Vec<String>,
+        /// The time that the source has for each number.
+        #[arg(long, value_name = "MS", default_value_t = 800)]
+        deadline_ms: u64,
+    },
+    /// Checks the journal: every record, its chain and its signed checkpoint.
+    VerifyJournal {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Attaches to every broker and answers until it is told to stop (SIGINT, SIGTERM).
+    Run {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+}
+
+#[derive(clap::Args)]
+struct ConfigArgument {
+    /// The configuration file.
+    #[arg(long = "config", value_name = "FILE")]
+    path: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where even that can't be printed, the exit code says it.
+            error.print().ok();
+            return if error.use_stderr() {
+                ExitCode::from(commands::EXIT_USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let done = match cli.command {
+        Command::Check {
+            config,
+            numbers,
+            deadline_ms,
+        } => commands::check(&config.path, &numbers, deadline_ms).await,
+        Command::VerifyJournal { config } => commands::verify_journal(&config.path),
+        Command::Run { config } => commands::run(&config.path).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            commands::complain(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

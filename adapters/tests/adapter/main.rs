@@ -1,0 +1,9 @@
+//! The adapter as a broker meets it: its link, and its program.
+
+// The modules are marked as test code for the lints.
+#[cfg(test)]
+mod link;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod support;

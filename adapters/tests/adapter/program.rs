@@ -1,0 +1,167 @@
+//! The program `accord-adapter`, from its configuration file to its exit code.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use crate::support::{Certificates, FakeBroker, ask, outcomes, welcome};
+use accord_proto::signal::Signal;
+
+const CONFIG: &str = r#"
+operator = "north-mobile"
+instance = "a"
+[[broker]]
+endpoint = "https://BROKER"
+domain = "localhost"
+[tls]
+roots = "ca.pem"
+certificate = "adapter.pem"
+key = "adapter.key"
+[journal]
+dir = "journal"
+subject_key_file = "keys/subject.key"
+checkpoint_key_file = "keys/checkpoint.key"
+[source]
+kind = "virtual"
+prefix = "+447700900"
+"#;
+
+fn program(command: &str, config: &Path) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_accord-adapter"));
+    program.arg(command).arg("--config").arg(config);
+    program
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn said(output: &Output) -> (Option<i32>, String, String) {
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn check_prints_what_the_source_can_answer() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let config = dir.path().join("adapter.toml");
+    std::fs::write(&config, CONFIG).unwrap();
+    let numbers = ["--number", "+447700900001", "--number", "+447700900022"];
+    let output = program("check", &config).args(numbers).output().unwrap();
+    let (code, out, err) = said(&output);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(out.contains("can answer: sim_swap, device_swap"), "{out}");
+    assert!(out.contains("…001") && out.contains("2 h ago"), "{out}");
+    assert!(
+        out.contains("…022") && out.contains("not_available"),
+        "{out}"
+    );
+    assert!(!out.contains("7700900"), "{out}");
+}
+
+#[test]
+fn check_fails_for_a_source_that_breaks_a_rule() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let config = dir.path().join("adapter.toml");
+    std::fs::write(&config, CONFIG).unwrap();
+    let output = program("check", &config)
+        .args(["--number", "+447700900032"])
+        .output()
+        .unwrap();
+    let (code, out, err) = said(&output);
+    assert_eq!(code, Some(1));
+    assert!(
+        out.contains("fault: …032  sim_swap: observed_at: lies in the future"),
+        "{out}"
+    );
+    assert!(err.contains("the source breaks"), "{err}");
+}
+
+#[test]
+fn bad_configuration_and_usage_exit_64() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let config = dir.path().join("adapter.toml");
+    let fails = |text: &str, command: &str, expected: &str| {
+        std::fs::write(&config, text).unwrap();
+        let (code, _, err) = said(&program(command, &config).output().unwrap());
+        assert_eq!(code, Some(64), "{err}");
+        assert!(err.contains(expected), "{err}");
+    };
+    fails(
+        &CONFIG.replace("[tls]", "[tlz]"),
+        "check",
+        "adapter.toml`: ",
+    );
+    fails(
+        &CONFIG.replace("+447700900", "+44"),
+        "check",
+        "source.prefix: ",
+    );
+    fails(CONFIG, "run", "ca.pem");
+    fails(CONFIG, "verify-journal", "checkpoint.key");
+    fails(CONFIG, "sing", "sing");
+    let absent = PathBuf::from("/nowhere/adapter.toml");
+    let (code, _, err) = said(&program("check", &absent).output().unwrap());
+    assert_eq!(code, Some(64));
+    assert!(
+        err.contains("cannot read `/nowhere/adapter.toml`: No such file"),
+        "{err}"
+    );
+}
+
+#[tokio::test]
+async fn run_answers_until_it_is_told_to_stop_and_logs_no_number() {
+    let certificates = Certificates::make();
+    let any = "127.0.0.1:0".parse().unwrap();
+    let tls = Some(certificates.server.clone());
+    let mut broker = FakeBroker::start_at(any, welcome(1, 1, 10_000), tls).await;
+    let config = certificates.dir.path().join("adapter.toml");
+    let here = CONFIG.replace("BROKER", &broker.addr.to_string());
+    std::fs::write(
+        &config,
+        here + "[log]\nfilter = \"trace\"\nformat = \"json\"\n",
+    )
+    .unwrap();
+    let log = std::fs::File::create(certificates.dir.path().join("log")).unwrap();
+    let mut running = program("run", &config)
+        .stderr(Stdio::from(log))
+        .spawn()
+        .unwrap();
+    let mut link = broker.attachment().await;
+    link.ask(ask(1, "+447700900001", &[Signal::SimSwap], 800))
+        .await;
+    assert_eq!(outcomes(&link.reply().await), ["value"]);
+    let kill = Command::new("kill").arg(running.id().to_string()).status();
+    assert!(kill.unwrap().success());
+    assert!(link.hear().await.is_none());
+    drop(link);
+    assert_eq!(running.wait().unwrap().code(), Some(0));
+    let log = std::fs::read_to_string(certificates.dir.path().join("log")).unwrap();
+    assert!(
+        log.contains("adapter ready") && log.contains("attached"),
+        "{log}"
+    );
+    assert!(!log.contains("7700900"), "a number in the log");
+
+    let (code, out, _) = said(&program("verify-journal", &config).output().unwrap());
+    assert_eq!(code, Some(0));
+    assert!(
+        out.starts_with("records 0 to 4, signed up to 3") && out.ends_with("ok\n"),
+        "{out}"
+    );
+    let journal = certificates
+        .dir
+        .path()
+        .join("journal/journal-00000000000000000000.jsonl");
+    let damaged = std::fs::read_to_string(&journal)
+        .unwrap()
+        .replace("first-bank", "third-bank");
+    std::fs::write(&journal, damaged).unwrap();
+    let (code, _, err) = said(&program("verify-journal", &config).output().unwrap());
+    assert_eq!(code, Some(1));
+    assert!(err.contains("line 3, its `prev` is not the hash"), "{err}");
+}
