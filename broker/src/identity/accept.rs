@@ -213,7 +213,12 @@ impl Door {
         };
         if let Err(error) = peer.identity() {
             // Its calls are refused, each with this reason.
-            info!(%remote, serial = peer.serial(), reason = error.reason(), "a trusted certificate without an identity connected");
+            info!(
+                %remote,
+                serial = peer.serial(),
+                reason = error.reason(),
+                "let in a trusted certificate without an identity"
+            );
             self.trust.metrics().refuse_connection(error.reason());
         }
         let Some(ticket) = self.connections.admit(Arc::clone(&peer)) else {

@@ -31,7 +31,11 @@ pub struct TlsFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// The certificate and the key are not a pair, or not usable.
-    #[error("`{}` and `{}` are no usable pair of certificate and key", certificate.display(), key.display())]
+    #[error(
+        "`{}` and `{}` are no usable pair of certificate and key",
+        certificate.display(),
+        key.display()
+    )]
     KeyPair {
         /// The chain.
         certificate: PathBuf,

@@ -32,7 +32,7 @@ pub use accept::{AcceptLimits, Incoming, RefusedConnection};
 pub use caller::Caller;
 pub use connections::{Connections, keep_current};
 pub use error::{Blame, IdentityError};
-pub use keys::{KeyDirectory, KeyError, KeyMaterial, TokenAlgorithm};
+pub use keys::KeyDirectory;
 pub use material::{TlsFiles, TrustError};
 pub use metrics::IdentityMetrics;
 pub use peer::Peer;

@@ -106,7 +106,8 @@ impl Peer {
         Ok(())
     }
 
-    /// Who this says it is. A fact about the certificate, not a verdict: see [`check`](Self::check).
+    /// Who this says it is: a fact about the certificate, not a verdict. For that see
+    /// [`check`](Self::check).
     #[must_use]
     pub fn party(&self) -> Option<&PartyId> {
         self.identity.as_ref().ok()

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use accord_proto::parties::TokenKey;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::HeaderMap;
@@ -17,7 +18,7 @@ use super::caller::Caller;
 use super::claims::{Claims, Expected};
 use super::error::IdentityError;
 use super::jti::JtiBook;
-use super::keys::{KeyDirectory, KeyMaterial};
+use super::keys::{self, KeyDirectory};
 use super::metrics::IdentityMetrics;
 use super::peer::Peer;
 
@@ -25,8 +26,6 @@ use super::peer::Peer;
 const TOKEN_LEN_MAX: usize = 4096;
 /// Verified tokens remembered, of all parties.
 const CACHED_MAX: usize = 10_000;
-/// Bytes of `kid`.
-const KID_LEN_MAX: usize = 64;
 
 /// Checks tokens. A verified token is remembered until it expires or any registered key changes,
 /// because one check of a signature costs as much as a whole call.
@@ -124,7 +123,7 @@ impl TokenVerifier {
             .keys
             .key(party, &header.kid)
             .ok_or(IdentityError::TokenUnknownKey)?;
-        if header.alg != key.algorithm.name() {
+        if header.alg != key.algorithm().name() {
             return Err(IdentityError::TokenAlgorithm);
         }
         let issuer = party.to_string();
@@ -145,16 +144,17 @@ impl TokenVerifier {
     fn check_signature(
         &self,
         token: &str,
-        key: &KeyMaterial,
+        key: &TokenKey,
         issuer: &str,
     ) -> Result<Map<String, Value>, IdentityError> {
-        let mut rules = Validation::new(key.algorithm.to_library());
+        let (algorithm, key) = keys::to_library(key);
+        let mut rules = Validation::new(algorithm);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         rules.set_issuer(&[issuer]);
         rules.set_audience(&[&self.audience]);
         rules.validate_exp = false;
         rules.validate_nbf = false;
-        jsonwebtoken::decode(token, &key.key, &rules)
+        jsonwebtoken::decode(token, &key, &rules)
             .map(|checked| checked.claims)
             .map_err(|error| of_library(error.kind()))
     }
@@ -228,7 +228,7 @@ impl Header {
         let kid = header
             .get("kid")
             .and_then(Value::as_str)
-            .filter(|kid| kid.len() <= KID_LEN_MAX)
+            .filter(|kid| kid.len() <= TokenKey::KID_LEN_MAX)
             .ok_or(IdentityError::TokenUnknownKey)?;
         Ok(Self {
             alg: alg.to_owned(),

@@ -94,7 +94,8 @@ pub struct TrustStore {
 }
 
 impl TrustStore {
-    /// Loads the files. A revocation list that has expired is loaded, and refuses the parties of its CA.
+    /// Loads the files. A revocation list that has expired is loaded, and refuses the parties of
+    /// its CA.
     ///
     /// # Errors
     /// [`TrustError`] names the file and what is wrong with it.
@@ -181,7 +182,10 @@ impl TrustStore {
                 .swap(current.generation, Ordering::Relaxed)
                 != current.generation
         {
-            warn!(lists_expire = %current.lists_expire, "a revocation list has expired: the parties of its CA are refused");
+            warn!(
+                lists_expire = %current.lists_expire,
+                "a revocation list has expired: the parties of its CA are refused"
+            );
             self.announce();
         }
     }

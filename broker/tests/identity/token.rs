@@ -1,13 +1,12 @@
 //! What a token must say.
 
-use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use accord_broker::identity::{
-    IdentityError, KeyDirectory, KeyMaterial, Peer, TokenAlgorithm, TokenVerifier,
-};
+use accord_broker::identity::{IdentityError, KeyDirectory, Peer, TokenVerifier};
 use accord_certs::TokenKey;
+use accord_proto::parties::{self, Parties, Party};
 use accord_proto::party::{OrgName, PartyId};
 use accord_proto::purpose::Purpose;
 use base64::Engine as _;
@@ -22,27 +21,26 @@ use crate::support::{Bench, Door, start_of_tests};
 
 const AUDIENCE: &str = "accord-test";
 
+/// The register of parties, with first-bank alone.
 #[derive(Debug, Default)]
 struct Keys {
     generation: AtomicU64,
-    keys: Mutex<HashMap<(PartyId, String), KeyMaterial>>,
+    parties: Mutex<Vec<Party>>,
 }
 
 impl Keys {
-    fn register(&self, party: &PartyId, kid: &str, key: &TokenKey) {
-        let algorithm = match key.algorithm() {
-            "ES256" => TokenAlgorithm::Es256,
-            _ => TokenAlgorithm::EdDsa,
-        };
-        let material = KeyMaterial::from_spki_pem(algorithm, &key.public_pem()).unwrap();
-        let mut keys = self.keys.lock().unwrap();
-        keys.insert((party.clone(), kid.to_owned()), material);
-        self.generation.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn remove(&self, party: &PartyId, kid: &str) {
-        let mut keys = self.keys.lock().unwrap();
-        keys.remove(&(party.clone(), kid.to_owned()));
+    fn register(&self, keys: &[(&str, &TokenKey)]) {
+        let mut document = FIRST_BANK.to_owned();
+        for (kid, key) in keys {
+            let (algorithm, pem) = (key.algorithm(), key.public_pem());
+            write!(
+                document,
+                "[[party.keys]]\nkid = \"{kid}\"\nalg = \"{algorithm}\"\n"
+            )
+            .unwrap();
+            write!(document, "public_key = \"\"\"\n{pem}\"\"\"\n").unwrap();
+        }
+        *self.parties.lock().unwrap() = Parties::check(&document).unwrap();
         self.generation.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -52,11 +50,23 @@ impl KeyDirectory for Keys {
         self.generation.load(Ordering::SeqCst)
     }
 
-    fn key(&self, party: &PartyId, kid: &str) -> Option<KeyMaterial> {
-        let keys = self.keys.lock().unwrap();
-        keys.get(&(party.clone(), kid.to_owned())).cloned()
+    fn key(&self, party: &PartyId, kid: &str) -> Option<parties::TokenKey> {
+        let parties = self.parties.lock().unwrap();
+        let party = parties.iter().find(|registered| registered.id == *party)?;
+        party.key(kid).cloned()
     }
 }
+
+const FIRST_BANK: &str = r#"[parties]
+id = "TEST-PARTIES"
+version = 1
+
+[[party]]
+id = "spiffe://accord.test/bank/first-bank"
+name = "First Bank"
+licence = { number = "B-1", supervisor = "Central Bank", from = 2020-01-01, status = "active" }
+
+"#;
 
 /// A bank with a connection, a key and a broker that knows it.
 struct Desk {
@@ -74,7 +84,7 @@ impl Desk {
         let leaf = door.bench.bank("first-bank");
         let (peer, tls) = door.peer(&leaf).await;
         let keys = Arc::new(Keys::default());
-        keys.register(peer.party().unwrap(), "key-1", &key);
+        keys.register(&[("key-1", &key)]);
         let directory: Arc<dyn KeyDirectory> = keys.clone();
         let tokens = TokenVerifier::new(AUDIENCE, directory, door.bench.metrics.clone());
         Self {
@@ -351,13 +361,13 @@ async fn a_remembered_token_is_refused_once_it_has_expired() {
 #[tokio::test]
 async fn a_remembered_token_is_refused_once_its_key_is_gone() {
     let desk = Desk::es256().await;
-    let party = desk.peer.party().unwrap();
     let token = desk.sign(&desk.claims());
     desk.verify(&token).unwrap();
+    let next = TokenKey::es256().unwrap();
     desk.keys
-        .register(party, "key-2", &TokenKey::es256().unwrap());
+        .register(&[("key-1", &desk.key), ("key-2", &next)]);
     desk.verify(&token).unwrap();
-    desk.keys.remove(party, "key-1");
+    desk.keys.register(&[("key-2", &next)]);
     assert_eq!(desk.verify(&token), Err(IdentityError::TokenUnknownKey));
 }
 
@@ -403,7 +413,7 @@ async fn refuses_the_token_of_a_certificate_without_identity() {
     assert_eq!(outcome.unwrap_err(), IdentityError::CertificateNoIdentity);
 }
 
-/// Run by hand, optimised: `cargo test --release -p accord-broker --test identity -- --ignored --nocapture`.
+/// Run by hand: `cargo test -p accord-broker --test identity -- --ignored --nocapture`.
 #[tokio::test]
 #[ignore = "a measurement, not a test"]
 async fn measure_what_a_remembered_token_costs() {
