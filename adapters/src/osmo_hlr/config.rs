@@ -1,0 +1,194 @@
+//! The section of the configuration, and its rules.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use accord_proto::msisdn::Msisdn;
+use jiff::SignedDuration;
+
+use super::ctrl::CtrlError;
+use super::serving::{Serving, ServingNetwork};
+use crate::interval_journal::{JournalError, SAMPLE_MAX, Settings};
+
+/// How to reach an osmo-hlr, and what to watch. Unknown keys are refused.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OsmoHlrConfig {
+    /// The control interface, `host:port`. It has no authentication: keep it on loopback or on a
+    /// network of its own.
+    #[serde(default = "default_address")]
+    pub address: String,
+    /// Directory of the interval journal.
+    pub journal_dir: PathBuf,
+    /// The key of the interval journal, 64 hexadecimal digits; made at the first start.
+    pub journal_key_file: PathBuf,
+    /// Numbers to watch from the start, E.164 with `+`. Others are watched once asked about.
+    #[serde(default)]
+    pub watch: Vec<String>,
+    /// The most numbers watched.
+    #[serde(default = "default_watched_max")]
+    pub watched_max: usize,
+    /// From the start of one poll to the next.
+    #[serde(default = "default_poll_ms")]
+    pub poll_ms: u64,
+    /// The longest time between two samples of a number in which a swap and back may go unseen.
+    /// Anything longer is a gap, and the watch restarts.
+    #[serde(default = "default_gap_max_ms")]
+    pub gap_max_ms: u64,
+    /// For one exchange with the control interface, at most 10 s.
+    #[serde(default = "default_request_timeout_ms")]
+    pub request_timeout_ms: u64,
+    /// The most asks that wait at once; more are answered `overloaded`.
+    #[serde(default = "default_asks_max")]
+    pub asks_max: usize,
+    /// Which VLRs and SGSNs are home and which are visited. Without it there is no `roaming`.
+    #[serde(default)]
+    pub serving: Vec<ServingNetwork>,
+}
+
+fn default_address() -> String {
+    "127.0.0.1:4259".to_owned()
+}
+
+const fn default_watched_max() -> usize {
+    1_000_000
+}
+
+const fn default_poll_ms() -> u64 {
+    10_000
+}
+
+const fn default_gap_max_ms() -> u64 {
+    60_000
+}
+
+const fn default_request_timeout_ms() -> u64 {
+    2_000
+}
+
+const fn default_asks_max() -> usize {
+    1_024
+}
+
+/// What stops the source.
+#[derive(Debug, thiserror::Error)]
+pub enum OsmoHlrError {
+    /// A key of the configuration breaks a rule.
+    #[error("`{key}`: {rule}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// The rule.
+        rule: String,
+    },
+    /// The control interface.
+    #[error("the HLR gave no answer")]
+    Ctrl(#[from] CtrlError),
+    /// The interval journal.
+    #[error("the interval journal can't be used")]
+    Journal(#[from] JournalError),
+    /// The program is stopping.
+    #[error("the program is stopping")]
+    Interrupted,
+}
+
+pub(super) struct Checked {
+    pub(super) watch: Vec<Msisdn>,
+    pub(super) serving: Serving,
+    pub(super) journal: Settings,
+    pub(super) poll_every: Duration,
+    pub(super) request_timeout: Duration,
+}
+
+impl OsmoHlrConfig {
+    /// # Errors
+    /// [`OsmoHlrError::Config`] names key and rule, and a number by its place only.
+    pub(super) fn check(&self) -> Result<Checked, OsmoHlrError> {
+        let refuse = |key, rule: &str| {
+            let rule = rule.to_owned();
+            Err(OsmoHlrError::Config { key, rule })
+        };
+        let sample_max_ms = u64::try_from(SAMPLE_MAX.as_millis()).unwrap_or(u64::MAX);
+        if !(1..=sample_max_ms).contains(&self.request_timeout_ms) {
+            return refuse("request_timeout_ms", "lies in 1 to 10000");
+        }
+        if !(10..=86_400_000).contains(&self.poll_ms) {
+            return refuse("poll_ms", "lies in 10 to 86400000");
+        }
+        if self.gap_max_ms < self.poll_ms.saturating_mul(2) || self.gap_max_ms > 604_800_000 {
+            return refuse(
+                "gap_max_ms",
+                "is at least twice `poll_ms` and at most a week",
+            );
+        }
+        if !(1..=10_000_000).contains(&self.watched_max) || self.watch.len() > self.watched_max {
+            return refuse(
+                "watched_max",
+                "is at most 10000000, and not below what is in `watch`",
+            );
+        }
+        if !(1..=65_536).contains(&self.asks_max) {
+            return refuse("asks_max", "lies in 1 to 65536");
+        }
+        let mut watch = Vec::with_capacity(self.watch.len());
+        for (place, text) in (1..).zip(&self.watch) {
+            watch.push(Msisdn::parse(text).map_err(|error| OsmoHlrError::Config {
+                key: "watch",
+                rule: format!("number {place}: {error}"),
+            })?);
+        }
+        let bad_line = |(place, rule)| OsmoHlrError::Config {
+            key: "serving",
+            rule: format!("line {place}: {rule}"),
+        };
+        Ok(Checked {
+            watch,
+            serving: Serving::new(&self.serving).map_err(bad_line)?,
+            journal: Settings {
+                directory: self.journal_dir.clone(),
+                key_file: self.journal_key_file.clone(),
+                gap_max: SignedDuration::from_millis(
+                    i64::try_from(self.gap_max_ms).unwrap_or(i64::MAX),
+                ),
+                watched_max: self.watched_max,
+            },
+            poll_every: Duration::from_millis(self.poll_ms),
+            request_timeout: Duration::from_millis(self.request_timeout_ms),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(more: &str) -> Result<OsmoHlrConfig, toml::de::Error> {
+        toml::from_str(&format!(
+            "journal_dir = \"j\"\njournal_key_file = \"k\"\n{more}"
+        ))
+    }
+
+    #[test]
+    fn what_is_not_given_has_a_default_that_holds() {
+        assert!(config("").unwrap().check().is_ok());
+    }
+
+    #[test]
+    fn each_rule_names_its_key() {
+        for (more, key) in [
+            ("request_timeout_ms = 0", "request_timeout_ms"),
+            ("request_timeout_ms = 10001", "request_timeout_ms"),
+            ("poll_ms = 1", "poll_ms"),
+            ("gap_max_ms = 10000", "gap_max_ms"),
+            ("watched_max = 0", "watched_max"),
+            ("asks_max = 0", "asks_max"),
+            ("watch = [\"07700900001\"]", "watch"),
+            ("serving = [{ home = true }]", "serving"),
+        ] {
+            let error = config(more).unwrap().check().err().unwrap().to_string();
+            assert!(error.contains(&format!("`{key}`")), "{error}");
+            assert!(!error.contains("7700900001"), "{error}");
+        }
+        assert!(config("pol_ms = 1").is_err());
+    }
+}

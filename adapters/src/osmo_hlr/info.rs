@@ -1,0 +1,126 @@
+//! What osmo-hlr tells about a subscriber: `subscriber.by-msisdn-N.info`, and nothing else.
+//! `info-aud` and `info-all` hold authentication keys and are never asked for.
+
+use accord_proto::msisdn::Msisdn;
+
+use super::ctrl::Reply;
+
+/// What a poll needs to know of a subscriber.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Info {
+    /// Digests of it go to the journal; it goes nowhere else.
+    pub(super) imsi: String,
+    /// Of the circuit-switched registration, unless purged.
+    pub(super) vlr: Option<String>,
+    /// Of the packet-switched registration, unless purged.
+    pub(super) sgsn: Option<String>,
+}
+
+/// What a reply to a question about a number amounts to.
+pub(super) enum Looked {
+    Found(Info),
+    /// Nobody has this number now.
+    Missing,
+    /// Nothing that can be used, and why.
+    Unusable(&'static str),
+}
+
+/// The name of the variable. CTRL takes no `+`.
+pub(super) fn variable(msisdn: &Msisdn) -> String {
+    format!("subscriber.by-msisdn-{}.info", msisdn.expose_digits())
+}
+
+pub(super) fn read(reply: &Reply, msisdn: &Msisdn) -> Looked {
+    match reply {
+        Reply::Refused(text) if text == "No such subscriber." => Looked::Missing,
+        Reply::Refused(_) => Looked::Unusable("the control interface refused the question"),
+        Reply::Value(text) => parse(text, msisdn).map_or_else(Looked::Unusable, Looked::Found),
+    }
+}
+
+fn parse(text: &str, msisdn: &Msisdn) -> Result<Info, &'static str> {
+    let field = |name: &str| {
+        let mut values = text.lines().filter_map(|line| match line.split_once('\t') {
+            Some((its, value)) if its == name => Some(value),
+            _ => None,
+        });
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err("a field stands twice"),
+            (value, None) => Ok(value.filter(|value| !value.is_empty())),
+        }
+    };
+    if field("msisdn")? != Some(msisdn.expose_digits()) {
+        return Err("the reply is about another number");
+    }
+    let imsi = field("imsi")?.ok_or("the reply has no IMSI")?;
+    // 3GPP TS 23.003 section 2.2: at most 15 digits.
+    if !(6..=15).contains(&imsi.len()) || !imsi.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("the reply has no well-formed IMSI");
+    }
+    let registration = |number, purged| {
+        // A purged registration says where the subscriber was.
+        let current = field(purged)? != Some("1");
+        Ok::<_, &'static str>(field(number)?.filter(|_| current).map(str::to_owned))
+    };
+    Ok(Info {
+        imsi: imsi.to_owned(),
+        vlr: registration("vlr_number", "ms_purged_cs")?,
+        sgsn: registration("sgsn_number", "ms_purged_ps")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: &str = "\nid\t1\nimsi\t901700000000001\nmsisdn\t447700900001\nnam_cs\t1\n\
+        nam_ps\t1\nvlr_number\tvlr-901-70\nms_purged_cs\t0\nms_purged_ps\t0\nlmsi\t00000000";
+
+    fn number() -> Msisdn {
+        Msisdn::parse("+447700900001").unwrap()
+    }
+
+    #[test]
+    fn the_plus_sign_is_stripped() {
+        assert_eq!(
+            variable(&number()),
+            "subscriber.by-msisdn-447700900001.info"
+        );
+    }
+
+    #[test]
+    fn an_info_is_read() {
+        let info = parse(INFO, &number()).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(info.imsi, "901700000000001");
+        assert_eq!(info.vlr.as_deref(), Some("vlr-901-70"));
+        assert_eq!(info.sgsn, None);
+    }
+
+    #[test]
+    fn a_purged_registration_is_not_used() {
+        let purged = INFO.replace("ms_purged_cs\t0", "ms_purged_cs\t1");
+        let info = parse(&purged, &number()).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(info.vlr, None);
+    }
+
+    #[test]
+    fn what_is_not_about_this_number_is_not_believed() {
+        for (from, to) in [
+            ("msisdn\t447700900001", "msisdn\t447700900002"),
+            ("msisdn\t447700900001\n", ""),
+            ("imsi\t901700000000001\n", ""),
+            ("imsi\t901700000000001", "imsi\t9017000000000012"),
+            ("imsi\t901700000000001", "imsi\tabcdefgh"),
+            ("id\t1", "imsi\t901700000000002"),
+        ] {
+            assert!(parse(&INFO.replace(from, to), &number()).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn only_the_exact_refusal_means_that_nobody_has_the_number() {
+        let read = |text: &str| read(&Reply::Refused(text.to_owned()), &number());
+        assert!(matches!(read("No such subscriber."), Looked::Missing));
+        assert!(matches!(read("Command not found"), Looked::Unusable(_)));
+    }
+}
