@@ -1,0 +1,298 @@
+//! A nightly file of an operator's billing system, as a source of `sim_swap`, `device_swap`,
+//! `call_forwarding`, `number_recycling` and `tenure`.
+//!
+//! ```text
+//!   file ─▶ decode ─▶ header ─▶ rows ─▶ whole? not shrunk? not in the future? ─▶ table
+//!            strictly  by name   by plan       else refused, and the old table stays
+//! ```
+//!
+//! A file is taken whole or not at all. Nothing is guessed: encodings, formats, sentinels, the
+//! way numbers are written and the sign that a file is whole are all configured, and what is none
+//! of them is unreadable. A number in an unreadable row is `not_available`, one with rows that
+//! differ is `contradicted`, and one that is absent is `unknown_number` only if each row's number
+//! could be read.
+//!
+//! Errors and logs name lines and columns, never a number or a cell.
+
+mod answer;
+mod config;
+mod dates;
+mod decode;
+mod files;
+#[doc(hidden)]
+pub mod fixture;
+mod header;
+mod load;
+mod number;
+mod plan;
+mod refusal;
+mod table;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use accord_proto::clock::SharedClock;
+use accord_proto::msisdn::Msisdn;
+use accord_proto::signal::Signal;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+pub use self::config::{
+    Bare, Columns, Complete, CsvConfig, DateColumn, ExportedAt, FlagColumn, ForwardingCell,
+    ForwardingColumn, KindColumn, NumberConfig,
+};
+use self::files::{Accepted, Candidate, Stamp};
+pub use self::plan::CsvConfigError;
+use self::plan::Plan;
+pub use self::refusal::{BadCell, Refusal, Report};
+use self::table::Table;
+use crate::source::{Source, SourceFuture};
+
+/// Why the source could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum CsvError {
+    /// A key of the configuration breaks a rule.
+    #[error("the configuration of the export breaks a rule")]
+    Config(#[from] CsvConfigError),
+    /// What is remembered of the last file can't be read. Removing it forgets how large that was.
+    #[error("can't read `{}`", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What a look at the directory led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// Nothing new, or only files refused before.
+    Unchanged,
+    /// A file was taken.
+    Taken(Arc<Report>),
+}
+
+/// The source. Make it with [`CsvExport::open`] and run [`CsvExport::watch`] beside it.
+#[derive(Debug)]
+pub struct CsvExport {
+    inner: Arc<Inner>,
+    signals: Vec<Signal>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    plan: Plan,
+    clock: SharedClock,
+    state: Mutex<State>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    table: Option<Arc<Table>>,
+    report: Option<Arc<Report>>,
+    stamp: Option<Stamp>,
+    previous_rows: Option<u64>,
+    /// Files that would be refused again.
+    refused: HashSet<Stamp>,
+}
+
+impl CsvExport {
+    /// Checks the configuration. There need not be a file yet.
+    ///
+    /// # Errors
+    /// [`CsvError`].
+    pub fn open(config: CsvConfig, clock: SharedClock) -> Result<Self, CsvError> {
+        let plan = Plan::new(config)?;
+        let accepted = match &plan.config.state_file {
+            Some(path) => Accepted::load(path).map_err(|source| CsvError::State {
+                path: path.clone(),
+                source,
+            })?,
+            None => None,
+        };
+        let signals = answer::signals(&plan);
+        let state = State {
+            previous_rows: accepted.map(|accepted| accepted.rows),
+            ..State::default()
+        };
+        let inner = Arc::new(Inner {
+            plan,
+            clock,
+            state: Mutex::new(state),
+            reloading: Mutex::default(),
+        });
+        Ok(Self { inner, signals })
+    }
+
+    /// Looks for a new file for ever, beginning now. A refusal is logged once for each file.
+    pub async fn watch(&self) {
+        let every = Duration::from_millis(self.inner.plan.config.reload_ms);
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut last = String::new();
+        loop {
+            ticks.tick().await;
+            let refusal = match self.reload_once().await {
+                Ok(Reload::Unchanged) => continue,
+                Ok(Reload::Taken(report)) => {
+                    log(&report);
+                    String::new()
+                }
+                Err(refusal) => refusal.to_string(),
+            };
+            if !refusal.is_empty() && refusal != last {
+                tracing::error!(refusal, "refused an export");
+            }
+            last = refusal;
+        }
+    }
+
+    /// Looks for a new file once and takes the newest that can be taken.
+    ///
+    /// # Errors
+    /// Why the newest new file was refused, if none was taken. It is tried again only once it
+    /// changed, unless the reason may pass.
+    pub async fn reload_once(&self) -> Result<Reload, Refusal> {
+        let inner = Arc::clone(&self.inner);
+        let reloaded = tokio::task::spawn_blocking(move || inner.reload()).await;
+        reloaded.map_err(|_| Refusal::Interrupted)?
+    }
+
+    /// What was in the file in force.
+    #[must_use]
+    pub fn report(&self) -> Option<Arc<Report>> {
+        self.inner.state().report.clone()
+    }
+}
+
+impl Source for CsvExport {
+    fn signals(&self) -> &[Signal] {
+        &self.signals
+    }
+
+    fn observe<'a>(
+        &'a self,
+        msisdn: Msisdn,
+        signals: &'a [Signal],
+        _deadline: Instant,
+    ) -> SourceFuture<'a> {
+        Box::pin(async move { self.answer(&msisdn, signals) })
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reload(&self) -> Result<Reload, Refusal> {
+        let _one = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut first = None;
+        for candidate in files::candidates(&self.plan)? {
+            let (in_force, at, refused) = {
+                let state = self.state();
+                let at = state.table.as_ref().map(|table| table.exported_at);
+                let refused = state.refused.contains(&candidate.stamp);
+                (state.stamp.as_ref() == Some(&candidate.stamp), at, refused)
+            };
+            // What follows is older.
+            if in_force || (candidate.exported_at.is_some() && candidate.exported_at < at) {
+                break;
+            }
+            if refused {
+                continue;
+            }
+            match self.take(&candidate, at) {
+                Ok(report) => return Ok(Reload::Taken(report)),
+                Err(refusal) => {
+                    if !refusal.may_pass() {
+                        self.refuse(&candidate);
+                    }
+                    first.get_or_insert(refusal);
+                }
+            }
+        }
+        first.map_or(Ok(Reload::Unchanged), Err)
+    }
+
+    fn refuse(&self, candidate: &Candidate) {
+        /// Files are few; this many refused ones mean that names are being made up.
+        const REFUSED_MAX: usize = 1024;
+        let mut state = self.state();
+        if state.refused.len() >= REFUSED_MAX {
+            state.refused.clear();
+        }
+        state.refused.insert(candidate.stamp.clone());
+    }
+
+    fn take(
+        &self,
+        candidate: &Candidate,
+        in_force: Option<Timestamp>,
+    ) -> Result<Arc<Report>, Refusal> {
+        let before = load::Before {
+            exported_at: candidate.exported_at,
+            rows: candidate.declared_rows(&self.plan)?,
+            previous_rows: self.state().previous_rows,
+            now: self.clock.now(),
+        };
+        let file = std::fs::File::open(&candidate.path);
+        let file = file.map_err(|error| Refusal::Io("open the file", error))?;
+        let loaded = load::load(&self.plan, before, file);
+        // Whatever was found in a file that is being written is not to be remembered.
+        if !candidate.is_unchanged() {
+            return Err(Refusal::Changing);
+        }
+        let (table, report) = loaded?;
+        if Some(report.exported_at) < in_force {
+            return Err(Refusal::Older(report.exported_at));
+        }
+        if let Some(path) = &self.plan.config.state_file
+            && let Err(error) = (Accepted { rows: report.rows }).store(path)
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "can't remember the size of the export"
+            );
+        }
+        let report = Arc::new(report);
+        let mut state = self.state();
+        state.previous_rows = Some(report.rows);
+        state.table = Some(Arc::new(table));
+        state.report = Some(Arc::clone(&report));
+        state.stamp = Some(candidate.stamp.clone());
+        Ok(report)
+    }
+}
+
+fn log(report: &Report) {
+    tracing::info!(
+        rows = report.rows,
+        numbers = report.numbers,
+        exported_at = %report.exported_at,
+        bad_rows = report.bad_rows,
+        identical = report.identical,
+        former = report.former,
+        contradicted = report.contradicted,
+        unmapped_kinds = report.unmapped_kinds,
+        extra_columns = ?report.extra_columns,
+        "took an export"
+    );
+    for cell in &report.bad_cells {
+        tracing::warn!(
+            line = cell.line,
+            column = cell.column,
+            what = cell.what,
+            "unreadable row"
+        );
+    }
+}

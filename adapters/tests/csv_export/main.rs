@@ -1,0 +1,10 @@
+//! The CSV source, each trap of an export with a file of its own.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail by panicking"
+)]
+
+mod common;
+mod content;
+mod files;
+mod fixture;
