@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use accord_proto::{
+    msisdn::Msisdn,
     reason::Reason,
     v1::{self, adapter_message, adapter_service_client::AdapterServiceClient, broker_message},
 };
@@ -108,7 +109,7 @@ pub(super) async fn serve(
     };
     tracing::info!(broker, heartbeat_ms = welcome.heartbeat_ms, "attached");
     shared.attached.send_modify(|count| *count += 1);
-    cursor.attach(welcome);
+    cursor.attach(welcome, &shared.changes);
     let link = Link {
         shared,
         broker,
@@ -351,7 +352,12 @@ impl Link<'_> {
     }
 
     fn push_changes(&mut self) {
-        while let Some(batch) = self.cursor.next(&self.shared.changes) {
+        while let Some(mut batch) = self.cursor.next(&self.shared.changes) {
+            // Whoever has opted out since is left out.
+            batch.changes.retain(|change| {
+                Msisdn::parse(&change.msisdn)
+                    .is_ok_and(|msisdn| !self.shared.restrictions.opted_out(&msisdn))
+            });
             self.outgoing
                 .push(message(adapter_message::Message::Changes(batch)));
         }

@@ -13,6 +13,7 @@
 
 mod answer;
 mod changes;
+mod changes_file;
 mod endpoint;
 mod link;
 mod restrictions;
@@ -114,7 +115,9 @@ impl Runtime {
         clock: SharedClock,
     ) -> Result<Self, RuntimeError> {
         check(&config)?;
+        let dir = config.journal.dir.clone();
         let journal = Arc::new(Journal::open(config.journal, clock.clone())?);
+        let changes = changes::ChangeLog::open(&dir, clock)?;
         journal.append(&Event::Start {
             software: SOFTWARE,
             instance: &config.instance,
@@ -125,7 +128,7 @@ impl Runtime {
         let shared = Arc::new(Shared {
             instance: config.instance,
             credit: config.credit,
-            changes: changes::ChangeLog::new(clock.now()),
+            changes,
             source,
             journal,
             restrictions,

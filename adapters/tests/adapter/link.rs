@@ -343,6 +343,20 @@ async fn pushed_changes_respect_the_credit_and_are_sent_again_to_a_new_view() {
     let mut link = broker.attachment().await;
     assert_eq!(link.changes().await.sequence, first.sequence);
     assert_eq!(link.changes().await.sequence, second.sequence);
+
+    // An adapter that was started again still knows them, and goes on counting.
+    drop(link);
+    let dir = adapter.stop().await;
+    let adapter = Adapter::start_in(dir, vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    assert_eq!(link.changes().await.changes.len(), 1);
+    assert_eq!(link.changes().await.sequence, second.sequence);
+    assert!(
+        adapter
+            .operator
+            .swap_sim(number("+447700900103"), SwapKind::Esim)
+    );
+    assert_eq!(link.changes().await.sequence, second.sequence + 1);
 }
 
 #[tokio::test]

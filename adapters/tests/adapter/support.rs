@@ -228,7 +228,11 @@ pub(crate) fn checkpoint_key() -> SigningKey {
 
 impl Adapter {
     pub(crate) fn start(brokers: Vec<BrokerEndpoint>, credit: u32) -> Self {
-        let dir = Arc::new(TempDir::new().unwrap());
+        Self::start_in(Arc::new(TempDir::new().unwrap()), brokers, credit)
+    }
+
+    /// In the folder of one that stopped.
+    pub(crate) fn start_in(dir: Arc<TempDir>, brokers: Vec<BrokerEndpoint>, credit: u32) -> Self {
         let clock = SystemClock::shared();
         let operator = Arc::new(VirtualOperator::new("+447700900", clock.clone()).unwrap());
         let restrictions_file = dir.path().join("restrictions.toml");
