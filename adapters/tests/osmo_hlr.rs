@@ -12,7 +12,7 @@ use accord_adapters::osmo_hlr::{OsmoHlr, OsmoHlrConfig};
 use accord_adapters::source::Source;
 use accord_proto::clock::SystemClock;
 use accord_proto::msisdn::Msisdn;
-use accord_proto::observation::{Change, Observation, Observed};
+use accord_proto::observation::{Change, Observation, Observed, Roaming};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 use tokio::time::Instant;
@@ -148,4 +148,46 @@ async fn a_number_never_seen_is_unknown_and_not_watched() {
     hlr.admin().create(OLD).await.unwrap();
     hlr.admin().give(OLD, &number(9)).await.unwrap();
     assert_eq!(source.poll_once().await.unwrap().began, 1);
+}
+
+#[tokio::test]
+#[ignore = "needs osmo-hlr"]
+async fn a_subscriber_roams_where_its_vlr_is_and_a_new_card_is_nowhere_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let hlr = RealHlr::start(dir.path()).await.unwrap();
+    let admin = hlr.admin();
+    admin.create(OLD).await.unwrap();
+    admin.create(NEW).await.unwrap();
+    admin.give(OLD, &number(4)).await.unwrap();
+    let source = source(
+        &hlr,
+        dir.path(),
+        "serving = [{ name = \"vlr-901-70\", home = true }, { name = \"vlr-208-01\", home = false, mcc = 208 }]",
+    );
+    let nowhere = Err(Reason::NotAvailable);
+    assert_eq!(ask(&source, number(4), Signal::Roaming).await, nowhere);
+    for (vlr, roaming, visited_mcc) in
+        [("vlr-901-70", false, None), ("vlr-208-01", true, Some(208))]
+    {
+        hlr.register(vlr, OLD).await.unwrap();
+        let observed = ask(&source, number(4), Signal::Roaming).await.unwrap();
+        let expected = Roaming {
+            roaming,
+            visited_mcc,
+        };
+        assert_eq!(observed.what, Observed::Roaming(expected));
+    }
+    hlr.register("vlr-262-99", OLD).await.unwrap();
+    assert_eq!(
+        ask(&source, number(4), Signal::Roaming).await,
+        nowhere,
+        "not in the table"
+    );
+    hlr.register("vlr-208-01", OLD).await.unwrap();
+    admin.swap(OLD, NEW, &number(4)).await.unwrap();
+    assert_eq!(
+        ask(&source, number(4), Signal::Roaming).await,
+        nowhere,
+        "the old card's VLR"
+    );
 }

@@ -1,6 +1,8 @@
 //! A real osmo-hlr for tests: started on an address of its own, changed through its control
 //! interface, stopped when dropped. For tests only (`test-util`).
 
+mod gsup;
+
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
