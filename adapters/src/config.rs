@@ -22,7 +22,7 @@
 //! files_max = 256
 //!
 //! [restrictions]
-//! file = "restrictions.toml"            # see `runtime::restrictions_file`; optional
+//! file = "restrictions.toml"            # optional; see below
 //!
 //! [log]
 //! filter = "info"
@@ -34,6 +34,17 @@
 //! ```
 //!
 //! Unknown keys are refused. Relative paths begin at the folder of the file.
+//!
+//! The restrictions file is looked at twice a second. One that became wrong changes nothing:
+//!
+//! ```toml
+//! opted_out_file = "opted-out.txt"      # one number a line, E.164 with its plus sign
+//! swap_locked_file = "swap-locked.txt"
+//!
+//! [[kill]]                              # without `bank`: every bank; without `signal`: every signal
+//! bank = "first-bank"
+//! signal = "sim_swap"
+//! ```
 
 use std::{
     fs,
@@ -344,97 +355,4 @@ pub(crate) fn describe(text: &str, error: &toml::de::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WHOLE: &str = r#"
-operator = "north-mobile"
-instance = "a"
-[[broker]]
-endpoint = "https://127.0.0.1:7443"
-[tls]
-roots = "roots.pem"
-certificate = "adapter.pem"
-key = "/etc/adapter.key"
-[journal]
-dir = "journal"
-subject_key_file = "keys/subject.key"
-checkpoint_key_file = "keys/checkpoint.key"
-[source]
-kind = "virtual"
-prefix = "+447700900"
-"#;
-
-    fn load(text: &str) -> Result<AdapterConfig, String> {
-        let dir = tempfile::TempDir::new().unwrap();
-        let path = dir.path().join("adapter.toml");
-        fs::write(&path, text).unwrap();
-        AdapterConfig::load(&path).map_err(|error| {
-            error
-                .to_string()
-                .replace(&*dir.path().to_string_lossy(), "")
-        })
-    }
-
-    #[test]
-    fn relative_paths_begin_at_the_file() {
-        let dir = tempfile::TempDir::new().unwrap();
-        let path = dir.path().join("adapter.toml");
-        fs::write(&path, WHOLE).unwrap();
-        let config = AdapterConfig::load(&path).unwrap();
-        assert_eq!(config.tls.roots, dir.path().join("roots.pem"));
-        assert_eq!(config.tls.key, Path::new("/etc/adapter.key"));
-        assert_eq!(config.journal.dir, dir.path().join("journal"));
-        assert_eq!(
-            (config.credit, config.log.format),
-            (CREDIT_DEFAULT, LogFormat::Text)
-        );
-        let absent = config.runtime().unwrap_err().to_string();
-        assert!(absent.contains("roots.pem"), "{absent}");
-        for file in [&config.tls.roots, &config.tls.certificate] {
-            fs::write(file, "").unwrap();
-        }
-    }
-
-    #[test]
-    fn mistakes_name_the_file_the_key_and_the_rule() {
-        for (from, to, said) in [
-            ("credit", "credit", ""),
-            (
-                "instance = \"a\"",
-                "instanze = \"a\"",
-                "`/adapter.toml`: line 3: unknown field `instanze`",
-            ),
-            (
-                "https://",
-                "http://",
-                "`/adapter.toml`: broker.endpoint: begins with `https://`",
-            ),
-            ("north-mobile", "North", "line 2: an organisation's name is"),
-            ("\"virtual\"", "\"psychic\"", "unknown variant `psychic`"),
-            ("prefix =", "prefixes =", "unknown field `prefixes`"),
-            ("dir = \"journal\"", "", "missing field `dir`"),
-            (
-                "dir = \"journal\"",
-                "dir = \"j\"\nfiles_max = 1",
-                "journal.files_max: 2 to 100000 files",
-            ),
-        ] {
-            match load(&WHOLE.replace(from, to)) {
-                Ok(_) => assert!(said.is_empty(), "{to} was accepted"),
-                Err(error) => assert!(!said.is_empty() && error.contains(said), "{error}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_mistake_repeats_no_number() {
-        let text = WHOLE.replace("instance = \"a\"", "instance = 447700900001");
-        let error = load(&text).unwrap_err();
-        assert!(
-            error.contains("line 3: ") && error.contains("[digits]"),
-            "{error}"
-        );
-        assert!(!error.contains("7700900"), "{error}");
-    }
-}
+mod tests;

@@ -116,7 +116,7 @@ pub fn words(said: &Result<Observation, Reason>, clock: &dyn Clock) -> String {
 fn age(seconds: i64) -> String {
     match seconds {
         ..3_600 => format!("{} min", seconds / 60),
-        3_600..172_800 => format!("{} h", seconds / 3_600),
+        3_600..864_000 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
     }
 }

@@ -7,11 +7,7 @@ use accord_proto::{
     reason::Reason,
     v1::{self, adapter_message, adapter_service_client::AdapterServiceClient, broker_message},
 };
-use futures_util::{
-    FutureExt as _, StreamExt as _,
-    future::BoxFuture,
-    stream::{self, FuturesUnordered},
-};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::{
         broadcast::{self, error::TryRecvError},
@@ -23,8 +19,9 @@ use tokio::{
 use tonic::{Status, Streaming, transport::Channel};
 
 use super::{
-    DRAIN_MAX, SOFTWARE, Shared,
+    DRAIN_MAX, Shared,
     answer::{Next, Nonces, Question, record_served},
+    attach::{attach, message},
     changes::Cursor,
     restrictions::Restriction,
 };
@@ -33,8 +30,6 @@ use crate::{
     source::{Observations, SourceFuture},
 };
 
-/// The broker must accept the attachment within this.
-const ATTACH_MAX: Duration = Duration::from_secs(5);
 /// No ask is kept longer than this, whatever its deadline.
 const DEADLINE_MAX: Duration = Duration::from_secs(30);
 /// A question that its source leaves open is answered this much before its deadline, or a tenth of
@@ -42,8 +37,6 @@ const DEADLINE_MAX: Duration = Duration::from_secs(30);
 const MARGIN_MAX: Duration = Duration::from_millis(20);
 /// Messages of the broker that are handled together.
 const BATCH_MAX: usize = 128;
-/// Messages that may wait to be sent, beyond a reply for each ask in flight.
-const WAITING_MAX: usize = 1_024;
 /// What a broker may say of heartbeats.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(20);
 const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
@@ -129,57 +122,6 @@ pub(super) async fn serve(
     match end {
         Ok(()) => LinkEnd::Stopped,
         Err(end) => end,
-    }
-}
-
-type Attached = (
-    Streaming<v1::BrokerMessage>,
-    mpsc::Sender<v1::AdapterMessage>,
-    v1::AttachWelcome,
-);
-
-async fn attach(
-    shared: &Shared,
-    mut client: AdapterServiceClient<Channel>,
-) -> Result<Attached, Lost> {
-    let capacity = usize::try_from(shared.credit).unwrap_or(WAITING_MAX) + WAITING_MAX;
-    let (outbound, mut queue) = mpsc::channel(capacity);
-    let head = shared.journal.head();
-    let signals = shared.sets.answerable().iter();
-    let hello = v1::Hello {
-        instance: shared.instance.clone(),
-        signals: signals.map(|signal| signal.to_wire() as i32).collect(),
-        credit: shared.credit,
-        journal_size: head.size,
-        journal_head: head.hash.to_vec(),
-        software: SOFTWARE.to_owned(),
-    };
-    let hello = message(adapter_message::Message::Hello(hello));
-    outbound.try_send(hello).map_err(|_| Lost::Stuck)?;
-    let requests = stream::poll_fn(move |cx| queue.poll_recv(cx));
-    let attaching = async {
-        let mut inbound = client.attach(requests).await?.into_inner();
-        let first = inbound.message().await?.ok_or(Lost::Closed)?;
-        match first.message {
-            Some(broker_message::Message::Welcome(welcome)) => Ok((inbound, outbound, welcome)),
-            Some(
-                broker_message::Message::Ask(_)
-                | broker_message::Message::Heartbeat(_)
-                | broker_message::Message::Credit(_)
-                | broker_message::Message::Served(_)
-                | broker_message::Message::Accepted(_),
-            )
-            | None => Err(Lost::NoWelcome),
-        }
-    };
-    timeout(ATTACH_MAX, attaching)
-        .await
-        .unwrap_or(Err(Lost::NotWelcomed))
-}
-
-const fn message(message: adapter_message::Message) -> v1::AdapterMessage {
-    v1::AdapterMessage {
-        message: Some(message),
     }
 }
 

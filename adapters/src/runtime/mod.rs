@@ -12,6 +12,7 @@
 //! together. A source must therefore not compute for long in `observe`: it runs on the link's task.
 
 mod answer;
+mod attach;
 mod changes;
 mod changes_file;
 mod endpoint;

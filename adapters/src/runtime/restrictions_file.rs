@@ -1,15 +1,5 @@
 //! A file of restrictions, for operators without a system that would call the library.
-//!
-//! ```toml
-//! opted_out_file = "opted-out.txt"      # one number a line, E.164 with its plus sign
-//! swap_locked_file = "swap-locked.txt"
-//!
-//! [[kill]]                              # without `bank`: every bank; without `signal`: every signal
-//! bank = "first-bank"
-//! signal = "sim_swap"
-//! ```
-//!
-//! It is looked at twice a second. A file that became wrong changes nothing and is logged.
+//! Its form stands in [`crate::config`].
 
 use std::{
     collections::HashSet,

@@ -1,8 +1,10 @@
-//! The adapter as a broker meets it: its link, and its program.
+//! The adapter as a broker meets it: its link, its news, and its program.
 
 // The modules are marked as test code for the lints.
 #[cfg(test)]
 mod link;
+#[cfg(test)]
+mod news;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
