@@ -2,9 +2,18 @@
 //!
 //! Read [`path`] first: it shows the whole life of a question on one screen.
 
+pub mod config;
+pub mod doors;
+mod entry;
+pub mod governance;
 pub mod identity;
+pub mod ledger;
 pub mod link;
+pub mod metrics;
+pub mod path;
+pub mod refusals;
 pub mod replay;
 pub mod routing;
+pub mod serve;
 pub mod subjects;
 pub mod views;

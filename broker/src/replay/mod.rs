@@ -199,6 +199,12 @@ impl Replays {
 }
 
 impl Ticket {
+    /// Whether the question has an id by which it can be repeated.
+    #[must_use]
+    pub const fn is_kept(&self) -> bool {
+        !self.done
+    }
+
     /// Keeps the answer for repeats.
     pub fn complete(mut self, answer: &[u8], now: Timestamp) {
         if self.done {

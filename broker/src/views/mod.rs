@@ -130,7 +130,11 @@ impl Views {
 
     fn failed(&self, error: &sled::Error) {
         // A failing store fails at each call; the log gets one line in a thousand.
-        if self.failures.fetch_add(1, Ordering::Relaxed) % 1_000 == 0 {
+        if self
+            .failures
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(1_000)
+        {
             tracing::error!(%error, "the view fails; operators are asked instead");
         }
     }

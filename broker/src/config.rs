@@ -1,0 +1,447 @@
+//! The broker's configuration: one TOML file, parsed into types. `broker.full.toml` shows every key
+//! with its default.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use accord_proto::{
+    c2sp::VerifierKey,
+    document::{Authorities, AuthoritiesError},
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::Deserialize;
+
+/// Everything that the broker is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who this broker is.
+    pub broker: BrokerSection,
+    /// Where it listens.
+    pub listen: ListenSection,
+    /// Its certificate and whom it trusts.
+    pub tls: TlsSection,
+    /// The signed documents.
+    pub documents: DocumentsSection,
+    /// The authorities' keys.
+    pub authorities: AuthoritiesSection,
+    /// The ledger.
+    pub ledger: LedgerSection,
+    /// Where the months' keys lie: never beside the ledger.
+    pub keys: DirSection,
+    /// The view of fresh observations.
+    pub views: ViewsSection,
+    /// Answers kept for repeated questions.
+    pub replay: ReplaySection,
+    /// Limits.
+    #[serde(default)]
+    pub limits: Limits,
+    /// SHA-256 of the file, for the record.
+    #[serde(skip)]
+    pub sha256: [u8; 32],
+}
+
+/// Who this broker is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrokerSection {
+    /// The audience that tokens must name.
+    pub audience: String,
+    /// The trust domain of every party's SPIFFE id.
+    pub trust_domain: String,
+}
+
+/// Where it listens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenSection {
+    /// gRPC over mTLS.
+    pub grpc: SocketAddr,
+    /// Metrics, health and readiness, in clear; a loopback address.
+    pub admin: SocketAddr,
+}
+
+/// Certificate files, in PEM, read again when they change.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// The broker's certificate chain.
+    pub certificate: PathBuf,
+    /// Its private key, PKCS#8.
+    pub key: PathBuf,
+    /// The CAs of the parties' certificates.
+    pub client_roots: PathBuf,
+    /// A revocation list for each of those CAs.
+    pub revocation_lists: Vec<PathBuf>,
+}
+
+/// The signed documents, read again when they change.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentsSection {
+    /// The agreement.
+    pub agreement: PathBuf,
+    /// The register of parties.
+    pub parties: PathBuf,
+    /// Ported numbers, `number,operator` on each line.
+    pub ported: Option<PathBuf>,
+}
+
+/// The authorities' keys, as C2SP verifier keys.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthoritiesSection {
+    /// Licenses operators.
+    pub telecom_regulator: String,
+    /// Licenses banks.
+    pub central_bank: String,
+}
+
+/// The ledger.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerSection {
+    /// Its directory, made by `accord-broker ledger init`.
+    pub dir: PathBuf,
+    /// The key that signs its checkpoints.
+    pub signing_key: PathBuf,
+    /// The log's name; each month's origin is `<name>/<yyyy-mm>`.
+    pub name: String,
+    /// Size of a preallocated segment.
+    #[serde(default = "default_segment_mib")]
+    pub segment_mib: u32,
+    /// Below this much free space the broker answers nothing.
+    #[serde(default = "default_free_mib_min")]
+    pub free_mib_min: u64,
+    /// A wall clock that steps by more than this stops answers.
+    #[serde(default = "default_clock_step_seconds_max")]
+    pub clock_step_seconds_max: u32,
+}
+
+/// A directory.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirSection {
+    /// Its path.
+    pub dir: PathBuf,
+}
+
+/// The view.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViewsSection {
+    /// Its directory; it may be lost.
+    pub dir: PathBuf,
+    /// Page cache of the store.
+    #[serde(default = "default_cache_mib")]
+    pub cache_mib: u32,
+}
+
+/// Answers kept for repeats.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaySection {
+    /// Its directory, emptied at each start.
+    pub dir: PathBuf,
+    /// Beyond this the oldest are forgotten early.
+    #[serde(default = "default_replay_mib_max")]
+    pub mib_max: u32,
+}
+
+/// Limits, each with its unit.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Questions a second for each bank, the same for all (rule R22).
+    pub bank_per_second: NonZeroU32,
+    /// Audit calls a second for each party.
+    pub audit_per_second: NonZeroU32,
+    /// Refusals of one party on the record each second; more are counted.
+    pub refusals_per_second: NonZeroU32,
+    /// Questions in flight, of all banks.
+    pub questions_in_flight_max: u32,
+    /// Unanswered lines of one screening.
+    pub screen_in_flight_max: u32,
+    /// For how long an operator may take.
+    pub operator_deadline_ms: u32,
+    /// What the caller's deadline leaves for recording and sending.
+    pub release_margin_ms: u32,
+    /// Subjects with live quotas or thresholds.
+    pub subjects_max: u32,
+    /// Open connections.
+    pub connections_max: u32,
+    /// Open connections of one party.
+    pub party_connections_max: u32,
+    /// Handshakes in flight.
+    pub handshakes_max: u32,
+    /// For how long a handshake may take.
+    pub handshake_deadline_ms: u32,
+    /// Streams of one connection.
+    pub connection_streams_max: u32,
+    /// Headers of one call.
+    pub header_kib_max: u32,
+    /// One message.
+    pub message_kib_max: u32,
+    /// For how long the broker drains before it goes.
+    pub drain_seconds_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bank_per_second: NonZeroU32::new(2_000).unwrap_or(NonZeroU32::MIN),
+            audit_per_second: NonZeroU32::new(50).unwrap_or(NonZeroU32::MIN),
+            refusals_per_second: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
+            questions_in_flight_max: 4_096,
+            screen_in_flight_max: 256,
+            operator_deadline_ms: 800,
+            release_margin_ms: 50,
+            subjects_max: 8_000_000,
+            connections_max: 1_024,
+            party_connections_max: 256,
+            handshakes_max: 64,
+            handshake_deadline_ms: 5_000,
+            connection_streams_max: 1_024,
+            header_kib_max: 16,
+            message_kib_max: 64,
+            drain_seconds_max: 20,
+        }
+    }
+}
+
+const fn default_segment_mib() -> u32 {
+    64
+}
+
+const fn default_free_mib_min() -> u64 {
+    512
+}
+
+const fn default_clock_step_seconds_max() -> u32 {
+    5
+}
+
+const fn default_cache_mib() -> u32 {
+    16
+}
+
+const fn default_replay_mib_max() -> u32 {
+    2_048
+}
+
+/// Why a configuration can't be used. It names the file, the key and the rule.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It can't be read.
+    #[error("can't read `{path}`: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is no TOML, or a key is unknown, missing or of the wrong kind.
+    #[error("`{path}`: {error}")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Line, key and rule.
+        error: toml::de::Error,
+    },
+    /// A key breaks a rule.
+    #[error("`{path}`: {key}: {rule}")]
+    Rule {
+        /// Which file.
+        path: PathBuf,
+        /// Which key.
+        key: &'static str,
+        /// The rule.
+        rule: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration. Relative paths in it are relative to the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names file, key and rule.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let parsed = Self::parse(&text);
+        let mut config = parsed.map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            error,
+        })?;
+        config.check().map_err(|(key, rule)| ConfigError::Rule {
+            path: path.to_owned(),
+            key,
+            rule,
+        })?;
+        let base = path.parent().unwrap_or_else(|| Path::new(""));
+        config
+            .paths_mut()
+            .into_iter()
+            .for_each(|relative| *relative = base.join(&*relative));
+        Ok(config)
+    }
+
+    /// Parses a configuration's text; paths stay as they are.
+    ///
+    /// # Errors
+    /// Line, key and rule.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        let mut config: Self = toml::from_str(text)?;
+        for (to, from) in config
+            .sha256
+            .iter_mut()
+            .zip(digest(&SHA256, text.as_bytes()).as_ref())
+        {
+            *to = *from;
+        }
+        Ok(config)
+    }
+
+    /// The authorities' keys.
+    ///
+    /// # Errors
+    /// The key and the rule that it breaks.
+    pub fn authorities(&self) -> Result<Authorities, (&'static str, String)> {
+        let key =
+            |name, text: &str| VerifierKey::parse(text).map_err(|error| (name, error.to_string()));
+        let telecom = key(
+            "authorities.telecom_regulator",
+            &self.authorities.telecom_regulator,
+        )?;
+        let central = key("authorities.central_bank", &self.authorities.central_bank)?;
+        Authorities::new(telecom, central)
+            .map_err(|error: AuthoritiesError| ("authorities", error.to_string()))
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if !self.listen.admin.ip().is_loopback() {
+            return Err((
+                "listen.admin",
+                "a loopback address: it speaks in clear".to_owned(),
+            ));
+        }
+        if self.tls.revocation_lists.is_empty() {
+            return Err((
+                "tls.revocation_lists",
+                "at least one list is required".to_owned(),
+            ));
+        }
+        if self.keys.dir.starts_with(&self.ledger.dir) {
+            return Err(("keys.dir", "not inside the ledger's directory".to_owned()));
+        }
+        if !(1..=1_024).contains(&self.ledger.segment_mib) {
+            return Err(("ledger.segment_mib", "1 to 1024".to_owned()));
+        }
+        let limits = &self.limits;
+        for (key, value) in [
+            (
+                "limits.questions_in_flight_max",
+                limits.questions_in_flight_max,
+            ),
+            ("limits.screen_in_flight_max", limits.screen_in_flight_max),
+            ("limits.operator_deadline_ms", limits.operator_deadline_ms),
+            ("limits.subjects_max", limits.subjects_max),
+            ("limits.connections_max", limits.connections_max),
+            ("limits.party_connections_max", limits.party_connections_max),
+            ("limits.handshakes_max", limits.handshakes_max),
+            (
+                "limits.connection_streams_max",
+                limits.connection_streams_max,
+            ),
+            ("limits.header_kib_max", limits.header_kib_max),
+            ("limits.message_kib_max", limits.message_kib_max),
+        ] {
+            if value == 0 {
+                return Err((key, "at least 1".to_owned()));
+            }
+        }
+        self.authorities().map(drop)
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let mut paths = vec![
+            &mut self.tls.certificate,
+            &mut self.tls.key,
+            &mut self.tls.client_roots,
+            &mut self.documents.agreement,
+            &mut self.documents.parties,
+            &mut self.ledger.dir,
+            &mut self.ledger.signing_key,
+            &mut self.keys.dir,
+            &mut self.views.dir,
+            &mut self.replay.dir,
+        ];
+        paths.extend(&mut self.tls.revocation_lists);
+        paths.extend(&mut self.documents.ported);
+        paths
+    }
+}
+
+impl Limits {
+    /// For how long an operator may take.
+    #[must_use]
+    pub fn operator_deadline(&self) -> Duration {
+        Duration::from_millis(u64::from(self.operator_deadline_ms))
+    }
+
+    /// For how long the broker drains.
+    #[must_use]
+    pub fn drain_max(&self) -> Duration {
+        Duration::from_secs(u64::from(self.drain_seconds_max))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = include_str!("../broker.full.toml");
+
+    #[test]
+    fn the_full_sample_shows_every_key_with_its_default() {
+        let config = Config::parse(FULL).unwrap();
+        let defaults = format!("{:?}", Limits::default());
+        assert_eq!(format!("{:?}", config.limits), defaults);
+        assert_eq!(config.ledger.segment_mib, default_segment_mib());
+        assert_eq!(config.ledger.free_mib_min, default_free_mib_min());
+        assert_eq!(
+            config.ledger.clock_step_seconds_max,
+            default_clock_step_seconds_max()
+        );
+        assert_eq!(config.views.cache_mib, default_cache_mib());
+        assert_eq!(config.replay.mib_max, default_replay_mib_max());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let text = FULL.replace("[listen]", "[listen]\nadmim = 1");
+        let error = Config::parse(&text).unwrap_err().to_string();
+        assert!(error.contains("admim") && error.contains("line"), "{error}");
+    }
+
+    #[test]
+    fn an_admin_port_on_the_network_is_refused() {
+        let text = FULL.replace("127.0.0.1:7490", "0.0.0.0:7490");
+        let (key, _) = Config::parse(&text).unwrap().check().unwrap_err();
+        assert_eq!(key, "listen.admin");
+    }
+
+    #[test]
+    fn keys_inside_the_ledger_are_refused() {
+        let text = FULL.replace("dir = \"keys\"", "dir = \"ledger/keys\"");
+        let (key, _) = Config::parse(&text).unwrap().check().unwrap_err();
+        assert_eq!(key, "keys.dir");
+    }
+}

@@ -1,0 +1,166 @@
+//! `AdapterService`: what operators' adapters call.
+
+mod attached;
+mod incoming;
+
+use std::{pin::Pin, sync::Arc};
+
+use accord_proto::{
+    clock::SharedClock,
+    party::Role,
+    signal::Signal,
+    v1::{
+        self, AdapterMessage, BrokerMessage, adapter_message,
+        adapter_service_server::AdapterService,
+    },
+    wire::{FieldError, ID_LEN_MAX},
+};
+use tokio::time::{Duration, timeout};
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{peer, status::status};
+use crate::{
+    governance::Governance,
+    identity::{Peer, TrustStore},
+    ledger::Ledger,
+    link::{AttachInfo, Links},
+    metrics::Metrics,
+    path::Refusal,
+    refusals::RefusalBook,
+    views::Views,
+};
+
+const METHOD: &str = "AdapterService.Attach";
+/// An adapter says who it is within this time.
+const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+/// Silence after which each side sends a heartbeat.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Change batches that may be unacknowledged.
+pub(super) const CHANGE_CREDIT: u32 = 16;
+
+/// What the operators' door works with.
+#[derive(Debug)]
+pub struct AdapterParts {
+    /// Certificates.
+    pub trust: Arc<TrustStore>,
+    /// Register and routes.
+    pub governance: Arc<Governance>,
+    /// Adapters attached.
+    pub links: Arc<Links>,
+    /// Fresh observations.
+    pub views: Arc<Views>,
+    /// The record.
+    pub ledger: Arc<Ledger>,
+    /// Refusals.
+    pub refusals: Arc<RefusalBook>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The months' keys.
+    pub tag_keys: Arc<crate::subjects::tag_keys::TagKeys>,
+    /// Time.
+    pub clock: SharedClock,
+}
+
+/// The operators' door.
+#[derive(Debug, Clone)]
+pub struct AdapterDoor {
+    parts: Arc<AdapterParts>,
+}
+
+impl AdapterDoor {
+    /// A door to these parts.
+    #[must_use]
+    pub fn new(parts: AdapterParts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+        }
+    }
+
+    async fn refuse(&self, peer: &Peer, refusal: Refusal) -> Status {
+        if let Some(party) = peer.party()
+            && let Err(unrecorded) = self.parts.refusals.record(party, METHOD, &refusal).await
+        {
+            return status(&unrecorded);
+        }
+        status(&refusal)
+    }
+}
+
+/// What goes out to an adapter.
+pub(super) type AttachStream = Pin<Box<dyn Stream<Item = Result<BrokerMessage, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl AdapterService for AdapterDoor {
+    type AttachStream = AttachStream;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<AdapterMessage>>,
+    ) -> Result<Response<AttachStream>, Status> {
+        let peer = peer(&request)?;
+        if let Err(refusal) = check(&self.parts, &peer) {
+            return Err(self.refuse(&peer, refusal).await);
+        }
+        let mut messages = request.into_inner();
+        let hello = match timeout(HELLO_DEADLINE, messages.message()).await {
+            Ok(Ok(Some(message))) => parse_hello(message),
+            Ok(Ok(None) | Err(_)) | Err(_) => Err(FieldError::new("hello", "comes first, in time")),
+        };
+        let (info, hello) = match hello {
+            Ok(hello) => hello,
+            Err(error) => return Err(self.refuse(&peer, error.into()).await),
+        };
+        match attached::attach(Arc::clone(&self.parts), peer, info, hello, messages).await {
+            Ok(stream) => Ok(Response::new(stream)),
+            Err(refusal) => Err(status(&refusal)),
+        }
+    }
+}
+
+/// An operator, registered and licensed (rule R02). Looked at again while the stream runs.
+pub(super) fn check(parts: &AdapterParts, peer: &Peer) -> Result<(), Refusal> {
+    let now = parts.clock.now();
+    let party = peer.check(&parts.trust, now)?;
+    if party.role() != Role::Operator {
+        return Err(Refusal::Role {
+            role: party.role(),
+            allowed: "operators",
+        });
+    }
+    parts.governance.current().check_licence(party, now)
+}
+
+fn parse_hello(message: AdapterMessage) -> Result<(AttachInfo, v1::Hello), FieldError> {
+    let Some(adapter_message::Message::Hello(hello)) = message.message else {
+        return Err(FieldError::new("hello", "comes first"));
+    };
+    let instance = hello.instance.clone();
+    let printable = instance.bytes().all(|byte| byte.is_ascii_graphic());
+    if instance.is_empty() || instance.len() > ID_LEN_MAX || !printable {
+        let rule = format!("1 to {ID_LEN_MAX} printable ASCII characters without spaces");
+        return Err(FieldError::new("hello.instance", rule));
+    }
+    if hello.software.len() > ID_LEN_MAX || hello.journal_head.len() > 64 {
+        return Err(FieldError::new("hello", "a field is too long"));
+    }
+    let mut signals = Vec::new();
+    for number in hello.signals.iter().take(Signal::ALL.len()) {
+        // Signals that this broker does not know yet are left out: it will not ask for them.
+        signals.extend(Signal::from_wire(*number));
+    }
+    if hello.credit == 0 {
+        return Err(FieldError::new(
+            "hello.credit",
+            "at least one ask must be granted",
+        ));
+    }
+    Ok((
+        AttachInfo {
+            instance,
+            signals,
+            credit: hello.credit,
+        },
+        hello,
+    ))
+}

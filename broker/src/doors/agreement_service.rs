@@ -1,0 +1,69 @@
+//! `AgreementService`: what governs a party, to that party.
+
+use std::sync::Arc;
+
+use accord_proto::{
+    clock::SharedClock,
+    v1::{GetAgreementRequest, GetAgreementResponse, agreement_service_server::AgreementService},
+    wire::timestamp,
+};
+use tonic::{Request, Response, Status};
+
+use super::{peer, status::status};
+use crate::{
+    governance::Governance,
+    identity::{Peer, TrustStore},
+    path::Refusal,
+};
+
+/// Every party's door to the agreement.
+#[derive(Debug, Clone)]
+pub struct AgreementDoor {
+    trust: Arc<TrustStore>,
+    governance: Arc<Governance>,
+    clock: SharedClock,
+}
+
+impl AgreementDoor {
+    /// A door to what is in force.
+    #[must_use]
+    pub const fn new(
+        trust: Arc<TrustStore>,
+        governance: Arc<Governance>,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            trust,
+            governance,
+            clock,
+        }
+    }
+
+    fn agreement(&self, peer: &Peer) -> Result<GetAgreementResponse, Refusal> {
+        let now = self.clock.now();
+        let party = peer.check(&self.trust, now)?;
+        let governed = self.governance.current();
+        governed.check_licence(party, now)?;
+        let signed = governed.signed();
+        let term = signed.document().term();
+        Ok(GetAgreementResponse {
+            note: signed.note().to_owned(),
+            sha256: signed.sha256().to_vec(),
+            effective: Some(timestamp(term.effective_at())),
+            expires: Some(timestamp(term.expires_at())),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl AgreementService for AgreementDoor {
+    async fn get_agreement(
+        &self,
+        request: Request<GetAgreementRequest>,
+    ) -> Result<Response<GetAgreementResponse>, Status> {
+        let peer = peer(&request)?;
+        self.agreement(&peer)
+            .map(Response::new)
+            .map_err(|refusal| status(&refusal))
+    }
+}

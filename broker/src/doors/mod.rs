@@ -1,0 +1,29 @@
+//! The doors: thin ways into the path, the link and the ledger. A door translates, nothing else.
+
+mod adapter_service;
+mod agreement_service;
+mod audit_service;
+mod screen;
+mod signal_service;
+mod status;
+
+use std::sync::Arc;
+
+use tonic::{Request, Status};
+
+pub use adapter_service::{AdapterDoor, AdapterParts};
+pub use agreement_service::AgreementDoor;
+pub use audit_service::{AuditDoor, AuditParts};
+pub use signal_service::SignalDoor;
+pub use status::status;
+
+use crate::identity::Peer;
+
+/// Whose connection a request came over.
+fn peer<T>(request: &Request<T>) -> Result<Arc<Peer>, Status> {
+    request
+        .extensions()
+        .get::<Arc<Peer>>()
+        .cloned()
+        .ok_or_else(status::no_peer)
+}

@@ -1,0 +1,117 @@
+//! `SignalService`: what banks call.
+
+use accord_proto::v1::{
+    LookupRequest, LookupResponse, ScreenRequest, signal_service_server::SignalService,
+};
+use tokio::time::{Duration, Instant};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
+
+use super::{
+    peer,
+    screen::{ScreenLimits, ScreenStream, screen},
+    status::status,
+};
+use crate::{
+    identity::bearer,
+    path::{Call, Path},
+};
+
+/// The longest deadline that a caller may set.
+const DEADLINE_MAX: Duration = Duration::from_secs(60);
+
+/// The banks' door.
+#[derive(Debug, Clone)]
+pub struct SignalDoor {
+    path: Path,
+    limits: ScreenLimits,
+}
+
+impl SignalDoor {
+    /// A door into a path, with this many lines in flight for each screening.
+    #[must_use]
+    pub const fn new(path: Path, screen_in_flight_max: u32) -> Self {
+        Self {
+            path,
+            limits: ScreenLimits {
+                in_flight_max: screen_in_flight_max,
+            },
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl SignalService for SignalDoor {
+    async fn lookup(
+        &self,
+        request: Request<LookupRequest>,
+    ) -> Result<Response<LookupResponse>, Status> {
+        let peer = peer(&request)?;
+        let call = Call {
+            token: token(request.metadata(), &peer, &self.path).await?,
+            peer,
+            deadline: deadline(request.metadata()),
+            request: request.into_inner(),
+            bulk: false,
+            method: "SignalService.Lookup",
+        };
+        let answered = self
+            .path
+            .ask(call)
+            .await
+            .map_err(|refusal| status(&refusal))?;
+        Ok(Response::new(answered.into_response()))
+    }
+
+    type ScreenStream = ScreenStream;
+
+    async fn screen(
+        &self,
+        request: Request<Streaming<ScreenRequest>>,
+    ) -> Result<Response<ScreenStream>, Status> {
+        let peer = peer(&request)?;
+        let token = token(request.metadata(), &peer, &self.path).await?;
+        let opened = screen(
+            self.path.clone(),
+            self.limits,
+            peer,
+            token,
+            request.into_inner(),
+        );
+        opened
+            .await
+            .map(Response::new)
+            .map_err(|refusal| status(&refusal))
+    }
+}
+
+/// The bearer token. A malformed header is refused here, and on the record, as the path would.
+async fn token(
+    metadata: &MetadataMap,
+    peer: &crate::identity::Peer,
+    path: &Path,
+) -> Result<Option<String>, Status> {
+    match bearer(metadata.as_ref()) {
+        Ok(token) => Ok(token.map(str::to_owned)),
+        Err(error) => {
+            let refusal = path.refused(peer, "SignalService", error.into()).await;
+            Err(status(&refusal))
+        }
+    }
+}
+
+/// The caller's deadline, from `grpc-timeout` (digits and a unit of one letter).
+fn deadline(metadata: &MetadataMap) -> Option<Instant> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let amount: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    let timeout = match unit {
+        "H" => Duration::from_secs(amount.checked_mul(3_600)?),
+        "M" => Duration::from_secs(amount.checked_mul(60)?),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    };
+    Some(Instant::now() + timeout.min(DEADLINE_MAX))
+}

@@ -1,0 +1,192 @@
+//! What the broker counts. Labels are few and fixed, and never a subscriber.
+
+use std::fmt::Write as _;
+
+use accord_proto::{reason::Reason, signal::Signal, v1};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+use crate::path::{Answered, Refusal};
+
+/// All counters of one broker.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    questions: Family<Outcome, Counter>,
+    signals: Family<SignalOutcome, Counter>,
+    refusals: Family<Outcome, Counter>,
+    documents_refused: Family<Kind, Counter>,
+    not_believed: Family<Operator, Counter>,
+    adapters: Family<Operator, Gauge>,
+    agreement_days_left: Gauge,
+    view_served: Counter,
+    views_rebuilt: Counter,
+    question_seconds: Histogram,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SignalOutcome {
+    signal: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operator {
+    operator: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new(|_| ())
+    }
+}
+
+impl Metrics {
+    /// Counters at zero. `more` registers what other parts count.
+    #[must_use]
+    pub fn new(more: impl FnOnce(&mut Registry)) -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("accord"),
+            questions: Family::default(),
+            signals: Family::default(),
+            refusals: Family::default(),
+            documents_refused: Family::default(),
+            not_believed: Family::default(),
+            adapters: Family::default(),
+            agreement_days_left: Gauge::default(),
+            view_served: Counter::default(),
+            views_rebuilt: Counter::default(),
+            question_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
+        };
+        metrics.register();
+        more(&mut metrics.registry);
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("questions", "Questions, by outcome", self.questions.clone());
+        registry.register("signals", "Signals asked, by outcome", self.signals.clone());
+        registry.register(
+            "refusals",
+            "Calls refused, by reason",
+            self.refusals.clone(),
+        );
+        registry.register(
+            "documents_refused",
+            "New signed documents that did not come into force",
+            self.documents_refused.clone(),
+        );
+        registry.register(
+            "replies_not_believed",
+            "Replies of adapters that broke a rule",
+            self.not_believed.clone(),
+        );
+        registry.register(
+            "adapters_attached",
+            "Adapters attached now",
+            self.adapters.clone(),
+        );
+        registry.register(
+            "agreement_days_left",
+            "Whole days until the agreement expires",
+            self.agreement_days_left.clone(),
+        );
+        registry.register(
+            "view_served",
+            "Signals answered from the view",
+            self.view_served.clone(),
+        );
+        registry.register(
+            "views_rebuilt",
+            "Damaged views that were set aside and begun anew",
+            self.views_rebuilt.clone(),
+        );
+        registry.register(
+            "question_seconds",
+            "Time from a question's arrival to its durable answer",
+            self.question_seconds.clone(),
+        );
+    }
+
+    pub(crate) fn asked(&self, outcome: &Result<Answered, Refusal>, seconds: f64) {
+        let reason = outcome
+            .as_ref()
+            .map_or_else(Refusal::reason, |_| "answered");
+        self.questions.get_or_create(&Outcome { reason }).inc();
+        self.question_seconds.observe(seconds);
+    }
+
+    pub(crate) fn signals(&self, records: &[v1::SignalRecord]) {
+        for record in records {
+            let signal = Signal::from_wire(record.signal).map_or("unknown", Signal::name);
+            let reason = Reason::from_wire(record.reason).map_or("answered", Reason::name);
+            self.signals
+                .get_or_create(&SignalOutcome { signal, reason })
+                .inc();
+            if record.from_view {
+                self.view_served.inc();
+            }
+        }
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refusals.get_or_create(&Outcome { reason }).inc();
+    }
+
+    pub(crate) fn document_refused(&self, kind: &'static str) {
+        self.documents_refused.get_or_create(&Kind { kind }).inc();
+    }
+
+    pub(crate) fn not_believed(&self, operator: &str) {
+        self.not_believed
+            .get_or_create(&Operator {
+                operator: operator.to_owned(),
+            })
+            .inc();
+    }
+
+    pub(crate) fn adapters_attached(&self, operator: &str, attached: usize) {
+        let gauge = self.adapters.get_or_create_owned(&Operator {
+            operator: operator.to_owned(),
+        });
+        gauge.set(i64::try_from(attached).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn agreement_days_left(&self, days: i64) {
+        self.agreement_days_left.set(days);
+    }
+
+    pub(crate) fn view_rebuilt(&self) {
+        self.views_rebuilt.inc();
+    }
+
+    /// All of it in the OpenMetrics text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            text.clear();
+            let _ = writeln!(text, "# the metrics could not be encoded");
+        }
+        text
+    }
+}

@@ -1,0 +1,98 @@
+//! Who asks, for which application, and what exactly.
+
+use std::sync::Arc;
+
+use accord_proto::{party::Role, wire::Lookup};
+use jiff::{Timestamp, tz::TimeZone};
+use tokio::time::Instant;
+
+use super::{Call, parts::Parts, refusal::Refusal};
+use crate::{
+    governance::Governed,
+    identity::{Caller, Peer},
+    replay::Claim,
+};
+
+/// A question by a bank that is known, licensed and entitled to ask it.
+pub(super) struct Asked {
+    pub(super) caller: Arc<Caller>,
+    pub(super) question: Lookup,
+    /// The agreement, parties and routes that this question is decided under.
+    pub(super) governed: Arc<Governed>,
+    pub(super) now: Timestamp,
+    /// When the operator's answer is too late.
+    pub(super) fetch_by: Instant,
+    pub(super) bulk: bool,
+    _seal: Seal,
+}
+
+struct Seal;
+
+impl Asked {
+    /// Claims the request id.
+    pub(super) async fn claim(&self, parts: &Parts) -> Claim {
+        let bank = self.caller.party().org();
+        parts
+            .replays
+            .claim_when_settled(bank, &self.question, self.now)
+            .await
+    }
+}
+
+/// Certificate, register, token, question: in this order, so that a stranger learns nothing of what
+/// the later checks would say.
+pub(super) fn authenticate(parts: &Parts, call: Call) -> Result<Asked, Refusal> {
+    let now = parts.clock.now();
+    let (caller, governed) = caller(parts, &call.peer, call.token.as_deref(), now)?;
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let question = Lookup::parse(call.request, today)?;
+    if !caller.may(question.purpose) {
+        return Err(Refusal::PurposeNotInToken(question.purpose));
+    }
+    if let Some(principal) = &question.on_behalf_of
+        && !caller.may_act_for(principal)
+    {
+        return Err(Refusal::PrincipalNotInToken(principal.clone()));
+    }
+    governed.check_in_force(now)?;
+    let fetch_by = fetch_by(parts, call.deadline);
+    Ok(Asked {
+        caller,
+        question,
+        governed,
+        now,
+        fetch_by,
+        bulk: call.bulk,
+        _seal: Seal,
+    })
+}
+
+/// Who calls, and what is in force while it is decided. Looked at again for each call and each
+/// streamed line, so that a revocation acts on open connections and cached tokens too.
+pub(super) fn caller(
+    parts: &Parts,
+    peer: &Peer,
+    token: Option<&str>,
+    now: Timestamp,
+) -> Result<(Arc<Caller>, Arc<Governed>), Refusal> {
+    let party = peer.check(&parts.trust, now)?;
+    if party.role() != Role::Bank {
+        return Err(Refusal::Role {
+            role: party.role(),
+            allowed: "banks",
+        });
+    }
+    let governed = parts.governance.current();
+    governed.check_licence(party, now)?;
+    let caller = parts.tokens.verify(peer, token, now)?;
+    Ok((caller, governed))
+}
+
+/// The operator has its own deadline, or what the caller's leaves of it.
+fn fetch_by(parts: &Parts, caller: Option<Instant>) -> Instant {
+    let own = Instant::now() + parts.limits.operator_deadline;
+    let margin = parts.limits.release_margin;
+    caller
+        .and_then(|deadline| deadline.checked_sub(margin))
+        .map_or(own, |left| left.min(own))
+}

@@ -1,0 +1,229 @@
+//! Observation to answer, at the granularity that the clause allows and no finer.
+//!
+//! The rule that everything follows from: *no* within a window holds only as far back as the
+//! source watched and only up to `observed_at`; what the interval does not decide is unknown, never
+//! no (rule R14).
+
+use accord_proto::{
+    agreement::Clause,
+    band::AgeBand,
+    granularity::Granularity,
+    observation::{
+        Change, ChangedIn, Forwarding, ForwardingTarget, Observation, Observed, Roaming, SwapKind,
+    },
+    reason::Reason,
+    signal::Question,
+};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+
+/// A value that a bank may be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// Yes or no to the threshold, the date or the condition.
+    YesNo(bool),
+    /// The age of the last change lies from the younger edge of one to the older edge of the other.
+    Band {
+        lowest: AgeBand,
+        highest: AgeBand,
+        at_least: bool,
+    },
+    /// The last change lies in `(after, before]`; without `before` there was none since `after`.
+    Interval {
+        after: Option<Timestamp>,
+        before: Option<Timestamp>,
+    },
+    /// The active forwardings.
+    Forwarding(Vec<Forwarding>),
+    /// Whether and where the subscriber roams.
+    Roaming(Roaming),
+}
+
+/// A value with the kind of the swap, where the clause permits it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Derived {
+    pub(crate) value: Value,
+    pub(crate) swap_kind: Option<SwapKind>,
+}
+
+/// Derives the answer to one question.
+///
+/// `threshold_hours` is the clause's threshold that authorise settled on; `None` where the clause
+/// is finer than yes or no and the bank asked for the most precise answer.
+pub(crate) fn derive(
+    question: &Question,
+    threshold_hours: Option<u32>,
+    clause: &Clause,
+    observation: &Observation,
+    now: Timestamp,
+) -> Result<Derived, Reason> {
+    if now.duration_since(observation.observed_at) > clause.age_max() {
+        return Err(Reason::Stale);
+    }
+    let value = match (&observation.what, question) {
+        (Observed::Change(change), Question::SimSwap { .. } | Question::DeviceSwap { .. }) => {
+            swap_value(change, threshold_hours, clause, now)?
+        }
+        (Observed::Change(change), Question::NumberRecycling { since }) => {
+            Value::YesNo(changed_since(change, end_of_day(*since))?)
+        }
+        (Observed::Change(change), Question::Tenure { since }) => {
+            tenure_value(change, *since, clause, now)?
+        }
+        (Observed::Forwarding(active), Question::CallForwarding) => {
+            forwarding_value(active, clause.granularity)
+        }
+        (Observed::Roaming(roaming), Question::Roaming) => {
+            roaming_value(*roaming, clause.granularity)
+        }
+        (Observed::Change(_) | Observed::Forwarding(_) | Observed::Roaming(_), _) => {
+            return Err(Reason::NotAvailable);
+        }
+    };
+    let swap_kind = kind_permitted(&observation.what, clause, &value);
+    Ok(Derived { value, swap_kind })
+}
+
+/// The kind belongs to a change that the answer speaks of: never with a *no*, which would reveal
+/// that there was an older change.
+fn kind_permitted(what: &Observed, clause: &Clause, value: &Value) -> Option<SwapKind> {
+    let Observed::Change(change) = what else {
+        return None;
+    };
+    let says_change = match value {
+        Value::YesNo(changed) => *changed,
+        Value::Band { at_least, .. } => !at_least,
+        Value::Interval { before, .. } => before.is_some(),
+        Value::Forwarding(_) | Value::Roaming(_) => false,
+    };
+    change.kind.filter(|_| clause.swap_kind && says_change)
+}
+
+fn swap_value(
+    change: &Change,
+    threshold_hours: Option<u32>,
+    clause: &Clause,
+    now: Timestamp,
+) -> Result<Value, Reason> {
+    match threshold_hours {
+        Some(hours) => {
+            let from = before(now, SignedDuration::from_hours(i64::from(hours)));
+            changed_since(change, from).map(Value::YesNo)
+        }
+        None => age_value(change, clause, now),
+    }
+}
+
+fn tenure_value(
+    change: &Change,
+    since: Date,
+    clause: &Clause,
+    now: Timestamp,
+) -> Result<Value, Reason> {
+    match clause.granularity {
+        Granularity::YesNo => changed_since(change, end_of_day(since)).map(|c| Value::YesNo(!c)),
+        Granularity::Band | Granularity::Instant | Granularity::State => {
+            age_value(change, clause, now)
+        }
+    }
+}
+
+/// Band or interval, never looking further back than the clause allows (rule R13).
+fn age_value(change: &Change, clause: &Clause, now: Timestamp) -> Result<Value, Reason> {
+    let days = i64::from(clause.look_back_days);
+    let horizon = (days > 0).then(|| before(now, SignedDuration::from_hours(days * 24)));
+    let within_reach = change
+        .changed_in
+        .filter(|at| horizon.is_none_or(|from| at.after() >= from));
+    let watched_from = match (change.changed_in, within_reach) {
+        // The last change lies beyond the horizon, or straddles it: it is only told that there was
+        // none since.
+        (Some(at), None) => later(horizon, Some(at.before())),
+        (None, None) => later(horizon, change.monitored_since),
+        (_, Some(_)) => None,
+    };
+    match clause.granularity {
+        Granularity::Band => Ok(band(within_reach, watched_from, now)),
+        Granularity::Instant => Ok(match within_reach {
+            Some(at) => Value::Interval {
+                after: Some(at.after()),
+                before: Some(at.before()),
+            },
+            None => Value::Interval {
+                after: watched_from,
+                before: None,
+            },
+        }),
+        Granularity::YesNo | Granularity::State => Err(Reason::OutOfRange),
+    }
+}
+
+fn band(changed: Option<ChangedIn>, watched_from: Option<Timestamp>, now: Timestamp) -> Value {
+    match changed {
+        Some(at) => Value::Band {
+            lowest: AgeBand::of(now.duration_since(at.before())),
+            highest: AgeBand::of(now.duration_since(at.after())),
+            at_least: false,
+        },
+        None => Value::Band {
+            lowest: watched_from.map_or(AgeBand::OLDEST, |from| {
+                AgeBand::of(now.duration_since(from))
+            }),
+            highest: AgeBand::OLDEST,
+            at_least: true,
+        },
+    }
+}
+
+/// Whether the last change lies after `from`.
+///
+/// Only a whole interval on one side of `from` decides; so does a watch that began before it.
+fn changed_since(change: &Change, from: Timestamp) -> Result<bool, Reason> {
+    match change.changed_in {
+        Some(at) if at.after() >= from && at.before() > from => Ok(true),
+        Some(at) if at.before() <= from => Ok(false),
+        Some(_) => Err(Reason::Undecided),
+        None if change.monitored_since.is_none_or(|since| since <= from) => Ok(false),
+        None => Err(Reason::NotWatched),
+    }
+}
+
+fn forwarding_value(active: &[Forwarding], granularity: Granularity) -> Value {
+    match granularity {
+        Granularity::State => Value::Forwarding(active.to_vec()),
+        // A bank that may know yes or no is told whether calls may end with somebody else. A
+        // target that the operator can't tell counts, since it may be another number.
+        Granularity::YesNo | Granularity::Band | Granularity::Instant => Value::YesNo(
+            active
+                .iter()
+                .any(|one| one.target != ForwardingTarget::OwnVoicemail),
+        ),
+    }
+}
+
+fn roaming_value(roaming: Roaming, granularity: Granularity) -> Value {
+    match granularity {
+        Granularity::State => Value::Roaming(roaming),
+        Granularity::YesNo | Granularity::Band | Granularity::Instant => {
+            Value::YesNo(roaming.roaming)
+        }
+    }
+}
+
+/// The last millisecond of a day, UTC: a holder whose contract began that day has held the number
+/// since (CAMARA NumberRecycling: the contract's own day is not recycled).
+fn end_of_day(date: Date) -> Timestamp {
+    date.tomorrow()
+        .ok()
+        .and_then(|next| next.to_zoned(TimeZone::UTC).ok())
+        .map_or(Timestamp::MAX, |next| {
+            before(next.timestamp(), SignedDuration::from_millis(1))
+        })
+}
+
+fn before(at: Timestamp, span: SignedDuration) -> Timestamp {
+    at.checked_sub(span).unwrap_or(Timestamp::MIN)
+}
+
+fn later(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).max()
+}

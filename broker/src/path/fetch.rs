@@ -1,0 +1,191 @@
+//! What the operator knows: from the view, where the clause grants caching, else from an adapter.
+
+use std::sync::Arc;
+
+use accord_proto::{observation::Observation, reason::Reason, signal::Signal, v1};
+
+use super::{
+    authorise::{Denied, Permit},
+    limit::Admitted,
+    parts::Parts,
+};
+use crate::link::{AskDraft, Evidence, Operator, ReportPermit, restrictions::NumberDigest};
+
+/// A permitted signal and what was seen of it.
+pub(super) struct Seen {
+    pub(super) permit: Permit,
+    /// An observation, or the operator's reason; `None` until it is known.
+    pub(super) outcome: Option<Result<Observation, Reason>>,
+    pub(super) from_view: bool,
+}
+
+impl Seen {
+    const fn unasked(permit: Permit) -> Self {
+        Self {
+            permit,
+            outcome: None,
+            from_view: false,
+        }
+    }
+
+    const fn signal(&self) -> Signal {
+        self.permit.question.signal()
+    }
+}
+
+/// A question with all that is known about it.
+pub(super) struct Observed {
+    pub(super) admitted: Admitted,
+    /// One for each signal, in the order asked.
+    pub(super) signals: Vec<Result<Seen, Denied>>,
+    pub(super) customer_lock: bool,
+    pub(super) evidence: Option<Evidence>,
+    /// Room for the report that a view-served answer owes the operator.
+    pub(super) report: Option<ReportPermit>,
+    _seal: Seal,
+}
+
+struct Seal;
+
+impl Observed {
+    /// Signals of which nothing is known yet.
+    fn unknown(&mut self) -> impl Iterator<Item = &mut Seen> {
+        self.signals
+            .iter_mut()
+            .filter_map(|signal| signal.as_mut().ok())
+            .filter(|seen| seen.outcome.is_none())
+    }
+}
+
+/// Fetches what may be known. It never fails: each signal has an observation or a reason.
+pub(super) async fn fetch(parts: &Parts, mut admitted: Admitted) -> Observed {
+    let permits = std::mem::take(&mut admitted.permits);
+    let operator = match &admitted.routed.operator {
+        Ok((operator, _)) => parts.links.operator(operator),
+        Err(_) => None,
+    };
+    let mut observed = Observed {
+        admitted,
+        signals: permits
+            .into_iter()
+            .map(|permit| permit.map(Seen::unasked))
+            .collect(),
+        customer_lock: false,
+        evidence: None,
+        report: None,
+        _seal: Seal,
+    };
+    if let Some(operator) = operator {
+        let digest = parts
+            .views
+            .digest(&observed.admitted.routed.asked.question.msisdn);
+        observed.customer_lock = operator.swap_locked(&digest);
+        restrict(&mut observed, &operator, &digest);
+        from_view(parts, &mut observed, &operator, &digest);
+        from_operator(parts, &mut observed, &operator, &digest).await;
+    }
+    observed
+        .unknown()
+        .for_each(|seen| seen.outcome = Some(Err(Reason::SourceDown)));
+    observed
+}
+
+/// Kill switches and opt-outs come before the view, and before the operator is bothered.
+fn restrict(observed: &mut Observed, operator: &Operator, digest: &NumberDigest) {
+    let bank = Arc::clone(&observed.admitted.routed.asked.caller);
+    let opted_out = operator.opted_out(digest);
+    for seen in observed.unknown() {
+        if operator.kills(bank.party().org(), seen.signal()) {
+            seen.outcome = Some(Err(Reason::Suspended));
+        } else if opted_out && seen.permit.clause.opt_out_honoured {
+            seen.outcome = Some(Err(Reason::OptedOut));
+        }
+    }
+}
+
+/// Serves from the view up to the age that the clause grants. Each such answer is reported to the
+/// operator, so without room for a report the view serves nothing.
+fn from_view(parts: &Parts, observed: &mut Observed, operator: &Operator, digest: &NumberDigest) {
+    let now = observed.admitted.routed.asked.now;
+    let mut report = None;
+    for seen in observed.unknown() {
+        let Some(age_max) = seen.permit.clause.caching() else {
+            continue;
+        };
+        let age_max = age_max.min(seen.permit.clause.age_max());
+        let Some(known) = parts.views.find(digest, seen.signal()) else {
+            continue;
+        };
+        if now.duration_since(known.observed_at) > age_max {
+            continue;
+        }
+        if report.is_none() {
+            report = operator.reserve_report();
+        }
+        if report.is_some() {
+            seen.outcome = Some(Ok(known));
+            seen.from_view = true;
+        }
+    }
+    observed.report = report;
+}
+
+async fn from_operator(
+    parts: &Parts,
+    observed: &mut Observed,
+    operator: &Operator,
+    digest: &NumberDigest,
+) {
+    let wanted: Vec<(Signal, v1::Basis)> = observed
+        .unknown()
+        .map(|seen| (seen.signal(), basis(&seen.permit)))
+        .collect();
+    if wanted.is_empty() {
+        return;
+    }
+    let draft = draft(observed, wanted);
+    let fetch_by = observed.admitted.routed.asked.fetch_by;
+    let said = operator.ask(&draft, fetch_by, &parts.clock).await;
+    if let (Some((instance, why)), Ok((name, _))) =
+        (said.not_believed, &observed.admitted.routed.operator)
+    {
+        parts.refusals.not_believed(name, instance, why);
+    }
+    observed.customer_lock |= said.customer_lock;
+    observed.evidence = said.evidence;
+    for fetched in said.signals {
+        let Some(seen) = observed
+            .unknown()
+            .find(|seen| seen.signal() == fetched.signal)
+        else {
+            continue;
+        };
+        if let (Ok(observation), Some(_)) = (&fetched.outcome, seen.permit.clause.caching()) {
+            parts.views.keep(digest, fetched.signal, observation);
+        }
+        seen.outcome = Some(fetched.outcome);
+    }
+}
+
+fn draft(observed: &Observed, wanted: Vec<(Signal, v1::Basis)>) -> AskDraft {
+    let asked = &observed.admitted.routed.asked;
+    let (signals, bases) = wanted.into_iter().unzip();
+    AskDraft {
+        msisdn: asked.question.msisdn,
+        signals,
+        bases,
+        bank: asked.caller.party().org().clone(),
+        on_behalf_of: asked.question.on_behalf_of.clone(),
+        purpose: asked.question.purpose,
+        consent_ref: asked.question.consent_ref.clone(),
+        bulk: asked.bulk,
+    }
+}
+
+/// What the operator is told of why a signal may be asked.
+pub(super) fn basis(permit: &Permit) -> v1::Basis {
+    v1::Basis {
+        clause: permit.clause.id.to_string(),
+        legal_basis: permit.clause.legal_basis.name().to_owned(),
+    }
+}

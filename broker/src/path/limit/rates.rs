@@ -1,0 +1,105 @@
+//! Rates, by governor: the same for every bank (rule R22: no difference between banks), and each
+//! clause's own.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use accord_proto::{agreement::Clause, party::OrgName};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _};
+
+/// The rates of all banks. Keys are licensed banks and signed clauses, so the maps are small; there
+/// is a limit all the same.
+#[derive(Debug)]
+pub struct Rates {
+    per_party: NonZeroU32,
+    parties: RwLock<HashMap<OrgName, Arc<DefaultDirectRateLimiter>>>,
+    clauses: RwLock<HashMap<(OrgName, String, u32), Arc<DefaultDirectRateLimiter>>>,
+}
+
+/// The most limiters of one kind; beyond it the map is begun anew.
+const LIMITERS_MAX: usize = 100_000;
+
+impl Rates {
+    /// Rates with this many questions a second for each party.
+    #[must_use]
+    pub fn new(per_party_per_second: NonZeroU32) -> Self {
+        Self {
+            per_party: per_party_per_second,
+            parties: RwLock::default(),
+            clauses: RwLock::default(),
+        }
+    }
+
+    /// Takes one call of a party's rate, or says how long to wait.
+    pub(crate) fn party(&self, party: &OrgName) -> Result<(), Duration> {
+        check(&limiter(
+            &self.parties,
+            party,
+            || party.clone(),
+            self.per_party,
+        ))
+    }
+
+    /// Takes one question of a clause's rate.
+    pub(super) fn clause(&self, bank: &OrgName, clause: &Clause) -> Result<(), Duration> {
+        let Some(per_second) = NonZeroU32::new(clause.per_second) else {
+            return Ok(());
+        };
+        let key = (
+            bank.clone(),
+            clause.id.as_str().to_owned(),
+            clause.per_second,
+        );
+        check(&limiter(&self.clauses, &key, || key.clone(), per_second))
+    }
+}
+
+fn check(limiter: &DefaultDirectRateLimiter) -> Result<(), Duration> {
+    let now = governor::clock::DefaultClock::default().now();
+    limiter.check().map_err(|until| until.wait_time_from(now))
+}
+
+fn limiter<K: Eq + std::hash::Hash>(
+    limiters: &RwLock<HashMap<K, Arc<DefaultDirectRateLimiter>>>,
+    key: &K,
+    owned: impl FnOnce() -> K,
+    per_second: NonZeroU32,
+) -> Arc<DefaultDirectRateLimiter> {
+    if let Ok(known) = limiters.read()
+        && let Some(limiter) = known.get(key)
+    {
+        return Arc::clone(limiter);
+    }
+    let fresh = Arc::new(RateLimiter::direct(Quota::per_second(per_second)));
+    if let Ok(mut known) = limiters.write() {
+        if known.len() >= LIMITERS_MAX {
+            known.clear();
+        }
+        return Arc::clone(known.entry(owned()).or_insert(fresh));
+    }
+    fresh
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bank_has_its_own_rate_and_the_same() {
+        let rates = Rates::new(NonZeroU32::new(2).unwrap());
+        for name in ["first-bank", "second-bank"] {
+            let bank = OrgName::parse(name).unwrap();
+            assert!(rates.party(&bank).is_ok());
+            assert!(rates.party(&bank).is_ok());
+            let wait = rates.party(&bank).unwrap_err();
+            assert!(
+                wait > Duration::ZERO && wait <= Duration::from_secs(1),
+                "{wait:?}"
+            );
+        }
+    }
+}

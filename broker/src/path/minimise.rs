@@ -1,0 +1,191 @@
+//! From what was observed to what the bank is told: no finer than the clause, and nothing that the
+//! agreement stopped allowing meanwhile.
+
+use accord_proto::{
+    observation::{SourceClass, SwapKind},
+    reason::Reason,
+    v1, wire,
+};
+
+use super::{
+    authorise::{self, Denied},
+    derive::{Derived, Value, derive},
+    fetch::{Observed, Seen},
+    parts::Parts,
+};
+use crate::routing::RoutingBasis;
+
+/// The answer, and what the record will say about each signal.
+pub(super) struct Minimised {
+    pub(super) observed: Observed,
+    pub(super) answer: v1::Answer,
+    pub(super) records: Vec<v1::SignalRecord>,
+    _seal: Seal,
+}
+
+struct Seal;
+
+pub(super) fn minimise(parts: &Parts, mut observed: Observed) -> Minimised {
+    reconsider(parts, &mut observed);
+    let asked = &observed.admitted.routed.asked;
+    let now = parts.clock.now();
+    let mut answers = Vec::with_capacity(observed.signals.len());
+    let mut records = Vec::with_capacity(observed.signals.len());
+    for (question, signal) in asked.question.questions.iter().zip(&observed.signals) {
+        let mut answer = v1::SignalAnswer {
+            signal: question.signal().to_wire() as i32,
+            ..v1::SignalAnswer::default()
+        };
+        let mut record = v1::SignalRecord {
+            signal: answer.signal,
+            ..v1::SignalRecord::default()
+        };
+        match signal {
+            Ok(seen) => {
+                answered(&mut answer, &mut record, seen, now, observed.customer_lock);
+            }
+            Err(denied) => deny(&mut answer, &mut record, denied),
+        }
+        answers.push(answer);
+        records.push(record);
+    }
+    let basis = match &observed.admitted.routed.operator {
+        Ok((_, basis)) => RoutingBasis::to_wire(*basis),
+        Err(_) => v1::RoutingBasis::Unspecified,
+    };
+    let (agreement, agreement_version) = asked.governed.agreement_name();
+    let answer = v1::Answer {
+        answered_at: Some(wire::timestamp(now)),
+        agreement,
+        agreement_version,
+        routing_basis: basis as i32,
+        signals: answers,
+        request_id: asked.question.request_id.clone().unwrap_or_default(),
+    };
+    Minimised {
+        observed,
+        answer,
+        records,
+        _seal: Seal,
+    }
+}
+
+/// While the operator was asked, the agreement may have changed. What the one in force now does not
+/// grant under the very same clause is not answered.
+fn reconsider(parts: &Parts, observed: &mut Observed) {
+    let current = parts.governance.current();
+    let asked = &mut observed.admitted.routed.asked;
+    if current.generation() == asked.governed.generation() {
+        return;
+    }
+    asked.governed = current;
+    let in_force = asked.governed.check_in_force(parts.clock.now()).is_ok();
+    let Ok((operator, _)) = &observed.admitted.routed.operator else {
+        return;
+    };
+    for signal in &mut observed.signals {
+        let Ok(seen) = signal else { continue };
+        let again = authorise::permit(
+            &observed.admitted.routed.asked,
+            operator,
+            &seen.permit.question,
+        );
+        let stands = in_force && again.is_ok_and(|again| again.clause == seen.permit.clause);
+        if !stands {
+            let detail = "the agreement changed while the operator was asked";
+            *signal = Err(Denied::under(
+                &seen.permit.clause,
+                Reason::Suspended,
+                detail,
+            ));
+        }
+    }
+}
+
+fn deny(answer: &mut v1::SignalAnswer, record: &mut v1::SignalRecord, denied: &Denied) {
+    answer.clause.clone_from(&denied.clause);
+    record.clause.clone_from(&denied.clause);
+    unanswered(answer, record, denied.reason, denied.detail.clone());
+}
+
+fn unanswered(
+    answer: &mut v1::SignalAnswer,
+    record: &mut v1::SignalRecord,
+    reason: Reason,
+    detail: String,
+) {
+    record.reason = reason.to_wire() as i32;
+    let unanswered = v1::Unanswered {
+        reason: record.reason,
+        detail,
+    };
+    answer.outcome = Some(v1::signal_answer::Outcome::Unanswered(unanswered));
+}
+
+fn answered(
+    answer: &mut v1::SignalAnswer,
+    record: &mut v1::SignalRecord,
+    seen: &Seen,
+    now: jiff::Timestamp,
+    customer_lock: bool,
+) {
+    let clause = &seen.permit.clause;
+    answer.clause = clause.id.to_string();
+    answer.customer_lock = customer_lock && clause.customer_lock;
+    record.clause.clone_from(&answer.clause);
+    record.granularity = clause.granularity.name().to_owned();
+    record.threshold_hours = seen.permit.threshold_hours.unwrap_or(0);
+    record.from_view = seen.from_view;
+    let derived = match &seen.outcome {
+        Some(Ok(observation)) => {
+            answer.observed_at = Some(wire::timestamp(observation.observed_at));
+            answer.source = SourceClass::to_wire(observation.source) as i32;
+            let threshold = seen.permit.threshold_hours;
+            derive(&seen.permit.question, threshold, clause, observation, now)
+        }
+        Some(Err(reason)) => Err(*reason),
+        None => Err(Reason::SourceDown),
+    };
+    match derived {
+        Ok(derived) => {
+            answer.outcome = Some(v1::signal_answer::Outcome::Value(value(&derived)));
+        }
+        Err(reason) => {
+            unanswered(
+                answer,
+                record,
+                reason,
+                reason.consequence().meaning.to_owned(),
+            );
+        }
+    }
+}
+
+fn value(derived: &Derived) -> v1::Value {
+    use v1::value::Value as Wire;
+    let value = match &derived.value {
+        Value::YesNo(yes) => Wire::YesNo(*yes),
+        Value::Band {
+            lowest,
+            highest,
+            at_least,
+        } => Wire::Band(v1::Band {
+            lowest: lowest.to_wire() as i32,
+            highest: highest.to_wire() as i32,
+            at_least: *at_least,
+        }),
+        Value::Interval { after, before } => Wire::Interval(v1::Interval {
+            after: after.map(wire::timestamp),
+            before: before.map(wire::timestamp),
+        }),
+        Value::Forwarding(active) => Wire::Forwarding(wire::forwarding_state(active)),
+        Value::Roaming(roaming) => Wire::Roaming(wire::roaming_state(*roaming)),
+    };
+    let kind = derived
+        .swap_kind
+        .map_or(v1::SwapKind::Unspecified, SwapKind::to_wire);
+    v1::Value {
+        value: Some(value),
+        swap_kind: kind as i32,
+    }
+}

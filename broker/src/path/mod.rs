@@ -1,0 +1,167 @@
+//! The path of one question.
+//!
+//! ```text
+//!   authenticate → route → authorise → limit → fetch → minimise → record → answer
+//!      Asked       Routed   Permitted  Admitted Observed Minimised  Receipt   Answered
+//! ```
+//!
+//! Each step takes what the step before made, and only that step can make its own: the types have a
+//! private seal. So no adapter is asked without a permit, and no answer leaves without a receipt.
+//! The path runs detached from the connection and holds its concurrency permit until its entry is
+//! durable: a bank that hangs up still leaves its entry, and drain waits for it.
+
+mod authenticate;
+mod authorise;
+mod derive;
+mod fetch;
+mod limit;
+mod minimise;
+mod parts;
+mod record;
+mod refusal;
+mod release;
+mod route;
+
+use std::sync::Arc;
+
+use accord_proto::v1;
+use jiff::Timestamp;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+
+use crate::{identity::Peer, replay::Claim};
+
+pub use limit::rates::Rates;
+pub use parts::{Parts, PathLimits};
+pub use record::restore_subjects;
+pub use refusal::{Class, Refusal};
+
+/// The path, with all that its steps need.
+#[derive(Debug, Clone)]
+pub struct Path {
+    parts: Arc<Parts>,
+}
+
+/// One question as a door received it.
+pub struct Call {
+    /// Whose connection.
+    pub peer: Arc<Peer>,
+    /// The bearer token, without `Bearer`.
+    pub token: Option<String>,
+    /// The question.
+    pub request: v1::LookupRequest,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+    /// Part of a screening.
+    pub bulk: bool,
+    /// The method, for the record.
+    pub method: &'static str,
+}
+
+/// An answer whose entry is durable. Only the last step makes one.
+pub struct Answered {
+    response: v1::LookupResponse,
+}
+
+impl Answered {
+    /// What leaves.
+    #[must_use]
+    pub fn into_response(self) -> v1::LookupResponse {
+        self.response
+    }
+}
+
+impl std::fmt::Debug for Answered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[answer]")
+    }
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Path {
+    /// A path of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+        }
+    }
+
+    /// What the steps work with.
+    #[must_use]
+    pub fn parts(&self) -> &Arc<Parts> {
+        &self.parts
+    }
+
+    /// Whether somebody may ask at all, and until when the token lasts.
+    ///
+    /// # Errors
+    /// The [`Refusal`] that a question would get; it is not on the record yet.
+    pub fn admit(&self, peer: &Peer, token: Option<&str>) -> Result<Timestamp, Refusal> {
+        let now = self.parts.clock.now();
+        authenticate::caller(&self.parts, peer, token, now).map(|(caller, _)| caller.expires())
+    }
+
+    /// Puts a refusal on the record; what is told is the refusal, or that it can't be recorded.
+    pub async fn refused(&self, peer: &Peer, method: &'static str, refusal: Refusal) -> Refusal {
+        let Some(party) = peer.party() else {
+            return refusal;
+        };
+        match self.parts.refusals.record(party, method, &refusal).await {
+            Ok(()) => refusal,
+            Err(unrecorded) => unrecorded,
+        }
+    }
+
+    /// Asks one question, detached from whoever waits for it.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of the whole question, which is on the record where a known party sent it.
+    pub async fn ask(&self, call: Call) -> Result<Answered, Refusal> {
+        let parts = Arc::clone(&self.parts);
+        let path = tokio::spawn(async move {
+            let began = Instant::now();
+            let party = call.peer.party().cloned();
+            let method = call.method;
+            let outcome = match parts.permit(call.bulk).await {
+                Ok(permit) => steps(&parts, call, permit).await,
+                Err(refusal) => Err(refusal),
+            };
+            if let (Err(refusal), Some(party)) = (&outcome, party) {
+                parts.refusals.record(&party, method, refusal).await?;
+            }
+            parts.metrics.asked(&outcome, began.elapsed().as_secs_f64());
+            outcome
+        });
+        path.await.unwrap_or(Err(Refusal::NotReady(
+            "the path of this question broke off",
+        )))
+    }
+}
+
+/// The whole path on one screen.
+async fn steps(
+    parts: &Parts,
+    call: Call,
+    _permit: OwnedSemaphorePermit,
+) -> Result<Answered, Refusal> {
+    let asked = authenticate::authenticate(parts, call)?;
+    let ticket = match asked.claim(parts).await {
+        Claim::Fresh(ticket) => ticket,
+        Claim::Repeat(response) => return release::repeat(&response),
+        Claim::Reused | Claim::InFlight => return Err(Refusal::RequestIdReused),
+    };
+    let routed = route::route(asked);
+    let permitted = authorise::authorise(routed);
+    let admitted = limit::limit(parts, permitted).await?;
+    let observed = fetch::fetch(parts, admitted).await;
+    let minimised = minimise::minimise(parts, observed);
+    let receipt = record::record(parts, minimised).await?;
+    Ok(release::release(parts, receipt, ticket))
+}

@@ -1,0 +1,202 @@
+//! Why a whole question is refused. A signal that can't be answered is not a refusal: it is an
+//! answer with a reason.
+
+use std::time::Duration;
+
+use accord_proto::{
+    party::{OrgName, Role},
+    purpose::Purpose,
+    wire::FieldError,
+};
+
+use crate::{identity::IdentityError, ledger::LedgerError};
+
+/// A refusal of a whole call. `Display` is safe for the caller and names the field or the fact.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Refusal {
+    /// Certificate or token.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A field of the question breaks a rule.
+    #[error("{0}")]
+    Field(#[from] FieldError),
+    /// The certificate's role may not call this method.
+    #[error("a certificate of role `{role}` may not call this; it is for {allowed}")]
+    Role {
+        /// The caller's role.
+        role: Role,
+        /// Who may.
+        allowed: &'static str,
+    },
+    /// The party is not in the signed register.
+    #[error("this party is not in the register of parties")]
+    PartyUnknown,
+    /// The party's licence is not in force (rule R01).
+    #[error("this party's licence is not in force: {0}")]
+    Licence(String),
+    /// The token does not cover the purpose.
+    #[error("purpose: `{0}` is not among the purposes of the token")]
+    PurposeNotInToken(Purpose),
+    /// The token does not cover the principal (rule R03).
+    #[error("on_behalf_of: `{0}` is not among the principals of the token")]
+    PrincipalNotInToken(OrgName),
+    /// No agreement is in force (rule R05).
+    #[error("no agreement is in force: {0}")]
+    NoAgreement(String),
+    /// The request id was used for another question.
+    #[error("request_id: already used for another question within ten minutes")]
+    RequestIdReused,
+    /// The bank's own rate.
+    #[error("too many questions a second for this bank")]
+    RateLimited {
+        /// When a question is admitted again.
+        retry_after: Duration,
+    },
+    /// Too many calls in flight.
+    #[error("the broker is at its limit of calls in flight")]
+    Overloaded,
+    /// The broker can't put an access on the record now, so it answers nothing.
+    #[error("the broker is not ready: {0}")]
+    NotReady(&'static str),
+    /// What was asked for does not exist, or is not for this caller: the two look alike.
+    #[error("{0}: no such thing, or not for this party")]
+    NotFound(&'static str),
+}
+
+/// The gRPC status code of a refusal, kept free of tonic so that every door can use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Repeated id with other content.
+    AlreadyExists,
+    /// The state of agreement or register forbids it.
+    FailedPrecondition,
+    /// A malformed field.
+    InvalidArgument,
+    /// Nothing there, for this caller.
+    NotFound,
+    /// Known, but not allowed.
+    PermissionDenied,
+    /// A rate or a limit.
+    ResourceExhausted,
+    /// Not known.
+    Unauthenticated,
+    /// Not now.
+    Unavailable,
+}
+
+/// The ledger takes nothing, or has no such thing.
+impl From<LedgerError> for Refusal {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::UnknownLog { .. } => Self::NotFound("origin"),
+            LedgerError::Range { .. } => Self::NotFound("index"),
+            LedgerError::ClockStepped | LedgerError::ClockBehind { .. } => {
+                Self::NotReady("its clock stepped")
+            }
+            LedgerError::DiskLow => Self::NotReady("its ledger is low on space"),
+            LedgerError::Full => Self::NotReady("its ledger's queue is full"),
+            LedgerError::Stopped => Self::NotReady("it is shutting down"),
+            LedgerError::EntryTooLong
+            | LedgerError::Exists { .. }
+            | LedgerError::Missing { .. }
+            | LedgerError::Locked { .. }
+            | LedgerError::Io { .. }
+            | LedgerError::Damaged { .. }
+            | LedgerError::Published { .. }
+            | LedgerError::Shorter { .. }
+            | LedgerError::Forked { .. }
+            | LedgerError::WrongKey { .. }
+            | LedgerError::Key(_)
+            | LedgerError::Setting(_)
+            | LedgerError::Proof(_)
+            | LedgerError::Random => {
+                tracing::error!(%error, "the ledger can't do its work");
+                Self::NotReady("its ledger can't take an entry")
+            }
+        }
+    }
+}
+
+impl Refusal {
+    /// The class, from which each door takes its status code.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Identity(error) => match error.is_permission() {
+                true => Class::PermissionDenied,
+                false => Class::Unauthenticated,
+            },
+            Self::Field(_) => Class::InvalidArgument,
+            Self::Role { .. }
+            | Self::PartyUnknown
+            | Self::Licence(_)
+            | Self::PurposeNotInToken(_)
+            | Self::PrincipalNotInToken(_) => Class::PermissionDenied,
+            Self::NoAgreement(_) => Class::FailedPrecondition,
+            Self::RequestIdReused => Class::AlreadyExists,
+            Self::RateLimited { .. } | Self::Overloaded => Class::ResourceExhausted,
+            Self::NotReady(_) => Class::Unavailable,
+            Self::NotFound(_) => Class::NotFound,
+        }
+    }
+
+    /// The stable word for programs (`google.rpc.ErrorInfo.reason`).
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Identity(error) => error.reason(),
+            Self::Field(_) => "MALFORMED_FIELD",
+            Self::Role { .. } => "ROLE_NOT_ALLOWED",
+            Self::PartyUnknown => "PARTY_UNKNOWN",
+            Self::Licence(_) => "LICENCE_NOT_IN_FORCE",
+            Self::PurposeNotInToken(_) => "PURPOSE_NOT_IN_TOKEN",
+            Self::PrincipalNotInToken(_) => "PRINCIPAL_NOT_IN_TOKEN",
+            Self::NoAgreement(_) => "NO_AGREEMENT_IN_FORCE",
+            Self::RequestIdReused => "REQUEST_ID_REUSED",
+            Self::RateLimited { .. } => "RATE_LIMITED",
+            Self::Overloaded => "OVERLOADED",
+            Self::NotReady(_) => "NOT_READY",
+            Self::NotFound(_) => "NOT_FOUND",
+        }
+    }
+
+    /// The field at fault.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Field(error) => Some(&error.field),
+            Self::PurposeNotInToken(_) => Some("purpose"),
+            Self::PrincipalNotInToken(_) => Some("on_behalf_of"),
+            Self::RequestIdReused => Some("request_id"),
+            Self::NotFound(field) => Some(field),
+            Self::Identity(_)
+            | Self::Role { .. }
+            | Self::PartyUnknown
+            | Self::Licence(_)
+            | Self::NoAgreement(_)
+            | Self::RateLimited { .. }
+            | Self::Overloaded
+            | Self::NotReady(_) => None,
+        }
+    }
+
+    /// When to try again; `None` where that does not help.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Overloaded => Some(Duration::from_millis(100)),
+            Self::NotReady(_) => Some(Duration::from_secs(1)),
+            Self::Identity(_)
+            | Self::Field(_)
+            | Self::Role { .. }
+            | Self::PartyUnknown
+            | Self::Licence(_)
+            | Self::PurposeNotInToken(_)
+            | Self::PrincipalNotInToken(_)
+            | Self::NoAgreement(_)
+            | Self::RequestIdReused
+            | Self::NotFound(_) => None,
+        }
+    }
+}

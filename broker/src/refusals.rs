@@ -1,0 +1,154 @@
+//! Refusals on the record, within each party's budget. Beyond it a party's refusals become one
+//! counted entry a second, so that nobody can fill the ledger by being refused.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+};
+
+use accord_proto::{
+    party::{OrgName, PartyId},
+    v1,
+};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use crate::{
+    entry::record_entry,
+    ledger::{Ledger, LedgerError},
+    metrics::Metrics,
+    path::Refusal,
+};
+
+/// The most parties whose refusals are told apart.
+const PARTIES_MAX: usize = 10_000;
+
+/// The refusals of each party.
+#[derive(Debug)]
+pub struct RefusalBook {
+    ledger: Arc<Ledger>,
+    metrics: Arc<Metrics>,
+    per_second: NonZeroU32,
+    parties: Mutex<HashMap<String, Page>>,
+}
+
+#[derive(Debug)]
+struct Page {
+    budget: Arc<DefaultDirectRateLimiter>,
+    /// Refused beyond the budget, not yet on the record.
+    uncounted: u64,
+}
+
+impl RefusalBook {
+    /// A book with this budget for each party.
+    #[must_use]
+    pub fn new(ledger: Arc<Ledger>, metrics: Arc<Metrics>, per_second: NonZeroU32) -> Self {
+        Self {
+            ledger,
+            metrics,
+            per_second,
+            parties: Mutex::default(),
+        }
+    }
+
+    /// Puts a refusal on the record, or counts it.
+    ///
+    /// # Errors
+    /// [`Refusal::NotReady`] if the ledger takes nothing: then not even the refusal is told.
+    pub async fn record(
+        &self,
+        party: &PartyId,
+        method: &'static str,
+        refusal: &Refusal,
+    ) -> Result<(), Refusal> {
+        self.metrics.refused(refusal.reason());
+        tracing::info!(%party, method, reason = refusal.reason(), %refusal, "refused");
+        if !self.within_budget(&party.to_string()) {
+            return Ok(());
+        }
+        let refused = v1::RefusedCall {
+            party: party.to_string(),
+            method: method.to_owned(),
+            reason: refusal.reason().to_owned(),
+            field: refusal.field().unwrap_or_default().to_owned(),
+        };
+        record_entry(&self.ledger, v1::entry::Event::RefusedCall(refused)).await?;
+        Ok(())
+    }
+
+    /// Notes that an adapter's reply was not believed. The question goes on without it, so nobody
+    /// waits for this entry.
+    pub fn not_believed(&self, operator: &OrgName, instance: String, why: String) {
+        self.metrics.not_believed(operator.as_str());
+        tracing::warn!(%operator, instance, why, "an adapter's reply is not believed");
+        if !self.within_budget(&format!("{operator}/{instance}")) {
+            return;
+        }
+        let link = v1::AdapterLink {
+            kind: v1::adapter_link::Kind::NotBelieved as i32,
+            operator: operator.to_string(),
+            instance,
+            detail: why,
+            ..v1::AdapterLink::default()
+        };
+        let ledger = Arc::clone(&self.ledger);
+        tokio::spawn(async move {
+            let entry = record_entry(&ledger, v1::entry::Event::AdapterLink(link));
+            if let Err(error) = entry.await {
+                tracing::error!(%error, "can't record that a reply was not believed");
+            }
+        });
+    }
+
+    /// Puts the counts of the last second on the record. Called each second.
+    ///
+    /// # Errors
+    /// If the ledger takes nothing; the counts are kept for the next second.
+    pub async fn tick(&self) -> Result<(), LedgerError> {
+        let counted: Vec<(String, u64)> = match self.parties.lock() {
+            Ok(mut parties) => parties
+                .iter_mut()
+                .filter(|(_, page)| page.uncounted > 0)
+                .map(|(party, page)| (party.clone(), std::mem::take(&mut page.uncounted)))
+                .collect(),
+            Err(_) => Vec::new(),
+        };
+        for (party, refused) in counted {
+            let count = v1::RefusalCount {
+                party: party.clone(),
+                refused,
+            };
+            let entry = v1::entry::Event::RefusalCount(count);
+            if let Err(error) = record_entry(&self.ledger, entry).await {
+                if let Ok(mut parties) = self.parties.lock()
+                    && let Some(page) = parties.get_mut(&party)
+                {
+                    page.uncounted += refused;
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn within_budget(&self, party: &str) -> bool {
+        let Ok(mut parties) = self.parties.lock() else {
+            return false;
+        };
+        let key = if parties.len() < PARTIES_MAX || parties.contains_key(party) {
+            party
+        } else {
+            "others"
+        };
+        let per_second = self.per_second;
+        let page = parties.entry(key.to_owned()).or_insert_with(|| Page {
+            budget: Arc::new(RateLimiter::direct(Quota::per_second(per_second))),
+            uncounted: 0,
+        });
+        let within = page.budget.check().is_ok();
+        if !within {
+            page.uncounted += 1;
+        }
+        within
+    }
+}

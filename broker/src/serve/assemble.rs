@@ -1,0 +1,322 @@
+//! From a configuration to a broker that serves, part by part, each with its own error.
+
+use std::{path::PathBuf, sync::Arc};
+
+use accord_proto::{
+    agreement::SignedAgreement,
+    c2sp::{KeyError, SigningKey},
+    clock::SharedClock,
+    parties::Parties,
+    v1,
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::Duration,
+};
+
+use super::{Running, admin, recall};
+use crate::{
+    config::Config,
+    entry::record_entry,
+    governance::{DocumentError, Governance, read_agreement, read_parties, read_ported},
+    identity::{
+        Connections, IdentityMetrics, TlsFiles, TokenVerifier, TrustError, TrustStore, keep_current,
+    },
+    ledger::{Ledger, LedgerConfig, LedgerError},
+    link::Links,
+    metrics::Metrics,
+    refusals::RefusalBook,
+    replay::{Replays, SpoolError},
+    subjects::{
+        state::SubjectState,
+        tag_keys::{TagKeyError, TagKeys},
+    },
+    views::{ViewError, Views},
+};
+
+/// Why a broker does not start. Each names its file or its key.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Certificates.
+    #[error("certificates: {0}")]
+    Trust(#[from] TrustError),
+    /// A signed document.
+    #[error("{0}")]
+    Document(#[from] Box<DocumentError>),
+    /// The authorities' keys.
+    #[error("configuration: {0}: {1}")]
+    Config(&'static str, String),
+    /// The ledger.
+    #[error("ledger: {0}")]
+    Ledger(#[from] LedgerError),
+    /// The ledger's key.
+    #[error("`{path}`: {error}")]
+    SigningKey {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: KeyError,
+    },
+    /// A file can't be read.
+    #[error("can't read `{path}`: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The months' keys.
+    #[error("keys: {0}")]
+    TagKeys(#[from] TagKeyError),
+    /// The view.
+    #[error("view: {0}")]
+    Views(#[from] ViewError),
+    /// Kept answers.
+    #[error("replay: {0}")]
+    Replay(#[from] SpoolError),
+    /// A port.
+    #[error("can't listen on {address} ({key}): {source}")]
+    Listen {
+        /// Which address.
+        address: std::net::SocketAddr,
+        /// Which key of the configuration.
+        key: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Server reflection.
+    #[error("server reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Everything that several doors share.
+pub(super) struct House {
+    pub(super) config: Config,
+    pub(super) clock: SharedClock,
+    pub(super) trust: Arc<TrustStore>,
+    pub(super) tokens: Arc<TokenVerifier>,
+    pub(super) governance: Arc<Governance>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) links: Arc<Links>,
+    pub(super) views: Arc<Views>,
+    pub(super) refusals: Arc<RefusalBook>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) tag_keys: Arc<TagKeys>,
+    pub(super) subjects: Arc<SubjectState>,
+    pub(super) replays: Arc<Replays>,
+    pub(super) permits: Arc<Semaphore>,
+}
+
+/// Starts a broker: everything is opened and checked, the start is on the record, and only then
+/// does it listen.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartError> {
+    let grpc = listen(config.listen.grpc, "listen.grpc").await?;
+    let admin = listen(config.listen.admin, "listen.admin").await?;
+    let identity = IdentityMetrics::default();
+    let house = House::open(config, clock, &identity).await?;
+    let (shutdown, stopping) = watch::channel(false);
+    let mut housekeeping = JoinSet::new();
+    let connections =
+        Connections::new(house.config.limits.party_connections_max as usize, identity);
+    housekeeping.spawn(keep_current(
+        Arc::clone(&house.trust),
+        Arc::clone(&connections),
+    ));
+    house.keep(&mut housekeeping);
+    let running = Running {
+        grpc: address(&grpc, house.config.listen.grpc),
+        admin: address(&admin, house.config.listen.admin),
+        shutdown,
+        server: tokio::spawn(house.serve(grpc, connections, stopping)?),
+        housekeeping,
+        permits: Arc::clone(&house.permits),
+        ledger: Arc::clone(&house.ledger),
+        links: Arc::clone(&house.links),
+        views: Arc::clone(&house.views),
+        metrics: Arc::clone(&house.metrics),
+        clock: Arc::clone(&house.clock),
+        limits: house.config.limits,
+    };
+    let mut running = running;
+    let metrics = Arc::clone(&house.metrics);
+    running
+        .housekeeping
+        .spawn(admin::serve(admin, metrics, Arc::clone(&house.ledger)));
+    tracing::info!(grpc = %running.grpc, admin = %running.admin, "ready");
+    Ok(running)
+}
+
+async fn listen(
+    address: std::net::SocketAddr,
+    key: &'static str,
+) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen {
+            address,
+            key,
+            source,
+        })
+}
+
+fn address(listener: &TcpListener, configured: std::net::SocketAddr) -> std::net::SocketAddr {
+    listener.local_addr().unwrap_or(configured)
+}
+
+impl House {
+    async fn open(
+        config: Config,
+        clock: SharedClock,
+        identity: &IdentityMetrics,
+    ) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::new(|registry| identity.register(registry)));
+        let files = TlsFiles {
+            certificate: config.tls.certificate.clone(),
+            key: config.tls.key.clone(),
+            client_roots: config.tls.client_roots.clone(),
+            revocation_lists: config.tls.revocation_lists.clone(),
+        };
+        let trust = TrustStore::open(
+            files,
+            &config.broker.trust_domain,
+            Arc::clone(&clock),
+            identity.clone(),
+        )?;
+        let (tag_keys, made_key) = TagKeys::open(&config.keys.dir, clock.now())?;
+        let (ledger, replayed) = Ledger::open(ledger_config(&config)?, Arc::clone(&clock))?;
+        let ledger = Arc::new(ledger);
+        let recalled = recall::documents(&ledger, clock.now())?;
+        let authorities = config
+            .authorities()
+            .map_err(|(key, rule)| StartError::Config(key, rule))?;
+        let agreement: SignedAgreement = read_agreement(
+            &config.documents.agreement,
+            &authorities,
+            recalled.agreement,
+        )?;
+        let parties: Parties =
+            read_parties(&config.documents.parties, &authorities, recalled.parties)?;
+        let ported = read_ported(config.documents.ported.as_deref())?;
+        let governance = Arc::new(Governance::new(authorities, agreement, parties, &ported));
+        let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
+        recall::subjects(&ledger, &subjects, &governance.current(), clock.now())?;
+        let cache_bytes = u64::from(config.views.cache_mib) << 20;
+        let opened = Views::open(
+            &config.views.dir,
+            &config.keys.dir.join("view.key"),
+            cache_bytes,
+        )?;
+        let replay_bytes_max = u64::from(config.replay.mib_max) << 20;
+        let replays = Replays::open(&config.replay.dir, replay_bytes_max)?;
+        let refusals_per_second = config.limits.refusals_per_second;
+        let refusals = RefusalBook::new(
+            Arc::clone(&ledger),
+            Arc::clone(&metrics),
+            refusals_per_second,
+        );
+        let directory: Arc<Governance> = Arc::clone(&governance);
+        let tokens = TokenVerifier::new(&config.broker.audience, directory, identity.clone());
+        let permits = Arc::new(Semaphore::new(
+            config.limits.questions_in_flight_max as usize,
+        ));
+        let house = Self {
+            clock,
+            trust,
+            tokens: Arc::new(tokens),
+            governance,
+            ledger,
+            links: Arc::default(),
+            views: opened.views,
+            refusals: Arc::new(refusals),
+            metrics,
+            tag_keys: Arc::new(tag_keys),
+            subjects,
+            replays,
+            permits,
+            config,
+        };
+        house
+            .record_start(&replayed, made_key, opened.set_aside)
+            .await?;
+        Ok(house)
+    }
+
+    /// The start, and what was found at it, on the record before anything is answered.
+    async fn record_start(
+        &self,
+        replayed: &crate::ledger::Replayed,
+        made_key: bool,
+        view_set_aside: Option<PathBuf>,
+    ) -> Result<(), StartError> {
+        use v1::operation::Kind;
+        let named = |name: &str, sha256: &[u8]| v1::NamedDigest {
+            name: name.to_owned(),
+            sha256: sha256.to_vec(),
+        };
+        let mut digests = vec![named("configuration", &self.config.sha256)];
+        if let Some(binary) = binary_digest() {
+            digests.push(named("binary", &binary));
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        self.record(Kind::Start, digests, format!("accord-broker {version}"))
+            .await?;
+        if replayed.recovered > 0 {
+            let detail = format!("{} unacknowledged entries", replayed.recovered);
+            self.record(Kind::TailRecovered, Vec::new(), detail).await?;
+        }
+        if made_key {
+            let month = self.tag_keys.pair().this_month.month().to_string();
+            self.record(Kind::TagKeyCreated, Vec::new(), month).await?;
+        }
+        if view_set_aside.is_some() {
+            self.metrics.view_rebuilt();
+            let detail = "a damaged view was set aside and begun anew".to_owned();
+            self.record(Kind::ViewRebuilt, Vec::new(), detail).await?;
+        }
+        Ok(())
+    }
+
+    async fn record(
+        &self,
+        kind: v1::operation::Kind,
+        digests: Vec<v1::NamedDigest>,
+        detail: String,
+    ) -> Result<(), LedgerError> {
+        let operation = v1::Operation {
+            kind: kind as i32,
+            digests,
+            detail,
+        };
+        record_entry(&self.ledger, v1::entry::Event::Operation(operation))
+            .await
+            .map(drop)
+    }
+}
+
+fn ledger_config(config: &Config) -> Result<LedgerConfig, StartError> {
+    let path = &config.ledger.signing_key;
+    let text = std::fs::read_to_string(path).map_err(|source| StartError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let key = SigningKey::parse(text.trim()).map_err(|error| StartError::SigningKey {
+        path: path.clone(),
+        error,
+    })?;
+    let mut ledger = LedgerConfig::new(&config.ledger.dir, key);
+    ledger.segment_bytes = u64::from(config.ledger.segment_mib) << 20;
+    ledger.free_bytes_min = config.ledger.free_mib_min << 20;
+    ledger.clock_step_max = Duration::from_secs(u64::from(config.ledger.clock_step_seconds_max));
+    Ok(ledger)
+}
+
+fn binary_digest() -> Option<Vec<u8>> {
+    let binary = std::fs::read(std::env::current_exe().ok()?).ok()?;
+    Some(digest(&SHA256, &binary).as_ref().to_vec())
+}

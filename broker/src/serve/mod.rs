@@ -1,0 +1,74 @@
+//! Puts the broker together, serves, and drains.
+//!
+//! [`start`] is all that `accord-broker serve` does; the sandbox and the tests start the broker the
+//! same way.
+
+mod admin;
+mod assemble;
+mod drain;
+mod housekeeping;
+mod recall;
+mod server;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use accord_proto::clock::SharedClock;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::{JoinHandle, JoinSet},
+};
+
+pub use assemble::{StartError, start};
+pub use drain::Drained;
+
+use crate::{config::Limits, ledger::Ledger, link::Links, metrics::Metrics, views::Views};
+
+/// A broker that serves.
+#[derive(Debug)]
+pub struct Running {
+    grpc: SocketAddr,
+    admin: SocketAddr,
+    shutdown: watch::Sender<bool>,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+    /// Reloads, counts, heartbeats of the house: they end with the broker.
+    housekeeping: JoinSet<()>,
+    permits: Arc<Semaphore>,
+    ledger: Arc<Ledger>,
+    links: Arc<Links>,
+    views: Arc<Views>,
+    metrics: Arc<Metrics>,
+    clock: SharedClock,
+    limits: Limits,
+}
+
+impl Running {
+    /// Where it serves gRPC.
+    #[must_use]
+    pub const fn grpc_address(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Where it serves metrics, health and readiness.
+    #[must_use]
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The record.
+    #[must_use]
+    pub const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// The adapters attached.
+    #[must_use]
+    pub const fn links(&self) -> &Arc<Links> {
+        &self.links
+    }
+
+    /// The counters.
+    #[must_use]
+    pub const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+}

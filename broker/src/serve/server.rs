@@ -1,0 +1,140 @@
+//! The gRPC server, with every limit set.
+
+use std::sync::Arc;
+
+use accord_proto::v1::{
+    self, adapter_service_server::AdapterServiceServer,
+    agreement_service_server::AgreementServiceServer, audit_service_server::AuditServiceServer,
+    signal_service_server::SignalServiceServer,
+};
+use tokio::{net::TcpListener, sync::watch, time::Duration};
+use tonic::transport::Server;
+use tonic_reflection::server::Error as ReflectionError;
+
+use super::assemble::House;
+use crate::{
+    doors::{AdapterDoor, AdapterParts, AgreementDoor, AuditDoor, AuditParts, SignalDoor},
+    identity::{AcceptLimits, Connections, Incoming, RefusedConnection},
+    path::{Parts, Path, PathLimits, Rates},
+};
+
+impl House {
+    /// The gRPC server, with every limit set.
+    pub(super) fn serve(
+        &self,
+        listener: TcpListener,
+        connections: Arc<Connections>,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + use<>, ReflectionError>
+    {
+        let limits = self.config.limits;
+        let accept = AcceptLimits {
+            connections_max: limits.connections_max as usize,
+            handshakes_max: limits.handshakes_max as usize,
+            handshake_deadline: Duration::from_millis(u64::from(limits.handshake_deadline_ms)),
+        };
+        let metrics = Arc::clone(&self.metrics);
+        let refused = move |refused: RefusedConnection| metrics.refused(refused.reason);
+        let incoming = Incoming::listen(
+            listener,
+            Arc::clone(&self.trust),
+            connections,
+            accept,
+            refused,
+        );
+        let message_max = limits.message_kib_max as usize * 1_024;
+        let path = self.path();
+        let signals = SignalDoor::new(path, limits.screen_in_flight_max);
+        let agreement = AgreementDoor::new(
+            Arc::clone(&self.trust),
+            Arc::clone(&self.governance),
+            Arc::clone(&self.clock),
+        );
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+            .build_v1()?;
+        let router = Server::builder()
+            .http2_keepalive_interval(Some(Duration::from_secs(20)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .max_concurrent_streams(limits.connection_streams_max)
+            .http2_max_header_list_size(limits.header_kib_max * 1_024)
+            .initial_stream_window_size(256 * 1_024)
+            .initial_connection_window_size(1_024 * 1_024)
+            .add_service(SignalServiceServer::new(signals).max_decoding_message_size(message_max))
+            .add_service(
+                AdapterServiceServer::new(self.adapter_door())
+                    .max_decoding_message_size(message_max),
+            )
+            .add_service(
+                AuditServiceServer::new(self.audit_door()).max_decoding_message_size(message_max),
+            )
+            .add_service(
+                AgreementServiceServer::new(agreement).max_decoding_message_size(message_max),
+            )
+            .add_service(health_service)
+            .add_service(reflection);
+        Ok(async move {
+            health
+                .set_serving::<SignalServiceServer<SignalDoor>>()
+                .await;
+            let stop = async move {
+                // An error means that the broker itself is gone: then serving ends as well.
+                let _ = stopping.wait_for(|stop| *stop).await;
+                health
+                    .set_not_serving::<SignalServiceServer<SignalDoor>>()
+                    .await;
+            };
+            router.serve_with_incoming_shutdown(incoming, stop).await
+        })
+    }
+
+    fn path(&self) -> Path {
+        let limits = self.config.limits;
+        Path::new(Parts {
+            trust: Arc::clone(&self.trust),
+            tokens: Arc::clone(&self.tokens),
+            governance: Arc::clone(&self.governance),
+            links: Arc::clone(&self.links),
+            views: Arc::clone(&self.views),
+            ledger: Arc::clone(&self.ledger),
+            refusals: Arc::clone(&self.refusals),
+            replays: Arc::clone(&self.replays),
+            subjects: Arc::clone(&self.subjects),
+            tag_keys: Arc::clone(&self.tag_keys),
+            rates: Rates::new(limits.bank_per_second),
+            clock: Arc::clone(&self.clock),
+            limits: PathLimits {
+                operator_deadline: limits.operator_deadline(),
+                release_margin: Duration::from_millis(u64::from(limits.release_margin_ms)),
+            },
+            metrics: Arc::clone(&self.metrics),
+            permits: Arc::clone(&self.permits),
+        })
+    }
+
+    fn adapter_door(&self) -> AdapterDoor {
+        AdapterDoor::new(AdapterParts {
+            trust: Arc::clone(&self.trust),
+            governance: Arc::clone(&self.governance),
+            links: Arc::clone(&self.links),
+            views: Arc::clone(&self.views),
+            ledger: Arc::clone(&self.ledger),
+            refusals: Arc::clone(&self.refusals),
+            metrics: Arc::clone(&self.metrics),
+            tag_keys: Arc::clone(&self.tag_keys),
+            clock: Arc::clone(&self.clock),
+        })
+    }
+
+    fn audit_door(&self) -> AuditDoor {
+        AuditDoor::new(AuditParts {
+            trust: Arc::clone(&self.trust),
+            governance: Arc::clone(&self.governance),
+            ledger: Arc::clone(&self.ledger),
+            refusals: Arc::clone(&self.refusals),
+            rates: Rates::new(self.config.limits.audit_per_second),
+            clock: Arc::clone(&self.clock),
+        })
+    }
+}
