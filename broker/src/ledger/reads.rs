@@ -1,0 +1,333 @@
+//! Reading the ledger: checkpoints, entries, proofs, and the replay of recent entries. All of it
+//! reads files, so call it from a thread that may block.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use accord_proto::c2sp::{Checkpoint, LogProof, SignedNote, VerifierKey};
+use accord_proto::merkle::{
+    Hash, leaf_hash, prove_consistency, prove_inclusion, root_at, verify_consistency,
+    verify_inclusion,
+};
+use accord_proto::segment::{FrameKind, time_of};
+use accord_proto::subject::Month;
+use accord_proto::v1;
+use jiff::Timestamp;
+use prost::Message as _;
+use tokio::sync::watch;
+
+use super::error::LedgerError;
+use super::layout::{self, segment_path};
+use super::month::MonthLog;
+use super::scan;
+use super::{Head, Ledger, time_at};
+
+/// An entry as it is stored.
+#[derive(Debug)]
+pub struct StoredEntry<'a> {
+    /// The log's origin.
+    pub origin: &'a str,
+    /// The entry's index in that log.
+    pub index: u64,
+    /// When the sequencer stamped it.
+    pub time: Timestamp,
+    /// The exact bytes, a serialised `v1::Entry`: the leaf.
+    pub bytes: &'a [u8],
+}
+
+/// In each of these, `origin` is a log's origin, and `None` the current log.
+impl Ledger {
+    fn log(&self, origin: Option<&str>) -> Result<Arc<MonthLog>, LedgerError> {
+        let current = self.current.load_full();
+        let Some(origin) = origin.filter(|origin| **origin != *current.origin) else {
+            return Ok(current);
+        };
+        let unknown = || LedgerError::UnknownLog {
+            origin: origin.chars().take(80).collect(),
+        };
+        let month = origin
+            .strip_prefix(self.key.name())
+            .and_then(|rest| rest.strip_prefix('/'))
+            .and_then(Month::parse)
+            .filter(|month| *month < current.month)
+            .ok_or_else(unknown)?;
+        {
+            let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(log) = closed.get(origin) {
+                return Ok(Arc::clone(log));
+            }
+        }
+        if !self.root.join(month.to_string()).is_dir() {
+            return Err(unknown());
+        }
+        let log = Arc::new(MonthLog::open_closed(&self.root, &self.key, month)?);
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        closed.insert(origin.to_owned(), Arc::clone(&log));
+        Ok(log)
+    }
+
+    /// The newest signed checkpoint of a log.
+    ///
+    /// # Errors
+    /// [`LedgerError::UnknownLog`], or what is wrong with a closed month.
+    pub fn checkpoint(&self, origin: Option<&str>) -> Result<Arc<str>, LedgerError> {
+        let log = self.log(origin)?;
+        let checkpoint = Arc::clone(&log.state().checkpoint);
+        Ok(checkpoint)
+    }
+
+    /// Number of entries of the current log.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.current.load().state().size
+    }
+
+    /// The origins of all logs, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError::Io`].
+    pub fn origins(&self) -> Result<Vec<String>, LedgerError> {
+        let months = layout::list_months(&self.root)?;
+        let name = self.key.name();
+        Ok(months
+            .iter()
+            .map(|month| format!("{name}/{month}"))
+            .collect())
+    }
+
+    /// How far the current log has come, and each change of it.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Head> {
+        self.head.clone()
+    }
+
+    /// The exact bytes of an entry.
+    ///
+    /// # Errors
+    /// [`LedgerError::Range`] beyond the end, [`LedgerError::Damaged`], [`LedgerError::Io`].
+    pub fn entry(&self, origin: Option<&str>, index: u64) -> Result<Vec<u8>, LedgerError> {
+        let mut entries = self.entries(origin, index, 1)?;
+        entries.pop().ok_or_else(|| LedgerError::Range {
+            size: self.size_of(origin).unwrap_or(0),
+        })
+    }
+
+    /// Number of entries of a log.
+    ///
+    /// # Errors
+    /// [`LedgerError::UnknownLog`], or what is wrong with a closed month.
+    pub fn size_of(&self, origin: Option<&str>) -> Result<u64, LedgerError> {
+        Ok(self.log(origin)?.state().size)
+    }
+
+    /// The current log's origin.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.current.load().origin.to_string()
+    }
+
+    /// Up to `count_max` entries from an index on; fewer at the end of the log.
+    ///
+    /// # Errors
+    /// [`LedgerError::UnknownLog`], [`LedgerError::Damaged`], [`LedgerError::Io`].
+    pub fn entries(
+        &self,
+        origin: Option<&str>,
+        from: u64,
+        count_max: u64,
+    ) -> Result<Vec<Vec<u8>>, LedgerError> {
+        let log = self.log(origin)?;
+        let left = log.state().size.saturating_sub(from);
+        let mut entries = Vec::new();
+        log.read_entries(from, count_max.min(left), |_, frame| {
+            entries.push(frame.payload().to_vec());
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// A C2SP `tlog-proof` that an entry is in a log, against its newest checkpoint. The proof was
+    /// verified; where it failed, tiles were made anew.
+    ///
+    /// # Errors
+    /// [`LedgerError::Range`] beyond the end, [`LedgerError::Proof`], [`LedgerError::Damaged`].
+    pub fn prove_inclusion(&self, origin: Option<&str>, index: u64) -> Result<String, LedgerError> {
+        let log = self.log(origin)?;
+        let size = log.state().size;
+        if index >= size {
+            return Err(LedgerError::Range { size });
+        }
+        let leaf = leaf_hash(&self.entry(origin, index)?);
+        twice(|anew| {
+            log.read_tree(anew, |reader, size, note| {
+                let hashes = prove_inclusion(reader, index, size)?;
+                let (note, checkpoint) = parsed(&log, &note)?;
+                verify_inclusion(&leaf, index, size, &hashes, &checkpoint.root)?;
+                let proof = LogProof {
+                    extra: None,
+                    index,
+                    hashes,
+                    checkpoint: note,
+                };
+                Ok(proof.to_string())
+            })
+        })
+    }
+
+    /// An RFC 6962 proof that the tree of `new` entries continues that of `old`, and the newest
+    /// checkpoint. `new` 0 stands for the newest checkpoint's size.
+    ///
+    /// # Errors
+    /// [`LedgerError::Range`], [`LedgerError::Proof`], [`LedgerError::Damaged`].
+    pub fn prove_consistency(
+        &self,
+        origin: Option<&str>,
+        old: u64,
+        new: u64,
+    ) -> Result<(Vec<Hash>, Arc<str>), LedgerError> {
+        let log = self.log(origin)?;
+        twice(|anew| {
+            log.read_tree(anew, |reader, size, note| {
+                let new = if new == 0 { size } else { new };
+                if new > size || old > new {
+                    return Err(LedgerError::Range { size });
+                }
+                let (_, checkpoint) = parsed(&log, &note)?;
+                let (old_root, new_root) = (root_at(reader, old)?, root_at(reader, new)?);
+                let hashes = prove_consistency(reader, old, new)?;
+                verify_consistency((old, &old_root), (new, &new_root), &hashes)?;
+                // That both lie in the signed tree.
+                let rest = prove_consistency(reader, new, size)?;
+                let signed = (size, &checkpoint.root);
+                verify_consistency((new, &new_root), signed, &rest)?;
+                Ok((hashes, Arc::clone(&note)))
+            })
+        })
+    }
+
+    /// Shows every entry from `since` on, oldest first, over all months: the
+    /// start-up replay of what is kept in memory. Older segments are skipped by their first entry's time.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`], [`LedgerError::Io`].
+    pub fn scan_since(
+        &self,
+        since: Timestamp,
+        mut each: impl FnMut(&StoredEntry<'_>),
+    ) -> Result<(), LedgerError> {
+        let since_ms = u64::try_from(since.as_millisecond()).unwrap_or(0);
+        for month in layout::list_months(&self.root)? {
+            if month < Month::of(since) {
+                continue;
+            }
+            let log = self.log(Some(&format!("{}/{month}", self.key.name())))?;
+            let size = log.state().size;
+            let from = first_since(&log, since_ms)?;
+            log.read_entries(from, size.saturating_sub(from), |index, frame| {
+                let time = time_of(frame.payload()).unwrap_or(0);
+                if time >= since_ms {
+                    each(&StoredEntry {
+                        origin: &log.origin,
+                        index,
+                        time: time_at(time),
+                        bytes: frame.payload(),
+                    });
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// First index of the last segment that begins before `since`; 0 where none does.
+fn first_since(log: &MonthLog, since_ms: u64) -> Result<u64, LedgerError> {
+    let firsts: Vec<u64> = log.state().segments.iter().map(|s| s.first).collect();
+    for first in firsts.into_iter().rev() {
+        let path = segment_path(&log.dir, first);
+        let mut time = None;
+        if let Some((_, header_len)) = scan::read_header(&path)? {
+            scan::scan(&path, header_len, |_, frame| {
+                if frame.kind == FrameKind::Entry {
+                    time = time_of(frame.payload());
+                }
+                Ok(ControlFlow::Break(()))
+            })?;
+        }
+        if time.is_some_and(|time| time < since_ms) {
+            return Ok(first);
+        }
+    }
+    Ok(0)
+}
+
+/// Tries with the tiles as they are, then with tiles made from the entries.
+fn twice<T>(attempt: impl Fn(bool) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+    match attempt(false) {
+        Err(LedgerError::Proof(_)) => {
+            tracing::warn!("hash tiles are wrong, made anew");
+            attempt(true)
+        }
+        other => other,
+    }
+}
+
+fn parsed(log: &MonthLog, note: &str) -> Result<(SignedNote, Checkpoint), LedgerError> {
+    let opened = SignedNote::parse(note)
+        .map_err(accord_proto::c2sp::CheckpointError::from)
+        .and_then(|note| Ok((Checkpoint::parse(note.text())?, note)));
+    match opened {
+        Ok((checkpoint, note)) => Ok((note, checkpoint)),
+        Err(source) => Err(LedgerError::Published {
+            path: log.dir.clone(),
+            source,
+        }),
+    }
+}
+
+/// Reads entry 0: the authorities that it pins, and that the month before ends where it says.
+pub(super) fn chain(
+    root: &Path,
+    key: &VerifierKey,
+    log: &MonthLog,
+) -> Result<Arc<[VerifierKey]>, LedgerError> {
+    let mut first = Vec::new();
+    log.read_entries(0, 1, |_, frame| {
+        first = frame.payload().to_vec();
+        Ok(())
+    })?;
+    let damaged = |what: &str| LedgerError::Damaged {
+        segment: layout::segment_label(&segment_path(&log.dir, 0)),
+        offset: 0,
+        entry: 0,
+        what: what.to_owned(),
+    };
+    let entry =
+        v1::Entry::decode(first.as_slice()).map_err(|_| damaged("entry 0 can not be read"))?;
+    let Some(v1::entry::Event::LogOpened(opened)) = entry.event else {
+        return Err(damaged("entry 0 does not open the log"));
+    };
+    if *opened.origin != *log.origin {
+        return Err(damaged("entry 0 opens another log"));
+    }
+    let mut months = layout::list_months(root)?;
+    months.retain(|month| *month < log.month);
+    let previous = match months.pop() {
+        Some(month) => {
+            let previous = MonthLog::open_closed(root, key, month)?;
+            let checkpoint = Arc::clone(&previous.state().checkpoint);
+            Some(checkpoint)
+        }
+        None => None,
+    };
+    if opened.previous_checkpoint != previous.as_deref().unwrap_or_default() {
+        return Err(damaged("entry 0 does not continue the month before"));
+    }
+    let keys: Result<Vec<_>, _> = opened
+        .authority_vkeys
+        .iter()
+        .map(|key| VerifierKey::parse(key))
+        .collect();
+    Ok(keys?.into())
+}

@@ -1,0 +1,496 @@
+//! Start-up: what of a month's log is believed.
+//!
+//! All up to the newest segment is taken from tiles and from the checkpoint with which the segment
+//! before it ends; the newest segment is read and hashed whole. Then:
+//!
+//! - a frame that is wrong, with a checkpoint behind it, was acknowledged: nothing is started;
+//! - unless a whole sector of zeros lies in that last batch, which is a write that never finished;
+//! - entries behind the last checkpoint were never acknowledged, and whether the last batch itself
+//!   reached the disk is not known where the process ended in a failed sync: what one reads may be
+//!   the page cache. So whatever no published checkpoint covers is copied to a new segment and
+//!   synced before it is believed, and the old segment is cut.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use accord_proto::c2sp::tiles::TILE_HASHES;
+use accord_proto::c2sp::{Checkpoint, SignedNote, SigningKey};
+use accord_proto::merkle::root_at;
+use accord_proto::segment::{Frame, FrameKind, SegmentHeader, encode_checkpoint, time_of};
+use accord_proto::subject::Month;
+
+use super::error::LedgerError;
+use super::layout::{self, index_path, segment_label, segment_path};
+use super::month::{MonthLog, Segment, note_offset};
+use super::scan::{self, ScanEnd};
+use super::tree::{self, FullTile, Tree, TreeReader};
+
+/// Where the sequencer goes on.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) file: File,
+    pub(super) first: u64,
+    /// Offset of the next frame.
+    pub(super) at: u64,
+    pub(super) capacity: u64,
+}
+
+/// What the sequencer needs to go on with a log.
+#[derive(Debug)]
+pub(super) struct Resume {
+    /// The newest segment, if it is in order to its end.
+    pub(super) writer: Option<Writer>,
+    /// Time of the last entry.
+    pub(super) last_ms: u64,
+    /// Entries that no checkpoint covered.
+    pub(super) recovered: u64,
+}
+
+/// A checkpoint frame.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    size: u64,
+    end: u64,
+}
+
+/// A segment while it is read.
+struct Replay<'a> {
+    log: &'a MonthLog,
+    path: PathBuf,
+    tree: Tree,
+    full: Vec<FullTile>,
+    offsets: Vec<u32>,
+    last_ms: u64,
+    before_last: Option<Mark>,
+    last: Option<Mark>,
+    last_note: String,
+    /// Frames behind the checkpoint of this size are a tail that was copied to the next segment.
+    until: Option<u64>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(log: &'a MonthLog, first: u64, tree: Tree, last_ms: u64) -> Self {
+        Self {
+            log,
+            path: segment_path(&log.dir, first),
+            tree,
+            full: Vec::new(),
+            offsets: Vec::new(),
+            last_ms,
+            before_last: None,
+            last: None,
+            last_note: String::new(),
+            until: None,
+        }
+    }
+
+    fn damaged(&self, offset: u64, what: &str) -> LedgerError {
+        LedgerError::Damaged {
+            segment: segment_label(&self.path),
+            offset,
+            entry: self.tree.size(),
+            what: what.to_owned(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(u64, ScanEnd), LedgerError> {
+        let path = self.path.clone();
+        let (header, len) =
+            scan::read_header(&path)?.ok_or_else(|| self.damaged(0, "nothing was written here"))?;
+        if *header.origin != *self.log.origin || header.first_index != self.tree.size() {
+            return Err(self.damaged(0, "the segment belongs to another place"));
+        }
+        let end = scan::scan(&path, len, |offset, frame| self.frame(offset, &frame))?;
+        for (tile, hashes) in self.full.drain(..) {
+            tree::write_tile(self.log, tile, &hashes)?;
+        }
+        Ok((len, end))
+    }
+
+    fn frame(&mut self, offset: u64, frame: &Frame<'_>) -> Result<ControlFlow<()>, LedgerError> {
+        match frame.kind {
+            FrameKind::Entry => self.entry(offset, frame)?,
+            FrameKind::Checkpoint => self.checkpoint(offset, frame)?,
+        }
+        Ok(match self.until {
+            Some(until) if frame.kind == FrameKind::Checkpoint && frame.index == until => {
+                ControlFlow::Break(())
+            }
+            Some(_) | None => ControlFlow::Continue(()),
+        })
+    }
+
+    fn entry(&mut self, offset: u64, frame: &Frame<'_>) -> Result<(), LedgerError> {
+        if frame.index != self.tree.size() {
+            return Err(self.damaged(offset, "the entries are not in order"));
+        }
+        let time = time_of(frame.payload())
+            .ok_or_else(|| self.damaged(offset, "the entry has no time"))?;
+        if time < self.last_ms {
+            return Err(self.damaged(offset, "the entry's time goes back"));
+        }
+        self.last_ms = time;
+        self.tree.append(frame.leaf_hash(), &mut self.full);
+        note_offset(&mut self.offsets, offset, frame);
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, offset: u64, frame: &Frame<'_>) -> Result<(), LedgerError> {
+        let note = str::from_utf8(frame.payload())
+            .map_err(|_| self.damaged(offset, "the checkpoint is no text"))?;
+        let text = note.split_once("\n\n").map_or("", |(text, _)| text);
+        let checkpoint = Checkpoint::parse(&format!("{text}\n"))
+            .map_err(|_| self.damaged(offset, "the checkpoint can not be read"))?;
+        let size = self.tree.size();
+        let here = *checkpoint.origin == *self.log.origin && checkpoint.size == size;
+        if !here || frame.index != size {
+            return Err(self.damaged(offset, "the checkpoint belongs to another place"));
+        }
+        if checkpoint.root != self.tree.root() {
+            return Err(self.damaged(offset, "the entries do not have the root that was signed"));
+        }
+        note.clone_into(&mut self.last_note);
+        self.before_last = self.last;
+        let len = u64::try_from(frame.len()).unwrap_or(0);
+        self.last = Some(Mark {
+            size,
+            end: offset + len,
+        });
+        Ok(())
+    }
+}
+
+/// Opens the newest month for writing.
+pub(super) fn open_month(
+    root: &Path,
+    key: &SigningKey,
+    month: Month,
+) -> Result<(MonthLog, Resume), LedgerError> {
+    let log = MonthLog::new(root, key.verifier().name(), month);
+    log.load_segments()?;
+    drop_unwritten(&log)?;
+    let published = log.published(key.verifier())?;
+    let published_size = published
+        .as_ref()
+        .map_or(0, |(checkpoint, _)| checkpoint.size);
+    let Some(first) = log.state().segments.last().map(|segment| segment.first) else {
+        return Err(LedgerError::Missing {
+            dir: log.dir.clone(),
+        });
+    };
+    let (tree, last_ms, base_note) = base(&log, key, first)?;
+    let mut replay = Replay::new(&log, first, tree, last_ms);
+    replay.last_note = base_note;
+    let (header_end, end) = replay.run()?;
+    let (good_end, clean) = judge(&replay, first, end, published_size)?;
+    verify_signature(&log, key, &replay)?;
+
+    let size = replay.tree.size();
+    if published_size > size {
+        return Err(LedgerError::Shorter {
+            origin: log.origin.to_string(),
+            published: published_size,
+            found: size,
+        });
+    }
+    if let Some((checkpoint, _)) = &published {
+        let reader = TreeReader::with_edge(&log, &replay.tree, false);
+        if root_at(&reader, checkpoint.size)? != checkpoint.root {
+            return Err(LedgerError::Forked {
+                origin: log.origin.to_string(),
+                published: published_size,
+            });
+        }
+    }
+    let settle = Settle {
+        replay: &replay,
+        key,
+        first,
+        header_end,
+        good_end,
+        published_size,
+    };
+    let (writer, note) = settle.run(clean)?;
+    let recovered = size - replay.last.map_or(first, |mark| mark.size);
+    let (tree, offsets, last_ms) = (replay.tree, replay.offsets, replay.last_ms);
+    {
+        let mut state = log.state();
+        if let (Some(_), Some(segment)) = (&writer, state.segments.last_mut()) {
+            segment.offsets = Some(Arc::new(offsets));
+        }
+        state.size = size;
+        state.tree = Some(tree);
+        state.checkpoint = note.into();
+    }
+    let resume = Resume {
+        writer,
+        last_ms,
+        recovered,
+    };
+    Ok((log, resume))
+}
+
+/// A segment that got its name and nothing else holds nothing.
+fn drop_unwritten(log: &MonthLog) -> Result<(), LedgerError> {
+    loop {
+        let last = log.state().segments.last().map(|segment| segment.first);
+        let Some(first) = last else { return Ok(()) };
+        let path = segment_path(&log.dir, first);
+        if scan::read_header(&path)?.is_some()
+            || !matches!(
+                scan::scan(&path, 0, |_, _| Ok(ControlFlow::Break(())))?,
+                ScanEnd::Clean { .. }
+            )
+        {
+            return Ok(());
+        }
+        fs::remove_file(&path).map_err(LedgerError::io("remove", &path))?;
+        layout::sync_dir(&log.dir)?;
+        log.state().segments.pop();
+    }
+}
+
+/// The tree before the newest segment, the time of its last entry, and the checkpoint with which
+/// the segment before ends.
+fn base(log: &MonthLog, key: &SigningKey, first: u64) -> Result<(Tree, u64, String), LedgerError> {
+    if first == 0 {
+        return Ok((Tree::default(), 0, String::new()));
+    }
+    let mut last_ms = 0;
+    let mut leaves = Vec::new();
+    let from = (first - 1) / TILE_HASHES * TILE_HASHES;
+    log.read_entries(from, first - from, |index, frame| {
+        last_ms = time_of(frame.payload()).unwrap_or(last_ms);
+        if index >= first / TILE_HASHES * TILE_HASHES {
+            leaves.push(frame.leaf_hash());
+        }
+        Ok(())
+    })?;
+    let (path, note, end) = log.checkpoint_frame(first)?;
+    let checkpoint = open_note(log, key, &note).ok_or_else(|| LedgerError::Damaged {
+        segment: segment_label(&path),
+        offset: end,
+        entry: first,
+        what: "the checkpoint before the newest segment is not believed".to_owned(),
+    })?;
+    cut(&path, end)?;
+    let tree = match Tree::restore(log, first, leaves) {
+        Ok(tree) if tree.root() == checkpoint.root => tree,
+        Ok(_) | Err(_) => {
+            tracing::warn!(origin = %log.origin, "hash tiles are missing or wrong, made anew");
+            all_anew(log, first)?
+        }
+    };
+    Ok((tree, last_ms, note))
+}
+
+/// Reads every segment before `end` and writes all tiles.
+fn all_anew(log: &MonthLog, end: u64) -> Result<Tree, LedgerError> {
+    let firsts: Vec<u64> = log.state().segments.iter().map(|s| s.first).collect();
+    let (mut tree, mut last_ms) = (Tree::default(), 0);
+    for (first, next) in firsts.iter().zip(firsts.iter().skip(1)) {
+        if *first >= end {
+            break;
+        }
+        let mut replay = Replay::new(log, *first, tree, last_ms);
+        replay.until = Some(*next);
+        match replay.run()?.1 {
+            ScanEnd::Stopped => {}
+            ScanEnd::Broken { offset, error } => {
+                return Err(replay.damaged(offset, &error.to_string()));
+            }
+            ScanEnd::Clean { offset } => {
+                return Err(replay.damaged(offset, "the segment ends too early"));
+            }
+        }
+        (tree, last_ms) = (replay.tree, replay.last_ms);
+    }
+    Ok(tree)
+}
+
+/// Where the sound frames of the newest segment end, and whether nothing stands behind them.
+fn judge(
+    replay: &Replay<'_>,
+    first: u64,
+    end: ScanEnd,
+    published_size: u64,
+) -> Result<(u64, bool), LedgerError> {
+    let (offset, error) = match end {
+        ScanEnd::Clean { offset } => return Ok((offset, true)),
+        ScanEnd::Broken { offset, error } => (offset, error),
+        ScanEnd::Stopped => return Err(replay.damaged(0, "the segment was not read whole")),
+    };
+    let last_size = replay.last.map_or(first, |mark| mark.size);
+    let beyond = scan::look_beyond(&replay.path, offset, &replay.log.origin, last_size)?;
+    let never_finished = beyond.checkpoints == 0
+        || (beyond.checkpoints == 1
+            && beyond.unwritten_sector
+            && published_size < beyond.last_size);
+    if never_finished {
+        return Ok((offset, false));
+    }
+    Err(replay.damaged(offset, &error.to_string()))
+}
+
+fn open_note(log: &MonthLog, key: &SigningKey, note: &str) -> Option<Checkpoint> {
+    let note = SignedNote::parse(note).ok()?;
+    let checkpoint = Checkpoint::open(&note, std::slice::from_ref(key.verifier())).ok()?;
+    (*checkpoint.origin == *log.origin).then_some(checkpoint)
+}
+
+/// The roots of all checkpoints were compared; the signature of the last one stands for them.
+fn verify_signature(
+    log: &MonthLog,
+    key: &SigningKey,
+    replay: &Replay<'_>,
+) -> Result<(), LedgerError> {
+    let end = replay.last.map_or(0, |mark| mark.end);
+    if replay.last.is_some() && open_note(log, key, &replay.last_note).is_none() {
+        return Err(replay.damaged(end, "the checkpoint before this offset is not believed"));
+    }
+    Ok(())
+}
+
+/// Makes durable what isn't known to be.
+struct Settle<'a> {
+    replay: &'a Replay<'a>,
+    key: &'a SigningKey,
+    first: u64,
+    header_end: u64,
+    good_end: u64,
+    published_size: u64,
+}
+
+impl Settle<'_> {
+    /// Returns the segment to go on in, if there is one, and the newest signed checkpoint.
+    fn run(&self, clean: bool) -> Result<(Option<Writer>, String), LedgerError> {
+        let Replay { log, path, .. } = self.replay;
+        let size = self.replay.tree.size();
+        let Some(last) = self.replay.last else {
+            if size == self.first {
+                // A header and nothing sound: the segment before is the newest.
+                fs::remove_file(path).map_err(LedgerError::io("remove", path))?;
+                layout::sync_dir(&log.dir)?;
+                log.state().segments.pop();
+                return Ok((None, self.replay.last_note.clone()));
+            }
+            return self.copy(Mark {
+                size: self.first,
+                end: self.header_end,
+            });
+        };
+        if self.published_size < last.size {
+            return self.copy(self.replay.before_last.unwrap_or(Mark {
+                size: self.first,
+                end: self.header_end,
+            }));
+        }
+        if size > last.size {
+            return self.copy(last);
+        }
+        if !clean {
+            cut(path, last.end)?;
+            return Ok((None, self.replay.last_note.clone()));
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(LedgerError::io("open", path))?;
+        let capacity = file
+            .metadata()
+            .map_err(LedgerError::io("open", path))?
+            .len();
+        let writer = Writer {
+            file,
+            first: self.first,
+            at: last.end,
+            capacity,
+        };
+        Ok((Some(writer), self.replay.last_note.clone()))
+    }
+
+    /// Copies what stands behind `keep` to a new segment, ends it with a checkpoint, and cuts the
+    /// old one. Each step leaves a log that opens.
+    fn copy(&self, keep: Mark) -> Result<(Option<Writer>, String), LedgerError> {
+        let Replay { log, path, .. } = self.replay;
+        let size = self.replay.tree.size();
+        let header = SegmentHeader {
+            origin: log.origin.to_string(),
+            first_index: keep.size,
+        };
+        let too_long = |_| LedgerError::EntryTooLong;
+        let mut bytes = header.encode().map_err(too_long)?;
+        let len = usize::try_from(self.good_end - keep.end).unwrap_or(usize::MAX);
+        let mut frames = vec![0; len];
+        File::open(path)
+            .and_then(|file| file.read_exact_at(&mut frames, keep.end))
+            .map_err(LedgerError::io("read", path))?;
+        bytes.extend_from_slice(&frames);
+        let mut note = self.replay.last_note.clone();
+        if self.replay.last.is_none_or(|last| last.size < size) {
+            note = self.sign(size)?;
+            encode_checkpoint(&mut bytes, size, &note).map_err(too_long)?;
+        }
+        let temporary = log.dir.join("recovered.tmp");
+        File::create(&temporary)
+            .and_then(|mut file| {
+                file.write_all(&bytes)?;
+                file.sync_all()
+            })
+            .map_err(LedgerError::io("write", &temporary))?;
+        let target = segment_path(&log.dir, keep.size);
+        fs::rename(&temporary, &target).map_err(LedgerError::io("name", &target))?;
+        layout::sync_dir(&log.dir)?;
+        let mut segments = log.state().segments.clone();
+        if keep.size != self.first {
+            cut(path, keep.end)?;
+            segments.push(Segment {
+                first: keep.size,
+                offsets: None,
+            });
+        }
+        for first in [self.first, keep.size] {
+            // Derived, and no longer true.
+            drop(fs::remove_file(index_path(&log.dir, first)));
+        }
+        log.state().segments = segments;
+        Ok((None, note))
+    }
+
+    fn sign(&self, size: u64) -> Result<String, LedgerError> {
+        let origin = self.replay.log.origin.to_string();
+        let key = self.key.renamed(&origin)?;
+        let checkpoint = Checkpoint {
+            origin,
+            size,
+            root: self.replay.tree.root(),
+        };
+        let note = checkpoint
+            .sign(&key)
+            .map_err(|_| accord_proto::c2sp::KeyError::Name)?;
+        Ok(note.to_string())
+    }
+}
+
+/// Cuts a segment behind a checkpoint, where anything stands there.
+fn cut(path: &Path, end: u64) -> Result<(), LedgerError> {
+    let file = OpenOptions::new()
+        .write(true)
+        .open(path)
+        .map_err(LedgerError::io("open", path))?;
+    let len = file
+        .metadata()
+        .map_err(LedgerError::io("open", path))?
+        .len();
+    if len <= end {
+        return Ok(());
+    }
+    file.set_len(end)
+        .and_then(|()| file.sync_all())
+        .map_err(LedgerError::io("cut", path))
+}
