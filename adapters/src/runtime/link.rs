@@ -229,11 +229,11 @@ impl Link<'_> {
         if self.pending.len() >= usize::try_from(shared.credit).unwrap_or(usize::MAX) {
             return self.reply(&question, &question.all(&shared.sets, Reason::Overloaded));
         }
-        let time = Duration::from_millis(u64::from(question.deadline_ms())).min(DEADLINE_MAX);
-        if time.is_zero() {
+        let patience = patience(question.deadline_ms());
+        if patience.is_zero() {
             return self.reply(&question, &question.all(&shared.sets, Reason::Timeout));
         }
-        let gives_up_at = self.heard_at + time.saturating_sub(MARGIN_MAX.min(time / 10));
+        let gives_up_at = self.heard_at + patience;
         let mut observing = shared.source.observe(msisdn, signals, gives_up_at);
         // Polls without a waker; `pending` polls again with one.
         match (&mut observing).now_or_never() {
@@ -359,6 +359,12 @@ pub(super) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     stopping.wait_for(|stop| *stop).await.ok();
 }
 
+/// How long a source may take, if the answer is useless after `deadline_ms`.
+fn patience(deadline_ms: u32) -> Duration {
+    let time = Duration::from_millis(u64::from(deadline_ms)).min(DEADLINE_MAX);
+    time.saturating_sub(MARGIN_MAX.min(time / 10))
+}
+
 /// Waits for a source, not longer than the question is worth.
 async fn late(
     question: Question,
@@ -367,4 +373,19 @@ async fn late(
 ) -> (Question, Option<Observations>) {
     let told = timeout_at(gives_up_at, observing).await.ok();
     (question, told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_given_up_a_little_before_the_deadline() {
+        for (deadline_ms, patience_ms) in
+            [(0, 0), (50, 45), (100, 90), (800, 780), (u32::MAX, 29_980)]
+        {
+            let expected = Duration::from_millis(patience_ms);
+            assert_eq!(patience(deadline_ms), expected, "{deadline_ms}");
+        }
+    }
 }
