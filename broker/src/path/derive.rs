@@ -227,3 +227,6 @@ fn before(at: Timestamp, span: SignedDuration) -> Timestamp {
 fn later(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).max()
 }
+
+#[cfg(test)]
+mod tests;
