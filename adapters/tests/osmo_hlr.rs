@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use accord_adapters::conformance;
 use accord_adapters::osmo_hlr::testing::{RealHlr, TestingError};
 use accord_adapters::osmo_hlr::{OsmoHlr, OsmoHlrConfig};
 use accord_adapters::source::Source;
@@ -190,4 +191,29 @@ async fn a_subscriber_roams_where_its_vlr_is_and_a_new_card_is_nowhere_yet() {
         nowhere,
         "the old card's VLR"
     );
+}
+
+#[tokio::test]
+#[ignore = "needs osmo-hlr"]
+async fn it_keeps_the_rules_of_every_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let hlr = RealHlr::start(dir.path()).await.unwrap();
+    let admin = hlr.admin();
+    admin.create(OLD).await.unwrap();
+    admin.create(NEW).await.unwrap();
+    admin.give(OLD, &number(5)).await.unwrap();
+    let source = source(
+        &hlr,
+        dir.path(),
+        "serving = [{ name = \"vlr-901-70\", home = true }]",
+    );
+    let clock = SystemClock::shared();
+    let time = Duration::from_secs(5);
+    let examine = || conformance::examine(&source, number(5), time, &*clock);
+    hlr.register("vlr-901-70", OLD).await.unwrap();
+    assert_eq!(examine().await.faults, Vec::<String>::new());
+    admin.take(OLD).await.unwrap();
+    assert_eq!(examine().await.faults, Vec::<String>::new());
+    admin.give(NEW, &number(5)).await.unwrap();
+    assert_eq!(examine().await.faults, Vec::<String>::new());
 }

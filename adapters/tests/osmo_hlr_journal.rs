@@ -136,3 +136,64 @@ fn the_number_of_numbers_is_bounded() {
     }
     assert_eq!(journal.watched_count(), 10);
 }
+
+/// Each state that was once true, and the file after the last of them.
+fn history(dir: &Path) -> (Vec<Option<Known>>, Vec<u8>) {
+    let journal = open(dir).unwrap();
+    let mut states = vec![None];
+    for step in 0..8 {
+        let imsi = if step % 3 == 0 {
+            "901700000000001"
+        } else {
+            "901700000000002"
+        };
+        states.push(Some(seen(&journal, imsi, step * 10)));
+        journal.swept(at(step * 10 + 5));
+        journal.flush().unwrap();
+        states.push(journal.known(&number()));
+    }
+    drop(journal);
+    let path = dir.join("journal/intervals.journal");
+    (states, std::fs::read(path).unwrap())
+}
+
+#[test]
+fn a_journal_cut_anywhere_says_only_what_was_once_true() {
+    let dir = tempfile::tempdir().unwrap();
+    let (states, bytes) = history(dir.path());
+    let path = dir.path().join("journal/intervals.journal");
+    // Of a sweep only the time until which it vouches can differ.
+    let core = |known: &Option<Known>| known.map(|it| (it.changed_in, it.monitored_since));
+    let once: Vec<_> = states.iter().map(core).collect();
+    let last = at(75);
+    for length in 32..=bytes.len() {
+        std::fs::write(&path, bytes.split_at(length).0).unwrap();
+        let journal = open(dir.path()).unwrap();
+        assert!(!journal.opened().damaged, "cut at {length}");
+        let known = journal.known(&number());
+        assert!(once.contains(&core(&known)), "cut at {length}");
+        assert!(known.is_none_or(|it| it.observed_at <= last));
+    }
+}
+
+#[test]
+fn a_journal_with_any_byte_altered_restarts_the_watch_or_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, bytes) = history(dir.path());
+    let path = dir.path().join("journal/intervals.journal");
+    let last_record = bytes.len() - 100;
+    for place in (0..last_record).step_by(7) {
+        let mut altered = bytes.clone();
+        if let Some(byte) = altered.get_mut(place) {
+            *byte ^= 0x10;
+        }
+        std::fs::write(&path, altered).unwrap();
+        let Ok(journal) = open(dir.path()) else {
+            assert!(place < 32, "only the header refuses");
+            continue;
+        };
+        assert!(journal.opened().damaged, "byte {place}");
+        let known = seen(&journal, "901700000000002", 80);
+        assert_eq!(known.monitored_since, at(80), "byte {place}");
+    }
+}

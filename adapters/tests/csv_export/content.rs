@@ -1,11 +1,12 @@
 //! What an accepted export is taken to say.
+use accord_adapters::conformance;
 use accord_proto::observation::{
     Forwarding, ForwardingCondition, ForwardingTarget, Observed, SourceClass, SwapKind,
 };
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 
-use crate::common::{EXPORTED, Export, PLAIN, at, file, set_written};
+use crate::common::{EXPORTED, Export, PLAIN, at, file, number, set_written};
 
 #[tokio::test]
 async fn a_day_is_an_interval_in_the_zone_of_the_export() {
@@ -314,4 +315,21 @@ async fn a_former_holder_does_not_contradict_the_present_one() {
     );
     let report = export.source.report().unwrap();
     assert_eq!((report.former, report.contradicted), (1, 1));
+}
+
+#[tokio::test]
+async fn it_keeps_the_rules_of_every_source() {
+    let export = Export::plain();
+    let rows = [
+        ("07700900001", "15-07-2026", "01-02-2020"),
+        ("07700900002", "01-01-1900", "N/A"),
+        ("07700900003", "21-11-2026", "21-11-2026"),
+    ];
+    export.take(file(&rows)).await.unwrap();
+    for last in 1..=4 {
+        let time = std::time::Duration::from_secs(5);
+        let examined =
+            conformance::examine(&export.source, number(last), time, &*export.clock).await;
+        assert_eq!(examined.faults, Vec::<String>::new(), "{last}");
+    }
 }

@@ -361,3 +361,23 @@ async fn at_the_start_yesterdays_file_is_better_than_a_broken_one() {
         Reload::Unchanged
     );
 }
+
+#[tokio::test]
+async fn the_watch_takes_a_file_by_itself() {
+    let export = Export::new("reload_ms = 10", PLAIN);
+    export.put("subscribers.csv", file(&[GOOD]));
+    let taken = async {
+        while export.source.report().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let watched = async {
+        tokio::select! {
+            () = export.source.watch() => {}
+            () = taken => {}
+        }
+    };
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(10), watched).await;
+    assert!(waited.is_ok());
+    assert!(export.change(1, Signal::SimSwap).await.is_ok());
+}

@@ -5,9 +5,9 @@
     reason = "the helpers of a test fail by panicking"
 )]
 
+mod disk;
 mod fake;
 
-use std::path::Path;
 use std::time::Duration;
 
 use accord_adapters::source::Source;
@@ -292,83 +292,6 @@ async fn a_sweep_over_many_numbers_is_pipelined_and_complete() {
 }
 
 #[tokio::test]
-async fn neither_number_nor_imsi_is_on_the_disk() {
-    let bench = Bench::start("").await;
-    bench.hlr.give(1, OLD, "");
-    bench.swap(1).await.unwrap();
-    bench.hlr.give(1, NEW, "");
-    bench.wait(10);
-    bench.swap(1).await.unwrap();
-    bench.source.poll_once().await.unwrap();
-    let journal = std::fs::read(bench.dir.path().join("journal/intervals.journal")).unwrap();
-    assert!(journal.len() > 200, "something was written");
-    for secret in ["7700900001", "9017000000000", "0000000001"] {
-        let found = journal
-            .windows(secret.len())
-            .any(|bytes| bytes == secret.as_bytes());
-        assert!(!found, "{secret}");
-    }
-}
-
-fn damage(dir: &Path, byte: usize) {
-    let path = dir.join("journal/intervals.journal");
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[byte] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
-}
-
-#[tokio::test]
-async fn a_damaged_journal_restarts_each_watch() {
-    let bench = Bench::start("").await;
-    for last in 1..=3 {
-        bench.hlr.give(last, &format!("90170000000000{last}"), "");
-        bench.swap(last).await.unwrap();
-        bench.source.poll_once().await.unwrap();
-    }
-    // The second record of many; what came after it is not believed.
-    damage(bench.dir.path(), 32 + 150);
-    let bench = bench.restart_after(10);
-    let change = bench.swap(1).await.unwrap();
-    assert_eq!(
-        (change.changed_in, change.monitored_since),
-        (None, Some(at(10)))
-    );
-    assert!(
-        bench
-            .dir
-            .path()
-            .join("journal/intervals.journal.damaged")
-            .exists()
-    );
-    let change = bench.swap(3).await.unwrap();
-    assert_eq!(change.monitored_since, Some(at(10)));
-    bench.source.poll_once().await.unwrap();
-    let bench = bench.restart_after(10);
-    assert_eq!(
-        bench.swap(3).await.unwrap().monitored_since,
-        Some(at(10)),
-        "whole again"
-    );
-}
-
-#[tokio::test]
-async fn an_unfinished_record_at_the_end_is_dropped() {
-    let bench = Bench::start("").await;
-    bench.hlr.give(1, OLD, "");
-    bench.swap(1).await.unwrap();
-    bench.source.poll_once().await.unwrap();
-    let path = bench.dir.path().join("journal/intervals.journal");
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes.extend([7; 40]);
-    std::fs::write(&path, bytes).unwrap();
-    let bench = bench.restart_after(10);
-    assert_eq!(bench.swap(1).await.unwrap().monitored_since, Some(at(0)));
-    bench.source.poll_once().await.unwrap();
-    let bench = bench.restart_after(10);
-    assert_eq!(bench.swap(1).await.unwrap().monitored_since, Some(at(0)));
-}
-
-#[tokio::test]
 async fn a_clock_that_goes_back_starts_the_watch_anew() {
     let bench = Bench::start("").await;
     bench.hlr.give(1, OLD, "");
@@ -380,4 +303,38 @@ async fn a_clock_that_goes_back_starts_the_watch_anew() {
         at(-3600),
         "nothing from the future"
     );
+}
+
+#[tokio::test]
+async fn more_asks_than_the_limit_are_overload() {
+    let bench = Bench::start("asks_max = 1").await;
+    bench.hlr.mood(Mood::Silent);
+    let soon = Instant::now() + Duration::from_millis(50);
+    let signals = [Signal::SimSwap];
+    let (first, second) = tokio::join!(
+        bench.source.observe(number(1), &signals, soon),
+        bench.source.observe(number(2), &signals, soon),
+    );
+    assert_eq!(first.signals[0].1, Err(Reason::Timeout));
+    assert_eq!(second.signals[0].1, Err(Reason::Overloaded));
+}
+
+#[tokio::test]
+async fn the_watch_polls_by_itself_and_tells_of_changes() {
+    let bench = Bench::start("poll_ms = 10\ngap_max_ms = 60000").await;
+    bench.hlr.give(1, OLD, "");
+    bench.swap(1).await.unwrap();
+    bench.wait(10);
+    bench.hlr.give(1, NEW, "");
+    let mut changes = bench.source.changes().unwrap();
+    let pushed = async {
+        tokio::select! {
+            () = bench.source.watch() => None,
+            change = changes.recv() => change,
+        }
+    };
+    let pushed = tokio::time::timeout(Duration::from_secs(10), pushed).await;
+    let change = pushed.unwrap().unwrap();
+    assert!(change.msisdn == number(1) && change.signal == Signal::SimSwap);
+    assert!(bench.source.changes().is_none(), "given out once");
 }
