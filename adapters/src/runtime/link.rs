@@ -281,10 +281,12 @@ impl Link<'_> {
         }
     }
 
-    /// Tells the broker every restriction, at the pace at which it reads.
+    /// Tells the broker every restriction, at the pace at which it reads, and then a heartbeat:
+    /// until it comes the broker serves nothing from its view.
     async fn tell_restrictions(&mut self) -> Result<News, LinkEnd> {
         let (restrictions, news) = self.shared.restrictions.follow();
-        for restriction in restrictions {
+        let told = adapter_message::Message::Heartbeat(v1::Heartbeat {});
+        for restriction in restrictions.into_iter().chain([message(told)]) {
             timeout(STUCK_MAX, self.outbound.send(restriction))
                 .await
                 .map_err(|_| Lost::Stuck)?

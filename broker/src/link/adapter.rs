@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -43,6 +43,8 @@ pub struct Adapter {
     credit: AtomicI64,
     in_flight: AtomicUsize,
     breaker: Mutex<Breaker>,
+    /// Every restriction in force has arrived.
+    settled: AtomicBool,
     /// What this adapter restricts.
     pub restrictions: Restrictions,
 }
@@ -103,6 +105,7 @@ impl Adapter {
             credit: AtomicI64::new(i64::from(credit)),
             in_flight: AtomicUsize::new(0),
             breaker: Mutex::default(),
+            settled: AtomicBool::new(false),
             restrictions: Restrictions::default(),
         };
         (
@@ -160,6 +163,17 @@ impl Adapter {
                 message: Some(message),
             })
             .is_ok()
+    }
+
+    /// The adapter has sent every restriction in force.
+    pub fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+    }
+
+    /// Whether every restriction in force has arrived.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
     }
 
     /// Reserves room for a report.

@@ -164,11 +164,15 @@ impl Operator {
         self.any(|adapter| adapter.restrictions.swap_locked(digest))
     }
 
-    /// Room for a report of a view-served answer. `None` while no adapter is attached, since then
-    /// neither reports nor restrictions pass, and the view must not serve.
+    /// Room for a report of a view-served answer. `None` while no adapter is attached, or while one
+    /// has not sent all its restrictions: then an opt-out may not have arrived, and the view must
+    /// not serve.
     #[must_use]
     pub fn reserve_report(&self) -> Option<ReportPermit> {
         let adapters = self.adapters.read().ok()?;
+        if !adapters.iter().all(|adapter| adapter.is_settled()) {
+            return None;
+        }
         adapters.iter().find_map(|adapter| adapter.reserve_report())
     }
 

@@ -50,7 +50,7 @@ impl<'a> Incoming<'a> {
         use adapter_message::Message;
         match message.message {
             Some(Message::Reply(reply)) => self.reply(reply),
-            Some(Message::Heartbeat(_)) => {}
+            Some(Message::Heartbeat(_)) => self.adapter.settle(),
             Some(Message::Credit(credit)) => self.adapter.grant(credit.more),
             Some(Message::Restriction(restriction)) => self.restrict(restriction).await?,
             Some(Message::Changes(batch)) => self.changes(batch).await?,

@@ -1,0 +1,136 @@
+//! What the house keeps in order by machine: sizes of files, the direction of dependencies, and
+//! what must not lie in the tree.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests end where they fail")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A file that grows beyond this is split.
+const LINES_MAX: usize = 400;
+
+/// Files that may be longer, each with its reason. The list may only shrink.
+const LONGER: [(&str, usize, &str); 0] = [];
+
+/// Which crates of the workspace each crate may use, tests aside.
+const MAY_USE: [(&str, &[&str]); 6] = [
+    ("accord-proto", &[]),
+    ("accord-certs", &[]),
+    ("accord-adapters", &["accord-proto"]),
+    ("accord-client", &["accord-proto"]),
+    ("accord-broker", &["accord-proto"]),
+    (
+        "accord-tests",
+        &["accord-proto", "accord-certs", "accord-adapters", "accord-client", "accord-broker"],
+    ),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Files that git knows or would know, so that a build directory is left out.
+fn files() -> Vec<PathBuf> {
+    let root = root();
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(&root)
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "the tree is no git checkout");
+    let names = String::from_utf8(listed.stdout).unwrap();
+    names.lines().map(|name| root.join(name)).filter(|path| path.is_file()).collect()
+}
+
+fn name(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().to_string_lossy().into_owned()
+}
+
+#[test]
+fn no_source_file_is_longer_than_one_can_read_in_one_go() {
+    let mut long = Vec::new();
+    for path in files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        let name = name(&path);
+        let max = LONGER.iter().find(|(file, ..)| *file == name).map_or(LINES_MAX, |(_, max, _)| *max);
+        if lines > max {
+            long.push(format!("{name}: {lines} lines"));
+        }
+    }
+    assert!(long.is_empty(), "split these:\n{}", long.join("\n"));
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    for (member, may_use) in MAY_USE {
+        let folder = member.trim_start_matches("accord-");
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = manifest.parse().unwrap();
+        let uses = manifest.get("dependencies").and_then(toml::Value::as_table).unwrap();
+        for used in uses.keys().filter(|used| used.starts_with("accord-")) {
+            assert!(may_use.contains(&used.as_str()), "{member} must not use {used}");
+        }
+    }
+}
+
+#[test]
+fn no_private_key_lies_in_the_tree() {
+    // Put together here, so that this file does not find itself.
+    let marks = [["BEGIN ", "PRIVATE KEY"].concat(), ["PRIVATE", "+KEY+"].concat()];
+    for path in files() {
+        let content = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        for line in content.lines().filter(|line| marks.iter().any(|mark| line.contains(mark))) {
+            // A parser or a doc comment names the mark; a key has its material after it.
+            let material = line.len() > 60 && line.bytes().filter(u8::is_ascii_whitespace).count() < 2;
+            assert!(!material, "{} holds a private key", name(&path));
+        }
+        let lines: Vec<&str> = content.lines().map(str::trim).collect();
+        let pem = lines.windows(2).any(|pair| match pair {
+            [mark, material] => {
+                mark.starts_with(&format!("-----{}", marks.concat().split('K').next().unwrap()))
+                    && material.len() >= 48
+            }
+            _ => false,
+        });
+        assert!(!pem, "{} holds a private key", name(&path));
+    }
+}
+
+#[test]
+fn only_numbers_reserved_for_drama_and_tests_are_used() {
+    // Ofcom's and Arcep's ranges for drama, and +999, which ITU-T E.164 leaves unassigned.
+    let reserved = ["+4477009", "+336399", "+999", "+990"];
+    let mut found = Vec::new();
+    for path in files() {
+        let is_text = path
+            .extension()
+            .is_some_and(|e| ["rs", "md", "toml", "proto", "csv", "txt"].iter().any(|k| e == *k));
+        if !is_text {
+            continue;
+        }
+        let content = fs::read_to_string(&path).unwrap_or_default();
+        for number in numbers(&content) {
+            let is_example = number.starts_with("+1234567") || number.starts_with("+0");
+            if !is_example && !reserved.iter().any(|range| number.starts_with(range)) {
+                found.push(format!("{}: {number}", name(&path)));
+            }
+        }
+    }
+    assert!(found.is_empty(), "not reserved for drama or tests:\n{}", found.join("\n"));
+}
+
+/// What looks like a whole international number: a plus sign and at least ten digits.
+fn numbers(text: &str) -> Vec<String> {
+    let mut numbers = Vec::new();
+    for (at, _) in text.match_indices('+') {
+        let digits: String =
+            text.get(at + 1..).unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
+        if digits.len() >= 10 {
+            numbers.push(format!("+{digits}"));
+        }
+    }
+    numbers
+}
