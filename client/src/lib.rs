@@ -4,7 +4,10 @@ pub mod answer;
 mod audit;
 mod builder;
 mod client;
+#[cfg(feature = "command")]
+pub mod command;
 mod connect;
+mod connected;
 mod failover;
 mod identity;
 pub mod profile;
@@ -14,11 +17,13 @@ mod receipt;
 mod refusal;
 mod screen;
 mod token;
+pub mod words;
 
 pub use answer::{Answer, Answered, Mistrust, Outcome, SignalOutcome, Value};
-pub use audit::{AgreementInForce, Auditor, LedgerEntry, SignedCheckpoint, Tail};
+pub use audit::{AgreementInForce, Auditor, LedgerEntry, SignedCheckpoint, Tail, verify};
 pub use builder::{BuildError, Builder, DEADLINE_MS, Missing};
 pub use client::Client;
+pub use connected::ConnectError;
 pub use failover::ATTEMPTS_MAX;
 pub use identity::{ENDPOINTS_MAX, Endpoints, Identity, IdentityError, Roots, TokenKey};
 pub use profile::TokenAlg;

@@ -12,7 +12,15 @@
 //! of an entry is at once the 0x00 byte that RFC 6962 puts before a leaf. A length of zero is where
 //! nothing has been written yet.
 
+mod beyond;
+mod offsets;
+mod stream;
+
 use crate::merkle::{Hash, leaf_hash_prefixed};
+
+pub use beyond::{Beyond, look_beyond};
+pub use offsets::SparseIndex;
+pub use stream::FrameStream;
 
 /// Longest entry in bytes: C2SP entry bundles count with 16 bits.
 pub const ENTRY_BYTES_MAX: usize = 65_535;
@@ -267,59 +275,6 @@ pub fn time_of(entry: &[u8]) -> Option<u64> {
     }
 }
 
-/// Frames from bytes that come in pieces.
-#[derive(Debug)]
-pub struct FrameStream {
-    buffer: Vec<u8>,
-    start: usize,
-    offset: u64,
-}
-
-impl FrameStream {
-    /// A stream whose first byte lies at `offset` of the segment.
-    #[must_use]
-    pub const fn new(offset: u64) -> Self {
-        Self {
-            buffer: Vec::new(),
-            start: 0,
-            offset,
-        }
-    }
-
-    /// Adds the bytes that follow.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        self.buffer.extend_from_slice(bytes);
-    }
-
-    /// Where in the segment the next frame begins.
-    #[must_use]
-    pub const fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// The bytes that are here and not yet taken.
-    #[must_use]
-    pub fn rest(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
-    }
-
-    /// Takes the next frame; anything else stays where it is.
-    ///
-    /// # Errors
-    /// [`FrameError`]: the bytes at [`Self::offset`] are not as they were written.
-    pub fn take(&mut self) -> Result<Decoded<'_>, FrameError> {
-        let bytes = self.buffer.get(self.start..).unwrap_or_default();
-        let decoded = decode(bytes)?;
-        if let Decoded::Frame(frame) = decoded {
-            self.start += frame.len();
-            self.offset += u64::try_from(frame.len()).unwrap_or_default();
-        }
-        Ok(decoded)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -437,21 +392,5 @@ mod tests {
             Err(FrameError::Length)
         );
         assert_eq!(to.len(), before);
-    }
-
-    #[test]
-    fn a_stream_in_pieces_of_one_byte_gives_the_same_frames() {
-        let mut bytes = entry_frame();
-        encode_checkpoint(&mut bytes, 8, "note").unwrap();
-        let mut stream = FrameStream::new(100);
-        let mut kinds = Vec::new();
-        for byte in &bytes {
-            stream.push(&[*byte]);
-            if let Decoded::Frame(frame) = stream.take().unwrap() {
-                kinds.push(frame.kind);
-            }
-        }
-        assert_eq!(kinds, [FrameKind::Entry, FrameKind::Checkpoint]);
-        assert_eq!(stream.offset(), 100 + bytes.len() as u64);
     }
 }

@@ -9,19 +9,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use accord_proto::segment::SparseIndex;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::error::LedgerError;
 use super::layout::{self, index_path};
-use super::month::{MonthLog, encode_offsets};
+use super::month::MonthLog;
 use super::tree::{self, FullTile};
 
 /// Most jobs that wait; beyond that the sequencer waits.
 const JOBS_MAX: usize = 1024;
 /// How often the newest checkpoint is published.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// What there is to do.
 pub(super) enum Job {
@@ -31,7 +32,7 @@ pub(super) enum Job {
         first: u64,
         file: File,
         len: u64,
-        offsets: Arc<Vec<u32>>,
+        offsets: Arc<SparseIndex>,
     },
     /// Fill the next segment with zeros.
     Prepare,
@@ -188,7 +189,8 @@ impl Work {
             Job::Tiles { log, full } => {
                 let mut done = Ok(());
                 for (tile, hashes) in full {
-                    done = done.and(tree::write_tile(&log, tile, &hashes));
+                    let written = tree::write_tile(&log, tile, &hashes);
+                    done = done.and(written);
                     log.state().pending.remove(&tile);
                 }
                 (done, "tile")
@@ -204,7 +206,7 @@ impl Work {
                 let path = index_path(&log.dir, first);
                 let done = cut
                     .map_err(LedgerError::io("cut", &path))
-                    .and_then(|()| layout::write_derived(&path, &encode_offsets(&offsets)));
+                    .and_then(|()| layout::write_derived(&path, &offsets.encode()));
                 (done, "closed segment")
             }
         };

@@ -173,18 +173,8 @@ impl Ledger {
         let (log, resume) = replay::open_month(&root, &config.key, month)?;
         let log = Arc::new(log);
         let authorities = reads::chain(&root, config.key.verifier(), &log)?;
-        let now = clock.now();
-        let last_time = time_at(resume.last_ms);
         let step_max = config.clock_step_max;
-        if now
-            .saturating_add(step_max)
-            .is_ok_and(|latest| latest < last_time)
-        {
-            return Err(LedgerError::ClockBehind {
-                last: last_time,
-                now,
-            });
-        }
+        let last_time = not_ahead(&clock, resume.last_ms, step_max)?;
         let size = log.state().size;
         let replayed = Replayed {
             origin: Arc::clone(&log.origin),
@@ -354,6 +344,19 @@ fn open_dir(root: &Path, key: &VerifierKey) -> Result<File, LedgerError> {
         });
     }
     layout::lock(root)
+}
+
+/// The last entry's time, which the clock isn't behind by more than a step.
+fn not_ahead(
+    clock: &SharedClock,
+    last_ms: u64,
+    step_max: Duration,
+) -> Result<Timestamp, LedgerError> {
+    let (last, now) = (time_at(last_ms), clock.now());
+    match now.saturating_add(step_max) {
+        Ok(latest) if latest < last => Err(LedgerError::ClockBehind { last, now }),
+        Ok(_) | Err(_) => Ok(last),
+    }
 }
 
 /// An instant of an entry.

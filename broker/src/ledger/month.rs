@@ -6,10 +6,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use accord_proto::c2sp::tiles::TILE_HASHES;
 use accord_proto::c2sp::{Checkpoint, SignedNote, Tile, VerifierKey};
 use accord_proto::merkle::Hash;
-use accord_proto::segment::{Frame, FrameKind};
+use accord_proto::segment::{Frame, FrameKind, SparseIndex};
 use accord_proto::subject::Month;
 
 use super::error::LedgerError;
@@ -46,14 +45,7 @@ pub(super) struct MonthState {
 pub(super) struct Segment {
     pub(super) first: u64,
     /// Offsets of the entries whose index is a multiple of 256; read when first needed.
-    pub(super) offsets: Option<Arc<Vec<u32>>>,
-}
-
-impl Segment {
-    /// Index of the entry to which the first of the offsets belongs.
-    const fn first_indexed(first: u64) -> u64 {
-        first.next_multiple_of(TILE_HASHES)
-    }
+    pub(super) offsets: Option<Arc<SparseIndex>>,
 }
 
 impl MonthLog {
@@ -281,24 +273,20 @@ impl MonthLog {
             return Ok(None);
         };
         let path = segment_path(&self.dir, first);
-        let indexed = Segment::first_indexed(first);
-        if index >= indexed {
-            let offsets = match offsets {
-                Some(offsets) => offsets,
-                None => self.load_offsets(first)?,
-            };
-            let at = usize::try_from((index - indexed) / TILE_HASHES).unwrap_or(usize::MAX);
-            if let Some(offset) = offsets.get(at) {
-                return Ok(Some((path, u64::from(*offset), until)));
-            }
+        let offsets = match offsets {
+            Some(offsets) => offsets,
+            None => self.load_offsets(first)?,
+        };
+        if let Some(offset) = offsets.floor(first, index) {
+            return Ok(Some((path, offset, until)));
         }
         let header = scan::read_header(&path)?;
         Ok(header.map(|(_, len)| (path, len, until)))
     }
 
-    fn load_offsets(&self, first: u64) -> Result<Arc<Vec<u32>>, LedgerError> {
+    fn load_offsets(&self, first: u64) -> Result<Arc<SparseIndex>, LedgerError> {
         let stored = layout::read_if_present(&index_path(&self.dir, first))?;
-        let offsets = match stored.as_deref().and_then(decode_offsets) {
+        let offsets = match stored.as_deref().and_then(SparseIndex::decode) {
             Some(offsets) => offsets,
             None => self.make_offsets(first)?,
         };
@@ -312,41 +300,16 @@ impl MonthLog {
     }
 
     /// The index is derived: one pass over the segment makes it again.
-    fn make_offsets(&self, first: u64) -> Result<Vec<u32>, LedgerError> {
+    fn make_offsets(&self, first: u64) -> Result<SparseIndex, LedgerError> {
         let path = segment_path(&self.dir, first);
-        let mut offsets = Vec::new();
+        let mut offsets = SparseIndex::default();
         if let Some((_, header_len)) = scan::read_header(&path)? {
             scan::scan(&path, header_len, |offset, frame| {
-                note_offset(&mut offsets, offset, &frame);
+                offsets.note(offset, &frame);
                 Ok(ControlFlow::Continue(()))
             })?;
-            layout::write_derived(&index_path(&self.dir, first), &encode_offsets(&offsets))?;
+            layout::write_derived(&index_path(&self.dir, first), &offsets.encode())?;
         }
         Ok(offsets)
     }
-}
-
-/// Remembers where an entry is, if the sparse index holds it.
-pub(super) fn note_offset(offsets: &mut Vec<u32>, offset: u64, frame: &Frame<'_>) {
-    if frame.kind == FrameKind::Entry && frame.index.is_multiple_of(TILE_HASHES) {
-        offsets.push(u32::try_from(offset).unwrap_or(u32::MAX));
-    }
-}
-
-/// The bytes of a sparse index: offsets and a CRC-32C, little-endian.
-pub(super) fn encode_offsets(offsets: &[u32]) -> Vec<u8> {
-    let mut bytes: Vec<u8> = offsets.iter().flat_map(|o| o.to_le_bytes()).collect();
-    let crc = crc32c::crc32c(&bytes);
-    bytes.extend_from_slice(&crc.to_le_bytes());
-    bytes
-}
-
-fn decode_offsets(bytes: &[u8]) -> Option<Vec<u32>> {
-    let (bytes, crc) = bytes.split_last_chunk::<4>()?;
-    if crc32c::crc32c(bytes) != u32::from_le_bytes(*crc) {
-        return None;
-    }
-    let (offsets, rest) = bytes.as_chunks::<4>();
-    rest.is_empty()
-        .then(|| offsets.iter().map(|o| u32::from_le_bytes(*o)).collect())
 }

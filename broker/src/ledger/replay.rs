@@ -20,12 +20,14 @@ use std::sync::Arc;
 use accord_proto::c2sp::tiles::TILE_HASHES;
 use accord_proto::c2sp::{Checkpoint, SignedNote, SigningKey};
 use accord_proto::merkle::root_at;
-use accord_proto::segment::{Frame, FrameKind, SegmentHeader, encode_checkpoint, time_of};
+use accord_proto::segment::{
+    Frame, FrameKind, SegmentHeader, SparseIndex, encode_checkpoint, look_beyond, time_of,
+};
 use accord_proto::subject::Month;
 
 use super::error::LedgerError;
 use super::layout::{self, index_path, segment_label, segment_path};
-use super::month::{MonthLog, Segment, note_offset};
+use super::month::{MonthLog, Segment};
 use super::scan::{self, ScanEnd};
 use super::tree::{self, FullTile, Tree, TreeReader};
 
@@ -63,7 +65,7 @@ struct Replay<'a> {
     path: PathBuf,
     tree: Tree,
     full: Vec<FullTile>,
-    offsets: Vec<u32>,
+    offsets: SparseIndex,
     last_ms: u64,
     before_last: Option<Mark>,
     last: Option<Mark>,
@@ -79,7 +81,7 @@ impl<'a> Replay<'a> {
             path: segment_path(&log.dir, first),
             tree,
             full: Vec::new(),
-            offsets: Vec::new(),
+            offsets: SparseIndex::default(),
             last_ms,
             before_last: None,
             last: None,
@@ -135,7 +137,7 @@ impl<'a> Replay<'a> {
         }
         self.last_ms = time;
         self.tree.append(frame.leaf_hash(), &mut self.full);
-        note_offset(&mut self.offsets, offset, frame);
+        self.offsets.note(offset, frame);
         Ok(())
     }
 
@@ -178,9 +180,7 @@ pub(super) fn open_month(
         .as_ref()
         .map_or(0, |(checkpoint, _)| checkpoint.size);
     let Some(first) = log.state().segments.last().map(|segment| segment.first) else {
-        return Err(LedgerError::Missing {
-            dir: log.dir.clone(),
-        });
+        return Err(LedgerError::Missing { dir: log.dir });
     };
     let (tree, last_ms, base_note) = base(&log, key, first)?;
     let mut replay = Replay::new(&log, first, tree, last_ms);
@@ -325,12 +325,10 @@ fn judge(
         ScanEnd::Stopped => return Err(replay.damaged(0, "the segment was not read whole")),
     };
     let last_size = replay.last.map_or(first, |mark| mark.size);
-    let beyond = scan::look_beyond(&replay.path, offset, &replay.log.origin, last_size)?;
-    let never_finished = beyond.checkpoints == 0
-        || (beyond.checkpoints == 1
-            && beyond.unwritten_sector
-            && published_size < beyond.last_size);
-    if never_finished {
+    let bytes = fs::read(&replay.path).map_err(LedgerError::io("read", &replay.path))?;
+    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+    let beyond = look_beyond(&bytes, start, &replay.log.origin, last_size);
+    if beyond.never_finished(published_size) {
         return Ok((offset, false));
     }
     Err(replay.damaged(offset, &error.to_string()))

@@ -7,15 +7,13 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use accord_proto::segment::{
-    Decoded, Frame, FrameError, FrameKind, FrameStream, HEADER_BYTES_MAX, SegmentHeader, decode,
+    Decoded, Frame, FrameError, FrameStream, HEADER_BYTES_MAX, SegmentHeader,
 };
 
 use super::error::LedgerError;
 use super::layout::segment_label;
 
 const PIECE_BYTES: usize = 64 << 10;
-/// What a disk writes whole or not at all.
-const SECTOR_BYTES: usize = 512;
 
 /// How the frames of a segment end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,55 +115,4 @@ fn rest_is_zero(file: &File, path: &Path, mut offset: u64) -> Result<bool, Ledge
         }
         offset += u64::try_from(len).unwrap_or(0);
     }
-}
-
-/// What lies behind a broken frame.
-#[derive(Debug, Default)]
-pub(super) struct Beyond {
-    /// Sound checkpoint frames of this log: how many.
-    pub(super) checkpoints: usize,
-    /// Size of the last of them.
-    pub(super) last_size: u64,
-    /// A whole sector of zeros lies before the last of them: a write that the disk never finished,
-    /// since segments are filled with zeros beforehand. Damage doesn't look like this.
-    pub(super) unwritten_sector: bool,
-}
-
-/// Looks for checkpoints of `origin` larger than `size` behind a broken frame at `offset`.
-pub(super) fn look_beyond(
-    path: &Path,
-    offset: u64,
-    origin: &str,
-    size: u64,
-) -> Result<Beyond, LedgerError> {
-    let bytes = std::fs::read(path).map_err(LedgerError::io("read", path))?;
-    let start = usize::try_from(offset).unwrap_or(usize::MAX);
-    let mut beyond = Beyond::default();
-    let mut last_at = start;
-    let text = format!("\u{1}{origin}\n");
-    let mut at = start;
-    while let Some(rest) = bytes.get(at..) {
-        let Some(found) = find(rest.get(16..).unwrap_or_default(), text.as_bytes()) else {
-            break;
-        };
-        at += found;
-        if let Ok(Decoded::Frame(frame)) = decode(bytes.get(at..).unwrap_or_default())
-            && frame.kind == FrameKind::Checkpoint
-            && frame.index > size
-        {
-            beyond.checkpoints += 1;
-            beyond.last_size = frame.index;
-            last_at = at;
-        }
-        at += 1;
-    }
-    let first_sector = start / SECTOR_BYTES * SECTOR_BYTES;
-    let region = bytes.get(first_sector..last_at).unwrap_or_default();
-    let mut sectors = region.chunks_exact(SECTOR_BYTES);
-    beyond.unwritten_sector = sectors.any(|sector| sector.iter().all(|byte| *byte == 0));
-    Ok(beyond)
-}
-
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
 }

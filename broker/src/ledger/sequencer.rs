@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use accord_proto::c2sp::{Checkpoint, SigningKey, VerifierKey};
 use accord_proto::merkle::{Frontier, Hash};
 use accord_proto::segment::{
-    Decoded, FRAME_HEADER_BYTES, FrameKind, HEADER_BYTES_MAX, STAMP_BYTES, SegmentHeader, decode,
-    encode_checkpoint, encode_entry,
+    Decoded, FRAME_HEADER_BYTES, FrameKind, HEADER_BYTES_MAX, STAMP_BYTES, SegmentHeader,
+    SparseIndex, decode, encode_checkpoint, encode_entry,
 };
 use accord_proto::subject::Month;
 use arc_swap::ArcSwap;
@@ -23,7 +23,7 @@ use super::error::LedgerError;
 use super::guard::{ClockGuard, SpaceGuard};
 use super::keeper::{Job, Keeper};
 use super::layout::{self, segment_path};
-use super::month::{MonthLog, Segment, note_offset};
+use super::month::{MonthLog, Segment};
 use super::queue::{Durable, Pending, Queue, Refused, Released, Releaser};
 use super::replay::{Resume, Writer, open_month};
 use super::tree::Tree;
@@ -342,7 +342,7 @@ impl Sequencer {
             let tree = state.tree.get_or_insert_with(Tree::default);
             let mut segments = state.segments.iter_mut().rev();
             let segment = segments.find(|segment| segment.first == writer.first);
-            let mut no_offsets = Vec::new();
+            let mut no_offsets = SparseIndex::default();
             let offsets = segment.map_or(&mut no_offsets, |segment| {
                 Arc::make_mut(segment.offsets.get_or_insert_default())
             });
@@ -351,7 +351,7 @@ impl Sequencer {
             while let Ok(Decoded::Frame(frame)) = decode(rest) {
                 if frame.kind == FrameKind::Entry {
                     tree.append(frame.leaf_hash(), &mut full);
-                    note_offset(offsets, offset, &frame);
+                    offsets.note(offset, &frame);
                 }
                 offset += u64::try_from(frame.len()).unwrap_or(0);
                 rest = rest.get(frame.len()..).unwrap_or_default();

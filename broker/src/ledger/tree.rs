@@ -92,6 +92,9 @@ impl Tree {
     }
 }
 
+/// Tiles that a reader has come by, by level and index.
+type Seen = HashMap<(u8, u64), Arc<Vec<Hash>>>;
+
 /// Nodes of the first `size` leaves of a log.
 pub(super) struct TreeReader<'a> {
     log: &'a MonthLog,
@@ -99,7 +102,7 @@ pub(super) struct TreeReader<'a> {
     edge: Option<&'a [Vec<Hash>]>,
     /// Make every tile anew from the entries, since one on disk is wrong.
     anew: bool,
-    seen: RefCell<HashMap<(u8, u64), Arc<Vec<Hash>>>>,
+    seen: RefCell<Seen>,
 }
 
 impl<'a> TreeReader<'a> {

@@ -1,5 +1,7 @@
 //! Reading the ledger and the agreement: what authorities, and each party for its own entries, do.
 
+pub mod verify;
+
 use std::{sync::Arc, time::Duration};
 
 use accord_proto::{
