@@ -1,6 +1,6 @@
 //! What the broker counts. Labels are few and fixed, and never a subscriber.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::atomic::AtomicU64};
 
 use accord_proto::{reason::Reason, signal::Signal, v1};
 use prometheus_client::{
@@ -14,7 +14,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::path::{Answered, Refusal};
+use crate::{
+    ledger::LedgerStats,
+    path::{Answered, Refusal},
+};
 
 /// All counters of one broker.
 #[derive(Debug)]
@@ -30,6 +33,39 @@ pub struct Metrics {
     view_served: Counter,
     views_rebuilt: Counter,
     question_seconds: Histogram,
+    held: Held,
+}
+
+/// What other parts hold or count themselves, taken over when the metrics are read.
+#[derive(Debug, Default)]
+struct Held {
+    ledger_entries: Gauge,
+    ledger_batches: Gauge,
+    ledger_queued: Gauge,
+    ledger_sync_seconds_last: Gauge<f64, AtomicU64>,
+    ledger_sync_seconds_max: Gauge<f64, AtomicU64>,
+    ledger_ready: Gauge,
+    view_failures: Gauge,
+    subjects: Gauge,
+    replays: Gauge,
+    questions_in_flight: Gauge,
+}
+
+/// A look at what other parts hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Snapshot {
+    /// What the ledger counted.
+    pub ledger: LedgerStats,
+    /// Whether it takes entries.
+    pub ledger_ready: bool,
+    /// Reads and writes of the view that failed.
+    pub view_failures: u64,
+    /// Subjects with live quotas or thresholds.
+    pub subjects: usize,
+    /// Request ids whose answers are kept.
+    pub replays: usize,
+    /// Questions on their way.
+    pub questions_in_flight: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -75,6 +111,7 @@ impl Metrics {
             view_served: Counter::default(),
             views_rebuilt: Counter::default(),
             question_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
+            held: Held::default(),
         };
         metrics.register();
         more(&mut metrics.registry);
@@ -125,6 +162,7 @@ impl Metrics {
             "Time from a question's arrival to its durable answer",
             self.question_seconds.clone(),
         );
+        self.held.register(registry);
     }
 
     pub(crate) fn asked(&self, outcome: &Result<Answered, Refusal>, seconds: f64) {
@@ -181,12 +219,163 @@ impl Metrics {
 
     /// All of it in the OpenMetrics text format.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, snapshot: &Snapshot) -> String {
+        self.held.take(snapshot);
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             text.clear();
             let _ = writeln!(text, "# the metrics could not be encoded");
         }
         text
+    }
+}
+
+impl Held {
+    fn register(&self, registry: &mut Registry) {
+        let gauges = [
+            (
+                "ledger_entries",
+                "Entries written since start",
+                &self.ledger_entries,
+            ),
+            (
+                "ledger_batches",
+                "Batches written since start",
+                &self.ledger_batches,
+            ),
+            (
+                "ledger_queued",
+                "Entries that wait for the sequencer",
+                &self.ledger_queued,
+            ),
+            (
+                "ledger_ready",
+                "1 while the ledger takes entries",
+                &self.ledger_ready,
+            ),
+            (
+                "view_failures",
+                "Failed reads and writes of the view",
+                &self.view_failures,
+            ),
+            (
+                "subjects",
+                "Subjects with live quotas or thresholds",
+                &self.subjects,
+            ),
+            (
+                "replays",
+                "Request ids whose answers are kept",
+                &self.replays,
+            ),
+            (
+                "questions_in_flight",
+                "Questions on their way",
+                &self.questions_in_flight,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+        registry.register(
+            "ledger_sync_seconds_last",
+            "How long the last fdatasync took",
+            self.ledger_sync_seconds_last.clone(),
+        );
+        registry.register(
+            "ledger_sync_seconds_max",
+            "How long the slowest fdatasync took",
+            self.ledger_sync_seconds_max.clone(),
+        );
+    }
+
+    fn take(&self, snapshot: &Snapshot) {
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.ledger_entries.set(number(snapshot.ledger.entries));
+        self.ledger_batches.set(number(snapshot.ledger.batches));
+        self.ledger_queued.set(count(snapshot.ledger.queued));
+        self.ledger_sync_seconds_last
+            .set(snapshot.ledger.sync_last.as_secs_f64());
+        self.ledger_sync_seconds_max
+            .set(snapshot.ledger.sync_max.as_secs_f64());
+        self.ledger_ready.set(i64::from(snapshot.ledger_ready));
+        self.view_failures.set(number(snapshot.view_failures));
+        self.subjects.set(count(snapshot.subjects));
+        self.replays.set(count(snapshot.replays));
+        self.questions_in_flight
+            .set(count(snapshot.questions_in_flight));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use super::*;
+    use crate::identity::IdentityMetrics;
+
+    const PAGE: &str = include_str!("../../docs/metrics.md");
+
+    fn snapshot() -> Snapshot {
+        let ledger = LedgerStats {
+            batches: 2,
+            entries: 7,
+            queued: 0,
+            sync_last: Duration::from_millis(1),
+            sync_max: Duration::from_millis(3),
+        };
+        Snapshot {
+            ledger,
+            ledger_ready: true,
+            view_failures: 0,
+            subjects: 0,
+            replays: 0,
+            questions_in_flight: 0,
+        }
+    }
+
+    /// Names as they stand in `# TYPE` lines.
+    fn exposed() -> BTreeSet<String> {
+        let identity = IdentityMetrics::default();
+        let metrics = Metrics::new(|registry| identity.register(registry));
+        // A family shows itself once it has counted something.
+        identity.refuse_connection("CERTIFICATE_REVOKED");
+        identity.refuse_token("TOKEN_EXPIRED");
+        metrics.asked(&Err(Refusal::Overloaded), 0.001);
+        metrics.signals(&[v1::SignalRecord::default()]);
+        metrics.refused("OVERLOADED");
+        metrics.document_refused("agreement");
+        metrics.not_believed("north-mobile");
+        metrics.adapters_attached("north-mobile", 1);
+        let text = metrics.text(&snapshot());
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        types
+            .filter_map(|line| line.split(' ').next())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn the_page_lists_every_metric_and_no_other() {
+        let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `"));
+        let listed: BTreeSet<String> = rows
+            .filter_map(|row| row.split('`').next())
+            .map(str::to_owned)
+            .collect();
+        let exposed = exposed();
+        let missing: Vec<_> = exposed.difference(&listed).collect();
+        let stale: Vec<_> = listed.difference(&exposed).collect();
+        assert!(
+            missing.is_empty() && stale.is_empty(),
+            "missing {missing:?}, stale {stale:?}"
+        );
+    }
+
+    #[test]
+    fn what_other_parts_hold_is_taken_over() {
+        let text = Metrics::default().text(&snapshot());
+        assert!(text.contains("accord_ledger_entries 7"), "{text}");
+        assert!(text.contains("accord_ledger_ready 1"), "{text}");
     }
 }

@@ -75,13 +75,13 @@ impl IdentityMetrics {
         );
     }
 
-    pub(super) fn refuse_connection(&self, reason: &'static str) {
+    pub(crate) fn refuse_connection(&self, reason: &'static str) {
         self.connections_refused
             .get_or_create(&ReasonLabel { reason })
             .inc();
     }
 
-    pub(super) fn refuse_token(&self, reason: &'static str) {
+    pub(crate) fn refuse_token(&self, reason: &'static str) {
         self.tokens_refused
             .get_or_create(&ReasonLabel { reason })
             .inc();

@@ -12,7 +12,8 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::Semaphore, time::Duration};
 
-use crate::{ledger::Ledger, metrics::Metrics};
+use super::gauges::Gauges;
+use crate::metrics::Metrics;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 16;
@@ -21,7 +22,7 @@ const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until it is dropped.
-pub(super) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, ledger: Arc<Ledger>) {
+pub(super) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, gauges: Gauges) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
@@ -35,10 +36,10 @@ pub(super) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, ledger: 
                 continue;
             }
         };
-        let (metrics, ledger) = (Arc::clone(&metrics), Arc::clone(&ledger));
+        let (metrics, gauges) = (Arc::clone(&metrics), gauges.clone());
         tokio::spawn(async move {
             let answer = service_fn(|request| {
-                let answer = answer(&request, &metrics, &ledger);
+                let answer = answer(&request, &metrics, &gauges);
                 async move { Ok::<_, Infallible>(answer) }
             });
             let served = http1::Builder::new()
@@ -58,19 +59,23 @@ pub(super) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, ledger: 
 fn answer(
     request: &Request<Incoming>,
     metrics: &Metrics,
-    ledger: &Ledger,
+    gauges: &Gauges,
 ) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/metrics") => (StatusCode::OK, OPENMETRICS, metrics.text()),
-        (&Method::GET, "/healthz") => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
-        (&Method::GET, "/readyz") if ledger.is_ready() => {
-            (StatusCode::OK, "text/plain", "ready\n".to_owned())
-        }
-        (&Method::GET, "/readyz") => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "text/plain",
-            "not ready: the ledger takes no entries (space or clock)\n".to_owned(),
+        (&Method::GET, "/metrics") => (
+            StatusCode::OK,
+            OPENMETRICS,
+            metrics.text(&gauges.snapshot()),
         ),
+        (&Method::GET, "/healthz") => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
+        (&Method::GET, "/readyz") => match gauges.ready() {
+            Ok(()) => (StatusCode::OK, "text/plain", "ready\n".to_owned()),
+            Err(why) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "text/plain",
+                format!("not ready: {why}\n"),
+            ),
+        },
         (&Method::GET, _) => (
             StatusCode::NOT_FOUND,
             "text/plain",

@@ -17,7 +17,7 @@ use tokio::{
     time::Duration,
 };
 
-use super::{Running, admin, recall};
+use super::{Running, admin, gauges::Gauges, recall};
 use crate::{
     config::Config,
     entry::record_entry,
@@ -129,7 +129,8 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
         Arc::clone(&connections),
     ));
     house.keep(&mut housekeeping);
-    let running = Running {
+    let gauges = Gauges::new(&house, stopping.clone());
+    let mut running = Running {
         grpc: address(&grpc, house.config.listen.grpc),
         admin: address(&admin, house.config.listen.admin),
         shutdown,
@@ -143,11 +144,10 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
         clock: Arc::clone(&house.clock),
         limits: house.config.limits,
     };
-    let mut running = running;
     let metrics = Arc::clone(&house.metrics);
     running
         .housekeeping
-        .spawn(admin::serve(admin, metrics, Arc::clone(&house.ledger)));
+        .spawn(admin::serve(admin, metrics, gauges));
     tracing::info!(grpc = %running.grpc, admin = %running.admin, "ready");
     Ok(running)
 }

@@ -6,6 +6,7 @@
 mod admin;
 mod assemble;
 mod drain;
+mod gauges;
 mod housekeeping;
 mod recall;
 mod server;

@@ -1,0 +1,60 @@
+//! What is looked at when somebody asks how the broker is.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+
+use super::assemble::House;
+use crate::{
+    ledger::Ledger, metrics::Snapshot, replay::Replays, subjects::state::SubjectState, views::Views,
+};
+
+/// The parts that are looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Gauges {
+    ledger: Arc<Ledger>,
+    views: Arc<Views>,
+    subjects: Arc<SubjectState>,
+    replays: Arc<Replays>,
+    permits: Arc<Semaphore>,
+    permits_max: usize,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Gauges {
+    pub(super) fn new(house: &House, stopping: watch::Receiver<bool>) -> Self {
+        Self {
+            ledger: Arc::clone(&house.ledger),
+            views: Arc::clone(&house.views),
+            subjects: Arc::clone(&house.subjects),
+            replays: Arc::clone(&house.replays),
+            permits: Arc::clone(&house.permits),
+            permits_max: house.config.limits.questions_in_flight_max as usize,
+            stopping,
+        }
+    }
+
+    /// Whether questions are answered now, else why not.
+    pub(super) fn ready(&self) -> Result<(), &'static str> {
+        if *self.stopping.borrow() {
+            return Err("it is shutting down");
+        }
+        if !self.ledger.is_ready() {
+            return Err("the ledger takes no entries (space or clock)");
+        }
+        Ok(())
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            ledger: self.ledger.stats(),
+            ledger_ready: self.ledger.is_ready(),
+            view_failures: self.views.failures(),
+            subjects: self.subjects.len(),
+            replays: self.replays.len(),
+            questions_in_flight: self
+                .permits_max
+                .saturating_sub(self.permits.available_permits()),
+        }
+    }
+}
