@@ -1,0 +1,2 @@
+//! `accord-sandbox`: the whole of Accord on loopback, with test numbers.
+fn main() {}

@@ -1,0 +1,41 @@
+//! A whole small Accord in one directory: two banks, two virtual operators, two authorities, and
+//! the broker between them.
+//!
+//! ```text
+//!   WorldSpec ──WorldFiles::write──▶ a directory ──World::start──────▶ broker in this process
+//!                                                └─ChildBroker::spawn─▶ broker as a child
+//! ```
+//!
+//! The directory:
+//!
+//! ```text
+//! profile.toml                     for `accord` and every client
+//! broker.toml  broker.log          the broker's configuration, and what it logs
+//! agreement.toml  parties.toml     signed notes
+//! pki/                             CA, revocation list; for each party `<name>.pem`, `.key`
+//! authorities/<name>.key           with which the authorities sign
+//! ledger/  ledger.key              the record
+//! keys/  view/  replay/            what the broker keeps beside it
+//! adapters/<operator>.toml         an adapter's configuration
+//! adapters/<operator>/             its journal and keys
+//! ```
+
+mod adapter;
+mod child;
+mod configs;
+mod documents;
+mod error;
+mod files;
+mod pki;
+mod running;
+mod spec;
+mod wait;
+
+pub use adapter::RunningAdapter;
+pub use child::{ChildBroker, broker_binary};
+pub use documents::{CENTRAL_BANK, TELECOM_REGULATOR};
+pub use error::WorldError;
+pub use files::WorldFiles;
+pub use running::World;
+pub use spec::{AGREEMENT, BankSpec, NORTH_PREFIX, OperatorSpec, SUD_PREFIX, WorldSpec};
+pub use wait::{WAIT_MAX, wait_until};
