@@ -26,6 +26,7 @@ mod reads;
 mod replay;
 mod scan;
 mod sequencer;
+mod settle;
 mod tree;
 
 use std::collections::HashMap;

@@ -276,10 +276,10 @@ mod tests {
     }
 
     fn fresh(claim: Claim) -> Ticket {
-        match claim {
-            Claim::Fresh(ticket) => ticket,
-            other => panic!("not fresh: {other:?}"),
-        }
+        let Claim::Fresh(ticket) = claim else {
+            panic!("not fresh: {claim:?}");
+        };
+        ticket
     }
 
     #[test]

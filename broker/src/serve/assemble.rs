@@ -3,13 +3,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use accord_proto::{
-    agreement::SignedAgreement,
     c2sp::{KeyError, SigningKey},
     clock::SharedClock,
-    parties::Parties,
     v1,
 };
 use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -49,6 +48,9 @@ pub enum StartError {
     /// The authorities' keys.
     #[error("configuration: {0}: {1}")]
     Config(&'static str, String),
+    /// The configured keys are not those that the ledger's first entry pins.
+    #[error("configuration: authorities: not the keys that the first entry of the ledger pins")]
+    OtherAuthorities,
     /// The ledger.
     #[error("ledger: {0}")]
     Ledger(#[from] LedgerError),
@@ -191,19 +193,7 @@ impl House {
         let (tag_keys, made_key) = TagKeys::open(&config.keys.dir, clock.now())?;
         let (ledger, replayed) = Ledger::open(ledger_config(&config)?, Arc::clone(&clock))?;
         let ledger = Arc::new(ledger);
-        let recalled = recall::documents(&ledger, clock.now())?;
-        let authorities = config
-            .authorities()
-            .map_err(|(key, rule)| StartError::Config(key, rule))?;
-        let agreement: SignedAgreement = read_agreement(
-            &config.documents.agreement,
-            &authorities,
-            recalled.agreement,
-        )?;
-        let parties: Parties =
-            read_parties(&config.documents.parties, &authorities, recalled.parties)?;
-        let ported = read_ported(config.documents.ported.as_deref())?;
-        let governance = Arc::new(Governance::new(authorities, agreement, parties, &ported));
+        let governance = Arc::new(govern(&config, &ledger, clock.now())?);
         let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
         recall::subjects(&ledger, &subjects, &governance.current(), clock.now())?;
         let cache_bytes = u64::from(config.views.cache_mib) << 20;
@@ -297,6 +287,26 @@ impl House {
             .await
             .map(drop)
     }
+}
+
+/// The signed documents, under the keys that the ledger pins.
+fn govern(config: &Config, ledger: &Ledger, now: Timestamp) -> Result<Governance, StartError> {
+    let authorities = config
+        .authorities()
+        .map_err(|(key, rule)| StartError::Config(key, rule))?;
+    let configured = [authorities.telecom_regulator(), authorities.central_bank()];
+    if !configured
+        .iter()
+        .all(|key| ledger.authorities().contains(key))
+    {
+        return Err(StartError::OtherAuthorities);
+    }
+    let recalled = recall::documents(ledger, now)?;
+    let files = &config.documents;
+    let agreement = read_agreement(&files.agreement, &authorities, recalled.agreement)?;
+    let parties = read_parties(&files.parties, &authorities, recalled.parties)?;
+    let ported = read_ported(files.ported.as_deref())?;
+    Ok(Governance::new(authorities, agreement, parties, &ported))
 }
 
 fn ledger_config(config: &Config) -> Result<LedgerConfig, StartError> {
