@@ -1,4 +1,100 @@
-//! What a bank or an authority imports to call Accord.
+//! What a bank or an authority imports to call Accord, and the command `accord`.
+//!
+//! ```text
+//!   Client   lookup · screen ──▶ token ──▶ failover ──▶ TLS 1.3 ──▶ broker, another broker …
+//!   Auditor  checkpoint · entry · proofs · tail · agreement
+//!   words    answers for people        profile   where the broker is, and as whom to ask
+//! ```
+//!
+//! A client can't be built without endpoints, roots, certificate and token key. It makes its own
+//! short-lived tokens, repeats a question only where the broker will give its first answer again,
+//! holds every answer against its question, and checks each receipt.
+//!
+//! # A whole program
+//!
+//! ```no_run
+//! use std::{fs, time::Duration};
+//!
+//! use accord_client::{
+//!     CallError, Client, Endpoints, Identity, LogTrust, Lookup, Outcome, Roots, TokenAlg, TokenKey,
+//!     words::{Place, outcome_words},
+//! };
+//! use accord_proto::{c2sp::VerifierKey, purpose::Purpose};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // The name is the one in the brokers' certificates; the second broker stands in for the
+//!     // first when that one does not answer.
+//!     let endpoints = Endpoints::new(
+//!         "broker.accord.example",
+//!         ["https://broker-a.accord.example:7443", "https://broker-b.accord.example:7443"],
+//!     )?;
+//!     let token_key = TokenKey::from_pem(
+//!         TokenAlg::Es256,
+//!         &fs::read("token.key")?,
+//!         "first-bank-1", // the id under which the key is registered
+//!         "accord.example", // the broker's name: `aud` of the tokens
+//!     )?;
+//!     let log_key = VerifierKey::parse(&fs::read_to_string("log.vkey")?)?;
+//!     let client = Client::builder()
+//!         .endpoints(endpoints)
+//!         .roots(Roots::from_pem(&fs::read("roots.pem")?)?)
+//!         .identity(Identity::from_pem(&fs::read("bank.pem")?, &fs::read("bank.key")?)?)
+//!         .token_key(token_key)
+//!         .log(LogTrust::of_ledger("accord.example").signed_by([log_key]))
+//!         .deadline(Duration::from_secs(2))
+//!         .build()?;
+//!
+//!     let question = Lookup::about("+447700900001", Purpose::Payment)
+//!         .sim_swap_within(72)
+//!         .call_forwarding()
+//!         .with_proof();
+//!     match client.lookup(question).await {
+//!         Ok(answered) => {
+//!             for signal in answered.signals() {
+//!                 match &signal.outcome {
+//!                     Outcome::Value { .. } => println!("{}", outcome_words(signal, Place::Line)),
+//!                     Outcome::Unanswered { reason, .. } if reason.consequence().retry => {
+//!                         println!("{} later", signal.signal());
+//!                     }
+//!                     Outcome::Unanswered { reason, .. } => println!("no answer: {reason}"),
+//!                 }
+//!             }
+//!             // Keep these four if you may ever have to prove what you were told.
+//!             let _evidence = (
+//!                 &answered.answer_bytes,
+//!                 &answered.nonce,
+//!                 &answered.receipt.leaf_hash,
+//!                 &answered.receipt.proof,
+//!             );
+//!         }
+//!         Err(CallError::Refused(refusal)) => println!("refused: {refusal}"),
+//!         Err(error) => return Err(error.into()),
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Many numbers
+//!
+//! ```no_run
+//! # async fn screen(client: accord_client::Client, numbers: Vec<String>)
+//! # -> Result<(), accord_client::CallError> {
+//! use accord_client::{Lookup, Scope};
+//! use accord_proto::purpose::Purpose;
+//!
+//! let lines = numbers.into_iter().enumerate().map(|(at, number)| {
+//!     (at, Lookup::about(number, Purpose::DormantAccount).sim_swap())
+//! });
+//! let scope = Scope::new([Purpose::DormantAccount]);
+//! let mut results = client.screen(scope, tokio_stream::iter(lines));
+//! while let Some(result) = results.next().await {
+//!     let screened = result?;
+//!     println!("line {}: {}", screened.tag, screened.outcome.is_ok());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod answer;
 mod audit;
@@ -20,6 +116,7 @@ mod token;
 pub mod words;
 
 pub use answer::{Answer, Answered, Mistrust, Outcome, SignalOutcome, Value};
+pub use audit::verify::{UnsignedTail, Verified, VerifiedLog, VerifyError, verify_dir};
 pub use audit::{AgreementInForce, Auditor, LedgerEntry, SignedCheckpoint, Tail, verify};
 pub use builder::{BuildError, Builder, DEADLINE_MS, Missing};
 pub use client::Client;

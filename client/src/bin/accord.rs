@@ -1,3 +1,5 @@
-//! The command `accord`.
+//! The command `accord`, for banks, operators and authorities.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    accord_client::command::run()
+}

@@ -1,0 +1,191 @@
+//! What the command takes.
+
+use std::path::PathBuf;
+
+use accord_proto::purpose::Purpose;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use jiff::civil::Date;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  everything was answered, or is in order
+   1  something failed, is damaged, or can't be believed
+   2  the command line has a mistake
+   3  the broker refused the whole question
+   4  answered, but at least one signal or line has no value
+  69  no broker could be reached, or none answered in time
+
+A profile is a directory with a profile.toml: where the broker is, and as whom one may ask.
+Without --profile, ACCORD_PROFILE is used, else .accord/ here or in a directory above, which
+`cargo sandbox` writes. Colours are left out when NO_COLOR is set or the output is piped.";
+
+/// Asks mobile operators, through Accord, whether a number is still safely in its customer's
+/// hands; and reads the record of who asked.
+#[derive(Debug, Parser)]
+#[command(name = "accord", version, after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) whom: Whom,
+    /// Prints JSON, one document a line, instead of tables
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// As whom to ask.
+#[derive(Debug, Args)]
+pub(super) struct Whom {
+    /// Directory of the profile
+    #[arg(long, global = true, value_name = "DIR", env = "ACCORD_PROFILE")]
+    pub(super) profile: Option<PathBuf>,
+    /// Asks as this party of the profile; else the first bank, or the first authority to audit
+    #[arg(long = "as", global = true, value_name = "PARTY")]
+    pub(super) party: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Asks about one number
+    Lookup(Lookup),
+    /// Asks about every number of a file, over one stream
+    Screen(Screen),
+    /// Reads and verifies the ledger (the append-only record of every question and refusal)
+    Audit(Audit),
+    /// Checks, signs and shows the agreement (who may ask what, signed by both authorities)
+    Agreement(Agreement),
+    /// Prints a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What `lookup` and `screen` have in common.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Ask {
+    /// Why you ask (the purpose stands in the record and must be in the agreement): login,
+    /// payment, add_payee, credential_reset, limit_change, device_enrolment, otp_send,
+    /// dormant_account or complaint; else the profile's
+    #[arg(long, value_name = "PURPOSE")]
+    pub(super) purpose: Option<Purpose>,
+    /// What you ask, such as sim_swap, device_swap=72 (hours), call_forwarding, roaming,
+    /// number_recycling=2024-01-31 or tenure=2024-01-31; may be repeated. Without a threshold a
+    /// swap is told as precisely as the clause (the permission in the agreement) allows. Else:
+    /// sim_swap, device_swap=72, call_forwarding, roaming and, with --since, the other two
+    #[arg(long = "signal", value_name = "SIGNAL")]
+    pub(super) signals: Vec<String>,
+    /// The day since which you know the holder, for number_recycling and tenure
+    #[arg(long, value_name = "DATE")]
+    pub(super) since: Option<Date>,
+    /// The principal that you ask for, where you ask for another organisation
+    #[arg(long, value_name = "ORGANISATION")]
+    pub(super) on_behalf_of: Option<String>,
+    /// Reference to the customer's consent on file, where the clause requires one
+    #[arg(long, value_name = "REFERENCE")]
+    pub(super) consent_ref: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lookup {
+    /// The number in E.164 form, such as +447700900001
+    pub(super) number: String,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+    /// Your own opaque reference of the customer; never a phone number
+    #[arg(long, value_name = "REFERENCE")]
+    pub(super) customer_ref: Option<String>,
+    /// Your own id of this question; the same id within ten minutes brings the same answer
+    #[arg(long, value_name = "ID")]
+    pub(super) request_id: Option<String>,
+    /// Asks for a whole proof with the receipt (what shows that the access is on the record)
+    #[arg(long)]
+    pub(super) proof: bool,
+    /// How long it may take, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = crate::DEADLINE_MS)]
+    pub(super) deadline_ms: u64,
+}
+
+/// The file has one number a line, or is CSV with a heading: `number` and, if you like, `since`,
+/// `customer_ref` and `consent_ref`. Blank lines and lines that begin with # are left out. If it
+/// is stopped, the same command goes on where it was: lines that the output holds are not asked
+/// again.
+#[derive(Debug, Args)]
+pub(super) struct Screen {
+    /// The numbers
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) ask: Ask,
+    /// Where the answers go, as .jsonl or .csv; else FILE.answers.jsonl
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    #[command(subcommand)]
+    pub(super) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Hashes a whole ledger again, offline, and names what is damaged
+    Verify {
+        /// The ledger's directory; else the profile's
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Key of the log (C2SP: name+hash+key) that signed the checkpoints; else the profile's
+        #[arg(long = "key", value_name = "VKEY")]
+        keys: Vec<String>,
+    },
+    /// Shows entries, and new ones as they come
+    Tail {
+        /// Ends at the present end of the log
+        #[arg(long)]
+        once: bool,
+        /// Begins at this index; else ten before the end
+        #[arg(long, value_name = "INDEX")]
+        from: Option<u64>,
+    },
+    /// Shows one entry, with the proof that it is in the log
+    Show {
+        /// The entry's index, as a receipt names it
+        index: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Agreement {
+    #[command(subcommand)]
+    pub(super) command: AgreementCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AgreementCommand {
+    /// Explains an agreement as a table, and names file and line of each mistake
+    Check {
+        /// The text, signed or not
+        file: PathBuf,
+        /// Shows every column
+        #[arg(long)]
+        wide: bool,
+    },
+    /// Signs an agreement; both authorities must, each in its turn
+    Sign {
+        /// The text, signed or not
+        file: PathBuf,
+        /// The authority's signing key (C2SP: PRIVATE+KEY+…)
+        #[arg(long, value_name = "KEYFILE")]
+        key: PathBuf,
+        /// Where the signed text goes; else into FILE
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Shows which agreement is in force, who signed it, and when it ends
+    Status {
+        /// Of this file, and not of the broker
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}

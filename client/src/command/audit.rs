@@ -1,0 +1,116 @@
+//! `accord audit`.
+
+use super::{
+    args::{AuditCommand, Whom},
+    entry_view,
+    exit::{Exit, Failure},
+    terminal::Terminal,
+    verify, whom,
+};
+use crate::{Auditor, LedgerEntry, profile::ProfileRole};
+
+/// Without `--from`, a tail begins so many entries before the end.
+const TAIL_BEFORE_END: u64 = 10;
+/// Who audits, where `--as` does not say: authorities see all.
+const AUDITORS: [ProfileRole; 3] = [
+    ProfileRole::Authority,
+    ProfileRole::Operator,
+    ProfileRole::Bank,
+];
+
+/// Reads the ledger.
+pub(super) async fn run(
+    whom: &Whom,
+    command: &AuditCommand,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    match command {
+        AuditCommand::Verify { dir, keys } => verify::run(whom, dir.as_deref(), keys, terminal),
+        AuditCommand::Tail { once, from } => {
+            let auditor = auditor(whom, terminal, "the ledger, as it grows")?;
+            tail(&auditor, *from, *once, terminal).await
+        }
+        AuditCommand::Show { index } => {
+            let auditor = auditor(whom, terminal, &format!("entry {index}"))?;
+            show(&auditor, *index, terminal).await
+        }
+    }
+}
+
+/// An auditor for the party that the command line names, else the first who may.
+pub(super) fn auditor(whom: &Whom, terminal: &Terminal, what: &str) -> Result<Auditor, Failure> {
+    let profile = whom::profile(whom)?;
+    let party = whom::party(&profile, whom, &AUDITORS)?;
+    whom::announce(terminal, party, what);
+    Ok(profile.auditor(party)?)
+}
+
+async fn tail(
+    auditor: &Auditor,
+    from: Option<u64>,
+    once: bool,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let from = match from {
+        Some(from) => from,
+        None => {
+            let size = auditor.checkpoint().await?.checkpoint.size;
+            size.saturating_sub(TAIL_BEFORE_END)
+        }
+    };
+    let mut entries = auditor.tail(from, once).await?;
+    loop {
+        let next = tokio::select! {
+            next = entries.next() => next?,
+            _ = tokio::signal::ctrl_c() => None,
+        };
+        let Some(entry) = next else {
+            return Ok(Exit::Ok);
+        };
+        if terminal.is_json() {
+            terminal.json(&entry_view::json(&entry))?;
+        } else {
+            terminal.line(&line(&entry))?;
+        }
+        // Whoever follows a tail sees each entry as it comes.
+        terminal.flush()?;
+    }
+}
+
+fn line(entry: &LedgerEntry) -> String {
+    format!(
+        "{:>6}  {}  {:<15}  {}",
+        entry.index,
+        entry_view::time(entry),
+        entry_view::kind(entry),
+        entry_view::summary(entry)
+    )
+}
+
+async fn show(auditor: &Auditor, index: u64, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let entry = auditor.entry(index).await?;
+    let (proof, assurance) = auditor
+        .prove_inclusion("", index, &entry.leaf_hash())
+        .await?;
+    let mut document = entry_view::json(&entry);
+    if terminal.is_json() {
+        if let Some(object) = document.as_object_mut() {
+            object.insert("assurance".to_owned(), assurance.words().into());
+            object.insert("proof".to_owned(), proof.into());
+        }
+        terminal.json(&document)?;
+        return Ok(Exit::Ok);
+    }
+    let mut fields = Vec::new();
+    entry_view::lines(&document, "", &mut fields);
+    terminal.line(&entry_view::summary(&entry))?;
+    let rows: Vec<_> = fields
+        .into_iter()
+        .map(|(field, value)| vec![field.into(), value.into()])
+        .collect();
+    terminal.table(&["field", "value"], &rows)?;
+    terminal.line("")?;
+    terminal.line(&format!("proof, {}:", assurance.words()))?;
+    terminal.line(proof.trim_end())?;
+    Ok(Exit::Ok)
+}

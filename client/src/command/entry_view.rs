@@ -1,0 +1,314 @@
+//! An entry of the ledger, in fields that a person and a program can read.
+
+use accord_proto::{
+    purpose::Purpose,
+    reason::Reason,
+    signal::Signal,
+    v1::{self, entry::Event},
+};
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use crate::{LedgerEntry, random::hex};
+
+/// The whole entry.
+pub(super) fn json(entry: &LedgerEntry) -> Json {
+    let (kind, fields) = event(entry.entry.event.as_ref());
+    json!({
+        "index": entry.index,
+        "time": time(entry),
+        "kind": kind,
+        kind: fields,
+        "salt": hex(&entry.entry.salt),
+        "leaf_hash": hex(&entry.leaf_hash()),
+    })
+}
+
+/// When the sequencer stamped it.
+pub(super) fn time(entry: &LedgerEntry) -> String {
+    i64::try_from(entry.entry.time_unix_ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+        .map_or_else(|| "-".to_owned(), |at| at.to_string())
+}
+
+/// What kind of entry it is.
+pub(super) fn kind(entry: &LedgerEntry) -> &'static str {
+    event(entry.entry.event.as_ref()).0
+}
+
+/// The fields as lines: `access.signals[0].reason` and its value. Empty fields are left out.
+pub(super) fn lines(value: &Json, path: &str, lines: &mut Vec<(String, String)>) {
+    match value {
+        Json::Null => {}
+        Json::Object(object) => {
+            for (key, value) in object {
+                let dot = if path.is_empty() { "" } else { "." };
+                self::lines(value, &format!("{path}{dot}{key}"), lines);
+            }
+        }
+        Json::Array(items) => {
+            for (at, value) in items.iter().enumerate() {
+                self::lines(value, &format!("{path}[{at}]"), lines);
+            }
+        }
+        Json::String(text) if text.is_empty() => {}
+        Json::String(text) => lines.push((path.to_owned(), text.trim_end().replace('\n', " ⏎ "))),
+        Json::Bool(_) | Json::Number(_) => lines.push((path.to_owned(), value.to_string())),
+    }
+}
+
+/// One line on what happened.
+pub(super) fn summary(entry: &LedgerEntry) -> String {
+    match entry.entry.event.as_ref() {
+        Some(Event::Access(access)) => {
+            let told = |signal: &v1::SignalRecord| {
+                let reason = Reason::from_wire(signal.reason);
+                let reason = reason.map_or("answered", Reason::name);
+                format!("{} {reason}", signal_name(signal.signal))
+            };
+            let signals: Vec<_> = access.signals.iter().map(told).collect();
+            let operator = if access.operator.is_empty() {
+                "no operator"
+            } else {
+                &access.operator
+            };
+            format!(
+                "{} asked {operator} for {}: {}",
+                access.bank,
+                purpose_name(access.purpose),
+                signals.join(", ")
+            )
+        }
+        Some(Event::RefusedCall(call)) => format!(
+            "{} refused {}: {} {}",
+            call.party, call.method, call.reason, call.field
+        ),
+        Some(Event::RefusalCount(count)) => {
+            format!(
+                "{} refused {} times in a second",
+                count.party, count.refused
+            )
+        }
+        Some(Event::AuditRead(read)) => format!(
+            "{} read with {} from {}, {} entries",
+            read.party, read.method, read.first_index, read.entries
+        ),
+        Some(Event::DocumentLoaded(document)) if document.refused.is_empty() => format!(
+            "{} {} version {} in force, signed by {}",
+            document.kind,
+            document.id,
+            document.version,
+            document.signers.join(" and ")
+        ),
+        Some(Event::DocumentLoaded(document)) => {
+            format!("{} refused: {}", document.kind, document.refused)
+        }
+        Some(Event::Operation(operation)) => {
+            format!("{} {}", operation_kind(operation.kind), operation.detail)
+        }
+        Some(Event::AdapterLink(link)) => format!(
+            "{} {} {} {}",
+            link.operator,
+            link.instance,
+            link_kind(link.kind),
+            link.detail
+        ),
+        Some(Event::SourceChanges(changes)) => format!(
+            "{} {} pushed {} changes",
+            changes.operator,
+            changes.instance,
+            changes.subjects.len()
+        ),
+        Some(Event::LogOpened(opened)) => format!("log {} opened", opened.origin),
+        None => "of a kind that this version does not know".to_owned(),
+    }
+    .trim_end()
+    .to_owned()
+}
+
+fn event(event: Option<&Event>) -> (&'static str, Json) {
+    match event {
+        Some(Event::LogOpened(opened)) => (
+            "log_opened",
+            json!({
+                "origin": opened.origin,
+                "authority_vkeys": opened.authority_vkeys,
+                "previous_checkpoint": opened.previous_checkpoint,
+            }),
+        ),
+        Some(Event::Access(access)) => ("access", self::access(access)),
+        Some(Event::RefusedCall(call)) => (
+            "refused_call",
+            json!({
+                "party": call.party,
+                "method": call.method,
+                "reason": call.reason,
+                "field": call.field,
+            }),
+        ),
+        Some(Event::RefusalCount(count)) => (
+            "refusal_count",
+            json!({"party": count.party, "refused": count.refused}),
+        ),
+        Some(Event::AuditRead(read)) => (
+            "audit_read",
+            json!({
+                "party": read.party,
+                "method": read.method,
+                "first_index": read.first_index,
+                "entries": read.entries,
+            }),
+        ),
+        Some(Event::DocumentLoaded(document)) => (
+            "document_loaded",
+            json!({
+                "kind": document.kind,
+                "id": document.id,
+                "version": document.version,
+                "sha256": hex(&document.sha256),
+                "signers": document.signers,
+                "refused": document.refused,
+            }),
+        ),
+        Some(Event::Operation(operation)) => ("operation", self::operation(operation)),
+        Some(Event::AdapterLink(link)) => (
+            "adapter_link",
+            json!({
+                "kind": link_kind(link.kind),
+                "operator": link.operator,
+                "instance": link.instance,
+                "detail": link.detail,
+                "journal_size": link.journal_size,
+                "journal_head": hex(&link.journal_head),
+            }),
+        ),
+        Some(Event::SourceChanges(changes)) => ("source_changes", source_changes(changes)),
+        None => ("unknown", Json::Null),
+    }
+}
+
+fn access(access: &v1::Access) -> Json {
+    let signals = access.signals.iter().map(|signal| {
+        json!({
+            "signal": signal_name(signal.signal),
+            "status": Reason::from_wire(signal.reason).map_or("answered", Reason::name),
+            "clause": signal.clause,
+            "granularity": signal.granularity,
+            "threshold_hours": signal.threshold_hours,
+            "since_mac": hex(&signal.since_mac),
+            "from_view": signal.from_view,
+        })
+    });
+    let replies = access.replies.iter().map(|reply| {
+        json!({
+            "instance": reply.instance,
+            "journal_index": reply.journal_index,
+            "digest": hex(&reply.digest),
+        })
+    });
+    json!({
+        "bank": access.bank,
+        "on_behalf_of": access.on_behalf_of,
+        "application": access.application,
+        "operator": access.operator,
+        "routing_basis": v1::RoutingBasis::try_from(access.routing_basis)
+            .map_or("?", |basis| short(basis.as_str_name(), "ROUTING_BASIS_")),
+        "purpose": purpose_name(access.purpose),
+        "agreement": access.agreement,
+        "agreement_version": access.agreement_version,
+        "subject_tag": hex(&access.subject_tag),
+        "tag_month": access.tag_month,
+        "customer_ref_mac": hex(&access.customer_ref_mac),
+        "consent_ref_mac": hex(&access.consent_ref_mac),
+        "request_id_mac": hex(&access.request_id_mac),
+        "signals": signals.collect::<Vec<_>>(),
+        "answer_digest": hex(&access.answer_digest),
+        "replies": replies.collect::<Vec<_>>(),
+        "bulk": access.bulk,
+    })
+}
+
+fn operation(operation: &v1::Operation) -> Json {
+    let digests = operation
+        .digests
+        .iter()
+        .map(|digest| json!({"name": digest.name, "sha256": hex(&digest.sha256)}));
+    json!({
+        "kind": operation_kind(operation.kind),
+        "detail": operation.detail,
+        "digests": digests.collect::<Vec<_>>(),
+    })
+}
+
+fn source_changes(changes: &v1::SourceChanges) -> Json {
+    let subjects = changes.subjects.iter().map(|subject| {
+        json!({
+            "subject_tag": hex(&subject.subject_tag),
+            "signal": signal_name(subject.signal),
+        })
+    });
+    json!({
+        "operator": changes.operator,
+        "instance": changes.instance,
+        "sequence": changes.sequence,
+        "subjects": subjects.collect::<Vec<_>>(),
+    })
+}
+
+fn signal_name(number: i32) -> &'static str {
+    Signal::from_wire(number).map_or("?", Signal::name)
+}
+
+fn purpose_name(number: i32) -> &'static str {
+    Purpose::from_wire(number).map_or("?", Purpose::name)
+}
+
+fn operation_kind(number: i32) -> &'static str {
+    v1::operation::Kind::try_from(number).map_or("?", |kind| short(kind.as_str_name(), "KIND_"))
+}
+
+fn link_kind(number: i32) -> &'static str {
+    v1::adapter_link::Kind::try_from(number).map_or("?", |kind| short(kind.as_str_name(), "KIND_"))
+}
+
+fn short(name: &'static str, prefix: &str) -> &'static str {
+    name.strip_prefix(prefix).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_is_shown_in_fields_without_the_empty_ones() {
+        let entry = LedgerEntry {
+            index: 7,
+            bytes: vec![1],
+            entry: v1::Entry {
+                time_unix_ms: 1_000,
+                event: Some(Event::Access(v1::Access {
+                    bank: "first-bank".to_owned(),
+                    purpose: v1::Purpose::Payment as i32,
+                    signals: vec![v1::SignalRecord {
+                        signal: v1::Signal::SimSwap as i32,
+                        reason: v1::Reason::Timeout as i32,
+                        ..v1::SignalRecord::default()
+                    }],
+                    ..v1::Access::default()
+                })),
+                ..v1::Entry::default()
+            },
+        };
+        assert_eq!(
+            summary(&entry),
+            "first-bank asked no operator for payment: sim_swap timeout"
+        );
+        let mut found = Vec::new();
+        lines(&json(&entry), "", &mut found);
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert!(found.contains(&pair("access.signals[0].status", "timeout")));
+        assert!(found.contains(&pair("time", "1970-01-01T00:00:01Z")));
+        assert!(!found.iter().any(|(key, _)| key == "access.on_behalf_of"));
+    }
+}

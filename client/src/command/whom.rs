@@ -1,0 +1,47 @@
+//! Which profile, and as whom.
+
+use std::env;
+
+use super::{
+    args::Whom,
+    exit::{Exit, Failure},
+    terminal::Terminal,
+};
+use crate::profile::{LoadedProfile, PartySection, ProfileRole};
+
+/// Finds the profile.
+pub(super) fn profile(whom: &Whom) -> Result<LoadedProfile, Failure> {
+    if let Some(dir) = &whom.profile {
+        return Ok(LoadedProfile::load(dir)?);
+    }
+    let here = env::current_dir()
+        .map_err(|error| Failure::new(Exit::Failure, "no working directory").because(&error))?;
+    Ok(LoadedProfile::find_from(&here)?)
+}
+
+/// Finds the party: the one named, else the first of the roles that has one.
+pub(super) fn party<'a>(
+    profile: &'a LoadedProfile,
+    whom: &Whom,
+    roles: &[ProfileRole],
+) -> Result<&'a PartySection, Failure> {
+    if let Some(name) = &whom.party {
+        return Ok(profile.profile.party(name)?);
+    }
+    let mut missing = None;
+    for role in roles {
+        match profile.profile.first(*role) {
+            Ok(party) => return Ok(party),
+            Err(error) => missing = missing.or(Some(error)),
+        }
+    }
+    Err(missing.map_or_else(
+        || Failure::new(Exit::Failure, "the profile has no party"),
+        Failure::from,
+    ))
+}
+
+/// Says first as whom the command asks, and for what.
+pub(super) fn announce(terminal: &Terminal, party: &PartySection, what: &str) {
+    terminal.note(&format!("as {} ({}): {what}", party.name, party.spiffe_id));
+}

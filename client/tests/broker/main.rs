@@ -1,0 +1,15 @@
+//! The client and the command against a broker in this process: real TLS, real gRPC, and answers
+//! as each test wants them.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of tests may panic as tests do"
+)]
+
+mod agreement;
+mod audit;
+mod command;
+mod ledger;
+mod lookup;
+mod parties;
+mod screening;
+mod stub;
