@@ -40,7 +40,7 @@ const KIND_ENTRY: u8 = 0;
 const KIND_CHECKPOINT: u8 = 1;
 /// The tag of `Entry.time_unix_ms`: field 15, fixed64.
 const TIME_TAG: u8 = 0x79;
-/// Bytes that [`stamp`] adds.
+/// Bytes of the time stamp that [`encode_entry`] adds.
 pub const STAMP_BYTES: usize = 9;
 
 /// Why bytes are no frame or no header.

@@ -1,7 +1,6 @@
 //! The auditor's offline verifier against ledgers that the broker wrote, whole and damaged.
 
 #![expect(
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test stops at the first thing that is not as it should be"
@@ -197,18 +196,18 @@ fn a_changed_entry_is_named_with_segment_offset_and_index() {
     }
     bytes[offset + 40] ^= 1;
     fs::write(&segment, bytes).unwrap();
-    match written.verify().unwrap_err() {
-        VerifyError::Damaged {
-            segment,
-            offset: named,
-            entry: 3,
-            ..
-        } => {
-            assert_eq!(segment, "2026-11/00000000000000000001.segment");
-            assert_eq!(named, offset as u64);
-        }
-        other => panic!("{other}"),
-    }
+    let error = written.verify().unwrap_err();
+    let VerifyError::Damaged {
+        segment,
+        offset: named,
+        entry: 3,
+        ..
+    } = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(segment, "2026-11/00000000000000000001.segment");
+    assert_eq!(named, offset as u64);
 }
 
 #[test]

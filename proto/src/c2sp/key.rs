@@ -8,6 +8,7 @@ use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::signature::NoteSignature;
 use crate::secret::Secret;
 use crate::subject::Month;
 
@@ -46,47 +47,6 @@ pub enum KeyError {
     /// The cryptographic library refused.
     #[error("the cryptographic library could not make or use the key")]
     Crypto,
-}
-
-/// One signature line of a note: who, and the bytes after the key ID.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoteSignature {
-    name: String,
-    key_id: u32,
-    bytes: Vec<u8>,
-}
-
-impl NoteSignature {
-    /// Puts a signature together from what stands on its line.
-    ///
-    /// # Errors
-    /// [`KeyError::Name`] for a name that no key may have.
-    pub fn new(name: &str, key_id: u32, bytes: Vec<u8>) -> Result<Self, KeyError> {
-        let name = checked_name(name)?;
-        Ok(Self {
-            name,
-            key_id,
-            bytes,
-        })
-    }
-
-    /// The name of the key that signed, as the line claims.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The ID of the key that signed, as the line claims.
-    #[must_use]
-    pub const fn key_id(&self) -> u32 {
-        self.key_id
-    }
-
-    /// The signature without the key ID.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 /// A public key with its name: `name+hexid+base64(0x01 || 32 bytes)`.
@@ -260,11 +220,12 @@ impl SigningKey {
     /// Signs a note's text, which ends with a newline.
     #[must_use]
     pub fn sign(&self, text: &[u8]) -> NoteSignature {
-        NoteSignature {
-            name: self.verifier.name.clone(),
-            key_id: self.verifier.key_id,
-            bytes: self.pair.sign(text).as_ref().to_vec(),
-        }
+        let VerifierKey { name, key_id, .. } = &self.verifier;
+        NoteSignature::by(
+            name.clone(),
+            *key_id,
+            self.pair.sign(text).as_ref().to_vec(),
+        )
     }
 }
 
@@ -307,7 +268,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn checked_name(name: &str) -> Result<String, KeyError> {
+pub(super) fn checked_name(name: &str) -> Result<String, KeyError> {
     let bad = |c: char| c.is_whitespace() || c.is_control() || c == '+';
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(bad) {
         return Err(KeyError::Name);

@@ -5,10 +5,12 @@ pub mod checkpoint;
 pub mod key;
 pub mod note;
 pub mod proof;
+pub mod signature;
 pub mod tiles;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use key::{KeyError, NoteSignature, SigningKey, VerifierKey};
+pub use key::{KeyError, SigningKey, VerifierKey};
 pub use note::{NoteError, SignedNote};
 pub use proof::{LogProof, LogProofError};
+pub use signature::NoteSignature;
 pub use tiles::Tile;

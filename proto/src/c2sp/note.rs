@@ -12,7 +12,8 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-pub use super::key::{KeyError, NoteSignature, SigningKey, VerifierKey};
+pub use super::key::{KeyError, SigningKey, VerifierKey};
+pub use super::signature::NoteSignature;
 
 /// Longest note in bytes, signatures included.
 pub const NOTE_BYTES_MAX: usize = 1 << 20;
