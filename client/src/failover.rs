@@ -154,7 +154,8 @@ impl Failover {
         Err(late(attempt))
     }
 
-    fn count(&self) -> u32 {
+    /// How many endpoints there are.
+    pub(crate) fn count(&self) -> u32 {
         u32::try_from(self.brokers.len()).unwrap_or(u32::MAX)
     }
 

@@ -98,13 +98,14 @@ impl Auditor {
         &self.party
     }
 
-    /// The newest checkpoint of the current log.
+    /// The newest checkpoint of the log named `origin` (empty: the current one, here and below).
     ///
     /// # Errors
     /// [`CallError`]; a checkpoint that no configured key signed is not believed.
-    pub async fn checkpoint(&self) -> Result<SignedCheckpoint, CallError> {
+    pub async fn checkpoint(&self, origin: &str) -> Result<SignedCheckpoint, CallError> {
         let call = async |channel: Channel, within: Duration| {
-            let request = request(v1::GetCheckpointRequest::default(), within);
+            let origin = origin.to_owned();
+            let request = request(v1::GetCheckpointRequest { origin }, within);
             audit(channel).get_checkpoint(request).await
         };
         let response = self.failover.call(self.deadline, call).await?.into_inner();
@@ -115,9 +116,9 @@ impl Auditor {
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn entry(&self, index: u64) -> Result<LedgerEntry, CallError> {
+    pub async fn entry(&self, origin: &str, index: u64) -> Result<LedgerEntry, CallError> {
         let call = async |channel: Channel, within: Duration| {
-            let origin = String::new();
+            let origin = origin.to_owned();
             let request = request(v1::GetEntryRequest { origin, index }, within);
             audit(channel).get_entry(request).await
         };
@@ -125,8 +126,8 @@ impl Auditor {
         Ok(LedgerEntry::parse(index, response.entry)?)
     }
 
-    /// A C2SP `tlog-proof` that the entry with this leaf hash is in the log named `origin` (empty:
-    /// the current one), and how far it was verified.
+    /// A C2SP `tlog-proof` that the entry with this leaf hash is in the log, and how far it was
+    /// verified.
     ///
     /// # Errors
     /// [`CallError`]; a proof that does not hold is not believed.
@@ -190,10 +191,10 @@ impl Auditor {
     ///
     /// # Errors
     /// [`CallError`] if the stream can't be opened.
-    pub async fn tail(&self, from_index: u64, once: bool) -> Result<Tail, CallError> {
+    pub async fn tail(&self, origin: &str, from_index: u64, once: bool) -> Result<Tail, CallError> {
         let call = async |channel: Channel, _: Duration| {
             let message = v1::TailRequest {
-                origin: String::new(),
+                origin: origin.to_owned(),
                 from_index,
                 once,
             };

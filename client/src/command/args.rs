@@ -49,7 +49,8 @@ pub(super) struct Whom {
 pub(super) enum Command {
     /// Asks about one number
     Lookup(Lookup),
-    /// Asks about every number of a file, over one stream
+    /// Asks about every number of a file, over one stream. If it is stopped, the same command goes
+    /// on where it was
     Screen(Screen),
     /// Reads and verifies the ledger (the append-only record of every question and refusal)
     Audit(Audit),
@@ -107,13 +108,10 @@ pub(super) struct Lookup {
     pub(super) deadline_ms: u64,
 }
 
-/// The file has one number a line, or is CSV with a heading: `number` and, if you like, `since`,
-/// `customer_ref` and `consent_ref`. Blank lines and lines that begin with # are left out. If it
-/// is stopped, the same command goes on where it was: lines that the output holds are not asked
-/// again.
 #[derive(Debug, Args)]
 pub(super) struct Screen {
-    /// The numbers
+    /// The numbers: one a line, or CSV with a heading: number and, if you like, since,
+    /// customer_ref and consent_ref. Blank lines and lines that begin with # are left out
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) ask: Ask,
@@ -147,11 +145,27 @@ pub(super) enum AuditCommand {
         /// Begins at this index; else ten before the end
         #[arg(long, value_name = "INDEX")]
         from: Option<u64>,
+        /// The log's name, such as accord-sandbox/2026-11; else the current one
+        #[arg(
+            long,
+            value_name = "ORIGIN",
+            default_value = "",
+            hide_default_value = true
+        )]
+        log: String,
     },
     /// Shows one entry, with the proof that it is in the log
     Show {
         /// The entry's index, as a receipt names it
         index: u64,
+        /// The log's name, as a receipt names it; else the current one
+        #[arg(
+            long,
+            value_name = "ORIGIN",
+            default_value = "",
+            hide_default_value = true
+        )]
+        log: String,
     },
 }
 

@@ -26,13 +26,13 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     match command {
         AuditCommand::Verify { dir, keys } => verify::run(whom, dir.as_deref(), keys, terminal),
-        AuditCommand::Tail { once, from } => {
+        AuditCommand::Tail { once, from, log } => {
             let auditor = auditor(whom, terminal, "the ledger, as it grows")?;
-            tail(&auditor, *from, *once, terminal).await
+            tail(&auditor, log, *from, *once, terminal).await
         }
-        AuditCommand::Show { index } => {
+        AuditCommand::Show { index, log } => {
             let auditor = auditor(whom, terminal, &format!("entry {index}"))?;
-            show(&auditor, *index, terminal).await
+            show(&auditor, log, *index, terminal).await
         }
     }
 }
@@ -47,6 +47,7 @@ pub(super) fn auditor(whom: &Whom, terminal: &Terminal, what: &str) -> Result<Au
 
 async fn tail(
     auditor: &Auditor,
+    log: &str,
     from: Option<u64>,
     once: bool,
     terminal: &mut Terminal,
@@ -54,11 +55,11 @@ async fn tail(
     let from = match from {
         Some(from) => from,
         None => {
-            let size = auditor.checkpoint().await?.checkpoint.size;
+            let size = auditor.checkpoint(log).await?.checkpoint.size;
             size.saturating_sub(TAIL_BEFORE_END)
         }
     };
-    let mut entries = auditor.tail(from, once).await?;
+    let mut entries = auditor.tail(log, from, once).await?;
     loop {
         let next = tokio::select! {
             next = entries.next() => next?,
@@ -87,10 +88,15 @@ fn line(entry: &LedgerEntry) -> String {
     )
 }
 
-async fn show(auditor: &Auditor, index: u64, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let entry = auditor.entry(index).await?;
+async fn show(
+    auditor: &Auditor,
+    log: &str,
+    index: u64,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let entry = auditor.entry(log, index).await?;
     let (proof, assurance) = auditor
-        .prove_inclusion("", index, &entry.leaf_hash())
+        .prove_inclusion(log, index, &entry.leaf_hash())
         .await?;
     let mut document = entry_view::json(&entry);
     if terminal.is_json() {

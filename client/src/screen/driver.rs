@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How often in a row a stream may break without one answer.
-const FAILURES_MAX: u32 = 10;
+const FAILURES_MAX: u32 = 20;
 
 pub(super) type Lines<T> = Pin<Box<dyn Stream<Item = (T, Lookup)> + Send>>;
 pub(super) type Results<T> = mpsc::Sender<Result<Screened<T>, CallError>>;
@@ -108,7 +108,9 @@ impl<T: Send + 'static> Driver<T> {
             self.client.inner.tokens.forget(&self.scope);
             return (failures <= 1).then_some(Duration::ZERO);
         }
+        let untried = failures < self.client.inner.auditor.failover.count();
         match next(status) {
+            Next::Elsewhere(_) if untried => Some(Duration::ZERO),
             Next::Later(wait) | Next::Elsewhere(Some(wait)) => Some(wait),
             Next::Elsewhere(None) => Some(backoff(failures)),
             // A stream also ends for reasons of its own: a message over the limit, a drain, a

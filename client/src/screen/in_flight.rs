@@ -8,10 +8,12 @@ use std::{
 use accord_proto::v1;
 use tokio::time::Instant;
 
-use crate::question::Asked;
+use crate::{question::Asked, random};
 
-/// How often one line is sent again after refusals that say when to come back.
-const TRIES_MAX: u32 = 6;
+/// How often one line is sent, where refusals say when to come back.
+const TRIES_MAX: u32 = 12;
+/// The longest wait between two tries.
+const WAIT_MS_MAX: u64 = 10_000;
 
 /// One line.
 pub(crate) struct Line<T> {
@@ -82,20 +84,26 @@ impl<T> InFlight<T> {
         self.lines.remove(&number)
     }
 
-    /// A line is to be sent again after a while. False if it was sent too often already.
-    pub(crate) fn again(&mut self, correlation_id: &str, wait: Duration) -> bool {
-        let Ok(number) = correlation_id.parse::<u64>() else {
-            return false;
-        };
-        let Some(line) = self.lines.get_mut(&number) else {
-            return false;
-        };
+    /// A line is to be sent again, after `wait` and longer each time. Returns how often it was
+    /// sent; `None` if there is no such line, or it was sent too often already.
+    pub(crate) fn again(&mut self, correlation_id: &str, wait: Duration) -> Option<u32> {
+        let number = correlation_id.parse::<u64>().ok()?;
+        let line = self.lines.get_mut(&number)?;
         line.tries += 1;
         if line.tries >= TRIES_MAX {
-            return false;
+            return None;
         }
-        self.waiting.push((Instant::now() + wait, number));
-        true
+        let longer = wait.saturating_mul(1 << (line.tries - 1));
+        let bounded = longer.min(wait.max(Duration::from_millis(WAIT_MS_MAX)));
+        let due = Instant::now() + wait.max(random::jittered(bounded));
+        self.waiting.push((due, number));
+        Some(line.tries)
+    }
+
+    /// Whether the broker has asked for patience: then no new lines are read, so that a limit is
+    /// met by going slower and not by being refused more often.
+    pub(crate) fn is_patient(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// When the next waiting line is due.

@@ -44,6 +44,7 @@ pub(super) struct OneStream {
     incoming: Streaming<v1::ScreenResponse>,
     window: usize,
     renew_at: Instant,
+    renewed_at: Instant,
     last_heard: Instant,
 }
 
@@ -94,6 +95,7 @@ impl OneStream {
                 incoming,
                 window: window.clamp(1, WINDOW_MAX),
                 renew_at: renew_at(client, &token),
+                renewed_at: Instant::now(),
                 last_heard: Instant::now(),
             })
         };
@@ -140,7 +142,7 @@ impl OneStream {
 
     /// Waits for whatever comes first. Answers come before new lines, so that nothing piles up.
     async fn step<T: Send>(&mut self, driver: &mut Driver<T>) -> Step<T> {
-        let room = driver.in_flight.len() < self.window;
+        let room = driver.in_flight.len() < self.window && !driver.in_flight.is_patient();
         let to_send = driver.in_flight.has_to_send();
         let silent_at = self.last_heard + Duration::from_secs(SILENCE_S_MAX);
         let mut wake_at = self.renew_at;
@@ -220,23 +222,40 @@ impl OneStream {
     ) -> Option<End> {
         let id = wire.correlation_id.clone();
         let refusal = Refusal::from_line(wire);
-        driver.progress = true;
-        let wait = if refusal.code == Code::Unauthenticated {
-            driver.client.inner.tokens.forget(&driver.scope);
-            if let Some(end) = self.renew(driver).await {
-                return Some(end);
-            }
+        let unauthenticated = refusal.code == Code::Unauthenticated;
+        if id.is_empty() {
+            // It is about the stream: a fresh token was refused.
+            return Some(End::Broken(Status::new(refusal.code, refusal.message)));
+        }
+        let wait = if unauthenticated {
             Some(Duration::from_millis(RENEW_MS_MIN))
         } else {
             refusal.retry_after
         };
-        if let Some(wait) = wait
-            && driver.in_flight.again(&id, wait)
-        {
+        let tries = wait.and_then(|wait| driver.in_flight.again(&id, wait));
+        match tries {
+            Some(1) if unauthenticated => self.renew_once(driver).await,
+            // Not even a fresh token helps; opening a new stream shows whether anything does.
+            Some(_) if unauthenticated => {
+                Some(End::Broken(Status::new(refusal.code, refusal.message)))
+            }
+            Some(_) => None,
+            None => {
+                driver.progress = true;
+                let line = driver.in_flight.finish(&id)?;
+                deliver(driver, line.tag, Err(LineError::Refused(refusal))).await
+            }
+        }
+    }
+
+    /// When a token ends, every line in flight says so; one fresh token is enough for all.
+    async fn renew_once<T: Send>(&mut self, driver: &mut Driver<T>) -> Option<End> {
+        let since = self.renewed_at.elapsed();
+        if since < Duration::from_millis(RENEW_MS_MIN) {
             return None;
         }
-        let line = driver.in_flight.finish(&id)?;
-        deliver(driver, line.tag, Err(LineError::Refused(refusal))).await
+        driver.client.inner.tokens.forget(&driver.scope);
+        self.renew(driver).await
     }
 
     async fn on_time<T: Send>(&mut self, driver: &mut Driver<T>) -> Option<End> {
@@ -262,6 +281,7 @@ impl OneStream {
             Err(status) => return Some(End::Broken(status)),
         };
         self.renew_at = renew_at(&driver.client, &token);
+        self.renewed_at = Instant::now();
         let refresh = v1::TokenRefresh {
             token: token.text.expose().clone(),
         };

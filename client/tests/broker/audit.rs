@@ -30,14 +30,17 @@ async fn an_authority_reads_entries_with_their_proofs() {
     let parties = Parties::new();
     let stub = Stub::start(&parties).await;
     let auditor = auditor(&parties, &stub, log_key());
-    assert_eq!(auditor.checkpoint().await.unwrap().checkpoint.size, 2);
-    let entry = auditor.entry(1).await.unwrap();
+    assert_eq!(auditor.checkpoint("").await.unwrap().checkpoint.size, 2);
+    let entry = auditor.entry("", 1).await.unwrap();
     let hash = entry.leaf_hash();
     let (_, assurance) = auditor.prove_inclusion("", 1, &hash).await.unwrap();
     assert_eq!(assurance, Assurance::Proven);
     let refused = auditor.prove_inclusion("", 0, &hash).await.unwrap_err();
     assert!(matches!(refused, CallError::Mistrusted(_)), "{refused:?}");
-    assert!(matches!(auditor.entry(9).await, Err(CallError::Refused(_))));
+    assert!(matches!(
+        auditor.entry("", 9).await,
+        Err(CallError::Refused(_))
+    ));
 }
 
 #[tokio::test]
@@ -45,7 +48,7 @@ async fn a_tail_brings_the_entries_in_order() {
     let parties = Parties::new();
     let stub = Stub::start(&parties).await;
     let auditor = auditor(&parties, &stub, log_key());
-    let mut tail = auditor.tail(0, true).await.unwrap();
+    let mut tail = auditor.tail("", 0, true).await.unwrap();
     for expected in 0..2 {
         assert_eq!(tail.next().await.unwrap().unwrap().index, expected);
     }
@@ -74,6 +77,6 @@ async fn a_checkpoint_of_a_stranger_is_not_believed() {
     let parties = Parties::new();
     let stub = Stub::start(&parties).await;
     let stranger = SigningKey::generate(LOG).unwrap();
-    let error = auditor(&parties, &stub, &stranger).checkpoint().await;
+    let error = auditor(&parties, &stub, &stranger).checkpoint("").await;
     assert!(matches!(error, Err(CallError::Mistrusted(_))));
 }

@@ -92,6 +92,23 @@ fn mistakes_of_the_command_line_say_what_would_be_right() {
     assert!(!error.contains("7700900001"), "{error}");
 }
 
+#[test]
+fn a_directory_without_a_ledger_is_not_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = [
+        "audit",
+        "verify",
+        "--json",
+        "--dir",
+        dir.path().to_str().unwrap(),
+    ];
+    let (code, out, _) = told(&accord(None, &args));
+    assert_eq!(code, 1);
+    let json: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["ok"], false);
+    assert!(json["error"].as_str().unwrap().contains("holds no ledger"));
+}
+
 #[tokio::test]
 async fn a_lookup_says_as_whom_and_prints_plain_text_when_piped() {
     let (_stub, dir) = set_up([]).await;

@@ -148,3 +148,21 @@ async fn no_lines_have_no_results() {
     let client = parties.client(&[stub.address]);
     assert!(collect(client.screen(scope(), lines(0))).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_stream_whose_token_is_refused_ends_the_screening() {
+    let parties = Parties::new();
+    let refusing = StreamPlan {
+        refuse_token: true,
+        token_expiring: true,
+        ..window(4)
+    };
+    let plans = vec![refusing; 40];
+    let stub = Stub::with_plans(&parties, [], plans).await;
+    let client = parties.client(&[stub.address]);
+    let never = tokio_stream::pending::<(usize, Lookup)>();
+    let mut results = client.screen(scope(), never);
+    let error = results.next().await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::Refused(_)), "{error:?}");
+    assert!(stub.seen.streams.load(Ordering::Relaxed) <= 3);
+}

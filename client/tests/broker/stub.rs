@@ -56,6 +56,8 @@ pub(crate) struct StreamPlan {
     pub(crate) break_after: Option<usize>,
     /// Says at once that the token ends.
     pub(crate) token_expiring: bool,
+    /// Refuses every fresh token.
+    pub(crate) refuse_token: bool,
     /// Refuses the first line, with this wait in milliseconds.
     pub(crate) refuse_first: Option<u64>,
 }
@@ -276,6 +278,13 @@ impl Broker {
                     Some(screen_request::Message::Line(line)) => held.push(line),
                     Some(screen_request::Message::Token(token)) => {
                         self.0.seen.refreshed.lock().unwrap().push(token.token);
+                        if plan.refuse_token {
+                            let refusal = v1::ScreenRefusal {
+                                code: Code::Unauthenticated as i32,
+                                ..v1::ScreenRefusal::default()
+                            };
+                            send(&to_client, screen_response::Message::Refusal(refusal)).await;
+                        }
                     }
                     None => {}
                 },
