@@ -1,2 +1,7 @@
 //! `accord-sandbox`: the whole of Accord on loopback, with test numbers.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    accord_tests::sandbox::run()
+}

@@ -35,6 +35,20 @@ impl ChildBroker {
     /// # Errors
     /// [`WorldError::BrokerEnded`] if it ends instead.
     pub async fn spawn(binary: &Path, files: &mut WorldFiles) -> Result<Self, WorldError> {
+        let mut broker = Self::launch(binary, files, &[])?;
+        broker.wait_ready(files).await?;
+        Ok(broker)
+    }
+
+    /// As [`spawn`](Self::spawn), with more environment, and without waiting.
+    ///
+    /// # Errors
+    /// If the program can't be run.
+    pub fn launch(
+        binary: &Path,
+        files: &mut WorldFiles,
+        environment: &[(&str, &str)],
+    ) -> Result<Self, WorldError> {
         files.fix_ports()?;
         let log = files.broker_log_path();
         let open = || OpenOptions::new().create(true).append(true).open(&log);
@@ -42,27 +56,36 @@ impl ChildBroker {
             .arg("serve")
             .arg("--config")
             .arg(files.broker_config_path())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(open().map_err(WorldError::io("write", &log))?)
             .stderr(open().map_err(WorldError::io("write", &log))?)
             .kill_on_drop(true)
             .spawn()
             .map_err(WorldError::io("run", binary))?;
-        let mut broker = Self {
+        Ok(Self {
             child,
             binary: binary.to_owned(),
-        };
+        })
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// [`WorldError::BrokerEnded`] if it ends instead.
+    pub async fn wait_ready(&mut self, files: &WorldFiles) -> Result<(), WorldError> {
         let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, files.admin_port()));
         let mut ended = false;
         wait_until("the broker to be ready", || {
-            ended = broker.has_ended();
+            ended = self.has_ended();
             async move { ended || is_ready(admin).await }
         })
         .await?;
         if ended {
+            let log = files.broker_log_path();
             return Err(WorldError::BrokerEnded { log });
         }
-        Ok(broker)
+        Ok(())
     }
 
     fn has_ended(&mut self) -> bool {
@@ -84,6 +107,15 @@ impl ChildBroker {
     pub async fn kill(mut self) -> Result<(), WorldError> {
         let killed = self.child.kill().await;
         killed.map_err(WorldError::io("kill", &self.binary))
+    }
+
+    /// Waits until it ended by itself.
+    ///
+    /// # Errors
+    /// If the system can't.
+    pub async fn wait_ended(&mut self) -> Result<ExitStatus, WorldError> {
+        let ended = self.child.wait().await;
+        ended.map_err(WorldError::io("wait for", &self.binary))
     }
 
     /// Asks it to drain and end (SIGTERM), and waits until it did.

@@ -8,7 +8,10 @@ use std::{
 
 use accord_broker::ledger::Ledger;
 use accord_certs::{Pki, disk};
-use accord_proto::c2sp::{SignedNote, VerifierKey};
+use accord_proto::{
+    c2sp::{SignedNote, VerifierKey},
+    document::Authorities,
+};
 use jiff::Timestamp;
 
 use super::{
@@ -220,6 +223,14 @@ impl WorldFiles {
     pub fn log_vkey(&self) -> Result<VerifierKey, WorldError> {
         let key = documents::open_key(&self.dir.join("ledger.key"), &self.spec.ledger_name)?;
         Ok(key.verifier().clone())
+    }
+
+    /// The authorities' public keys.
+    ///
+    /// # Errors
+    /// If their files can't be read.
+    pub fn authorities(&self) -> Result<Authorities, WorldError> {
+        self.signers()?.authorities()
     }
 
     fn signers(&self) -> Result<Signers, WorldError> {
