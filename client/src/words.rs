@@ -1,6 +1,7 @@
 //! Answers in words, the same wherever a person reads one.
 
 use accord_proto::{
+    band::AgeBand,
     observation::{Forwarding, ForwardingCondition, ForwardingTarget, Roaming, SwapKind},
     reason::{Fault, Reason},
     signal::{Question, Signal},
@@ -89,7 +90,7 @@ pub fn mood(outcome: &SignalOutcome, now: Timestamp) -> Mood {
             lowest, at_least, ..
         } => {
             let recent = SignedDuration::from_hours(RECENT_HOURS);
-            !at_least && *lowest < accord_proto::band::AgeBand::of(recent)
+            !at_least && *lowest < AgeBand::of(recent)
         }
         Value::Interval { before, .. } => before.is_some_and(|before| {
             now.duration_since(before) < SignedDuration::from_hours(RECENT_HOURS)
@@ -175,13 +176,8 @@ fn yes_no_words(question: &Question, yes: bool) -> String {
     }
 }
 
-fn band_words(
-    lowest: accord_proto::band::AgeBand,
-    highest: accord_proto::band::AgeBand,
-    at_least: bool,
-    place: Place,
-) -> String {
-    let oldest = accord_proto::band::AgeBand::OLDEST;
+fn band_words(lowest: AgeBand, highest: AgeBand, at_least: bool, place: Place) -> String {
+    let oldest = AgeBand::OLDEST;
     let ago = if place == Place::Line { " ago" } else { "" };
     if at_least {
         // No change was seen for as long as the source watched.
@@ -261,8 +257,6 @@ fn swap_kind_words(kind: SwapKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use accord_proto::band::AgeBand;
-
     use super::*;
 
     fn outcome(question: Question, value: Value) -> SignalOutcome {

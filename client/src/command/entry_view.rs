@@ -212,8 +212,7 @@ fn access(access: &v1::Access) -> Json {
         "on_behalf_of": access.on_behalf_of,
         "application": access.application,
         "operator": access.operator,
-        "routing_basis": v1::RoutingBasis::try_from(access.routing_basis)
-            .map_or("?", |basis| short(basis.as_str_name(), "ROUTING_BASIS_")),
+        "routing_basis": basis_name(access.routing_basis),
         "purpose": purpose_name(access.purpose),
         "agreement": access.agreement,
         "agreement_version": access.agreement_version,
@@ -264,16 +263,35 @@ fn purpose_name(number: i32) -> &'static str {
     Purpose::from_wire(number).map_or("?", Purpose::name)
 }
 
-fn operation_kind(number: i32) -> &'static str {
-    v1::operation::Kind::try_from(number).map_or("?", |kind| short(kind.as_str_name(), "KIND_"))
+fn operation_kind(number: i32) -> String {
+    let kind = v1::operation::Kind::try_from(number);
+    kind.map_or_else(
+        |_| "?".to_owned(),
+        |kind| short(kind.as_str_name(), "KIND_"),
+    )
 }
 
-fn link_kind(number: i32) -> &'static str {
-    v1::adapter_link::Kind::try_from(number).map_or("?", |kind| short(kind.as_str_name(), "KIND_"))
+fn link_kind(number: i32) -> String {
+    let kind = v1::adapter_link::Kind::try_from(number);
+    kind.map_or_else(
+        |_| "?".to_owned(),
+        |kind| short(kind.as_str_name(), "KIND_"),
+    )
 }
 
-fn short(name: &'static str, prefix: &str) -> &'static str {
-    name.strip_prefix(prefix).unwrap_or(name)
+fn basis_name(number: i32) -> String {
+    let basis = v1::RoutingBasis::try_from(number);
+    basis.map_or_else(
+        |_| "?".to_owned(),
+        |basis| short(basis.as_str_name(), "ROUTING_BASIS_"),
+    )
+}
+
+/// `KIND_CLOCK_STEP` becomes `clock_step`.
+fn short(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix)
+        .unwrap_or(name)
+        .to_ascii_lowercase()
 }
 
 #[cfg(test)]

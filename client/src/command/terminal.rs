@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::words::Mood;
 
+/// A cell that is longer goes on in the line below.
+const CELL_CHARS_MAX: usize = 60;
+
 /// Standard output and standard error.
 pub(super) struct Terminal {
     out: BufWriter<StdoutLock<'static>>,
@@ -89,38 +92,52 @@ impl Terminal {
                 style: Style::new().bold(),
             })
             .collect();
-        let widths: Vec<usize> = (0..headings.len())
-            .map(|column| {
-                let cells = std::iter::once(&heading).chain(rows);
-                let lengths = cells.filter_map(|row| row.get(column));
-                lengths
-                    .map(|cell| cell.text.chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
+        let last = headings.len().saturating_sub(1);
+        let width = |column: usize| {
+            let cells = std::iter::once(&heading)
+                .chain(rows)
+                .filter_map(|row| row.get(column));
+            let lines = cells.flat_map(|cell| wrap(&cell.text, column == last));
+            lines.map(|line| line.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..headings.len()).map(width).collect();
         for row in std::iter::once(&heading).chain(rows) {
-            self.row(row, &widths)?;
+            if self.person {
+                self.row(row, &widths)?;
+            } else {
+                let cells: Vec<_> = row.iter().map(|cell| cell.text.as_str()).collect();
+                writeln!(self.out, "{}", cells.join("\t"))?;
+            }
         }
         Ok(())
     }
 
+    /// One row for a person: a long cell goes on in the lines below.
     fn row(&mut self, row: &[Cell], widths: &[usize]) -> io::Result<()> {
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let last = column + 1 == row.len();
-            if self.colour {
-                write!(self.out, "{}", cell.text.style(cell.style))?;
-            } else {
-                write!(self.out, "{}", cell.text)?;
+        let last = row.len().saturating_sub(1);
+        let wrapped: Vec<Vec<String>> = row
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| wrap(&cell.text, column == last))
+            .collect();
+        let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
+        for at in 0..height {
+            let mut gap = 0;
+            for ((cell, lines), width) in row.iter().zip(&wrapped).zip(widths) {
+                let text = lines.get(at).map_or("", String::as_str);
+                let used = text.chars().count();
+                if used > 0 {
+                    write!(self.out, "{:gap$}", "")?;
+                    gap = 0;
+                    if self.colour {
+                        write!(self.out, "{}", text.style(cell.style))?;
+                    } else {
+                        write!(self.out, "{text}")?;
+                    }
+                }
+                gap += width.saturating_sub(used) + 2;
             }
-            if last {
-                writeln!(self.out)?;
-            } else if self.person {
-                let used = cell.text.chars().count();
-                write!(self.out, "{:1$}", "", width.saturating_sub(used) + 2)?;
-            } else {
-                write!(self.out, "\t")?;
-            }
+            writeln!(self.out)?;
         }
         Ok(())
     }
@@ -149,5 +166,45 @@ impl Terminal {
         } else {
             writeln!(err, "error: {text}")
         };
+    }
+}
+
+/// Breaks a cell between words. The last column has the rest of the line, so it is not broken.
+fn wrap(text: &str, last: bool) -> Vec<String> {
+    if last || text.chars().count() <= CELL_CHARS_MAX {
+        return vec![text.to_owned()];
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let room =
+            |line: &&mut String| line.chars().count() + 1 + word.chars().count() <= CELL_CHARS_MAX;
+        match lines.last_mut().filter(room) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_cell_is_broken_between_words_unless_it_is_the_last() {
+        let text = "refused: quota (another threshold or date was used for this number)";
+        let lines = wrap(text, false);
+        assert_eq!(lines.len(), 2);
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.chars().count() <= CELL_CHARS_MAX)
+        );
+        assert_eq!(lines.join(" "), text);
+        assert_eq!(wrap(text, true), [text]);
+        assert_eq!(wrap("short", false), ["short"]);
     }
 }
