@@ -8,4 +8,5 @@
 //! [`world`] makes one whole small Accord. The sandbox shows it to a person, the end-to-end tests
 //! ask it and break it, and the benchmark measures it.
 
+pub mod sandbox;
 pub mod world;
