@@ -4,14 +4,14 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use accord_proto::{reason::Reason, signal::Signal, v1};
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
+    sync::{Semaphore, mpsc, oneshot},
+    time::{Duration, Instant, timeout, timeout_at},
 };
 
 use super::{breaker::Breaker, operator::AskDraft, restrictions::Restrictions};
@@ -19,6 +19,8 @@ use super::{breaker::Breaker, operator::AskDraft, restrictions::Restrictions};
 /// How many reports of view-served answers may wait for one adapter. Beyond it the view serves
 /// nothing, so that none goes unreported.
 const REPORTS_MAX: usize = 65_536;
+/// For how long a line of a screening waits for its turn.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The most asks that an adapter may grant.
 const CREDIT_MAX: u32 = 65_536;
 
@@ -40,7 +42,10 @@ pub struct Adapter {
     reports: mpsc::Sender<v1::BrokerMessage>,
     pending: Mutex<HashMap<u64, oneshot::Sender<v1::Reply>>>,
     next_id: AtomicU64,
-    credit: AtomicI64,
+    /// Asks that the adapter still takes.
+    credit: Semaphore,
+    /// Of those, what lines of screenings may use together: a quarter is left to single questions.
+    bulk: Semaphore,
     in_flight: AtomicUsize,
     breaker: Mutex<Breaker>,
     /// Every restriction in force has arrived.
@@ -102,7 +107,8 @@ impl Adapter {
             reports,
             pending: Mutex::default(),
             next_id: AtomicU64::new(1),
-            credit: AtomicI64::new(i64::from(credit)),
+            credit: Semaphore::new(credit as usize),
+            bulk: Semaphore::new(((credit as usize) * 3 / 4).max(1)),
             in_flight: AtomicUsize::new(0),
             breaker: Mutex::default(),
             settled: AtomicBool::new(false),
@@ -131,12 +137,8 @@ impl Adapter {
 
     /// Grants more asks.
     pub fn grant(&self, more: u32) {
-        let max = i64::from(CREDIT_MAX);
-        let _ = self
-            .credit
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |credit| {
-                Some(credit.saturating_add(i64::from(more)).min(max))
-            });
+        let room = (CREDIT_MAX as usize).saturating_sub(self.credit.available_permits());
+        self.credit.add_permits((more as usize).min(room));
     }
 
     /// Takes a reply in.
@@ -204,12 +206,36 @@ impl Adapter {
         !self.asks.is_closed()
     }
 
-    pub(super) fn admits(&self) -> bool {
-        self.credit.load(Ordering::Acquire) > 0
-            && self
-                .breaker
-                .lock()
-                .is_ok_and(|mut breaker| breaker.admits(Instant::now()))
+    pub(super) fn has_credit(&self) -> bool {
+        self.credit.available_permits() > 0
+    }
+
+    /// Whether it has not failed so often of late that it is left alone.
+    pub(super) fn is_sound(&self) -> bool {
+        self.breaker
+            .lock()
+            .is_ok_and(|mut breaker| breaker.admits(Instant::now()))
+    }
+
+    /// Waits for the turn of a line of a screening, then asks as for a single question.
+    ///
+    /// # Errors
+    /// The reason, if there is no reply.
+    pub(super) async fn ask_in_turn(
+        &self,
+        draft: &AskDraft,
+        within: Duration,
+    ) -> Result<v1::Reply, Reason> {
+        let turn = async {
+            let bulk = self.bulk.acquire().await;
+            // One credit is waited for and given back: `ask` takes it, at once.
+            drop(self.credit.acquire().await);
+            bulk
+        };
+        let Ok(Ok(_turn)) = timeout(TURN_WAIT_MAX, turn).await else {
+            return Err(Reason::Overloaded);
+        };
+        self.ask(draft, Instant::now() + within).await
     }
 
     /// Asks and waits until the deadline.
@@ -246,10 +272,11 @@ impl Adapter {
             mpsc::error::TrySendError::Full(()) => Reason::Overloaded,
             mpsc::error::TrySendError::Closed(()) => Reason::SourceDown,
         })?;
-        if self.credit.fetch_sub(1, Ordering::AcqRel) <= 0 {
-            self.credit.fetch_add(1, Ordering::AcqRel);
-            return Err(Reason::Overloaded);
-        }
+        // The reply gives it back.
+        self.credit
+            .try_acquire()
+            .map_err(|_| Reason::Overloaded)?
+            .forget();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (tell, reply) = oneshot::channel();
         if let Ok(mut pending) = self.pending.lock() {

@@ -6,7 +6,7 @@ use accord_proto::{
     clock::SharedClock, msisdn::Msisdn, party::OrgName, purpose::Purpose, reason::Reason,
     signal::Signal, v1,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{
     adapter::{Adapter, ReportPermit},
@@ -176,6 +176,29 @@ impl Operator {
         adapters.iter().find_map(|adapter| adapter.reserve_report())
     }
 
+    /// Asks for a line of a screening: it waits for its turn, and has `within` from then on.
+    pub async fn ask_in_turn(
+        &self,
+        draft: &AskDraft,
+        within: Duration,
+        clock: &SharedClock,
+    ) -> Asked {
+        match self.candidates(draft) {
+            Ok(candidates) => {
+                let Some(adapter) = candidates.first() else {
+                    return Asked::nobody(draft, Reason::SourceDown);
+                };
+                settle(
+                    adapter,
+                    adapter.ask_in_turn(draft, within).await,
+                    draft,
+                    clock,
+                )
+            }
+            Err(reason) => Asked::nobody(draft, reason),
+        }
+    }
+
     /// Asks an adapter, and a second one if the first is slow.
     pub async fn ask(&self, draft: &AskDraft, deadline: Instant, clock: &SharedClock) -> Asked {
         let mut candidates = match self.candidates(draft) {
@@ -207,7 +230,11 @@ impl Operator {
                 Reason::SourceDown
             });
         }
-        able.retain(|adapter| adapter.admits());
+        able.retain(|adapter| adapter.is_sound());
+        if able.is_empty() {
+            return Err(Reason::SourceDown);
+        }
+        able.retain(|adapter| draft.bulk || adapter.has_credit());
         able.sort_by_key(|adapter| adapter.in_flight());
         if able.is_empty() {
             Err(Reason::Overloaded)

@@ -20,8 +20,8 @@ pub(super) struct Asked {
     /// The agreement, parties and routes that this question is decided under.
     pub(super) governed: Arc<Governed>,
     pub(super) now: Timestamp,
-    /// When the operator's answer is too late.
-    pub(super) fetch_by: Instant,
+    /// When the caller stops waiting.
+    pub(super) deadline: Option<Instant>,
     pub(super) bulk: bool,
     _seal: Seal,
 }
@@ -55,13 +55,12 @@ pub(super) fn authenticate(parts: &Parts, call: Call) -> Result<Asked, Refusal> 
         return Err(Refusal::PrincipalNotInToken(principal.clone()));
     }
     governed.check_in_force(now)?;
-    let fetch_by = fetch_by(parts, call.deadline);
     Ok(Asked {
         caller,
         question,
         governed,
         now,
-        fetch_by,
+        deadline: call.deadline,
         bulk: call.bulk,
         _seal: Seal,
     })
@@ -86,13 +85,4 @@ pub(super) fn caller(
     governed.check_licence(party, now)?;
     let caller = parts.tokens.verify(peer, token, now)?;
     Ok((caller, governed))
-}
-
-/// The operator has its own deadline, or what the caller's leaves of it.
-fn fetch_by(parts: &Parts, caller: Option<Instant>) -> Instant {
-    let own = Instant::now() + parts.limits.operator_deadline;
-    let margin = parts.limits.release_margin;
-    caller
-        .and_then(|deadline| deadline.checked_sub(margin))
-        .map_or(own, |left| left.min(own))
 }

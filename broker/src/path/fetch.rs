@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use accord_proto::{observation::Observation, reason::Reason, signal::Signal, v1};
 
+use tokio::time::Instant;
+
 use super::{
     authorise::{Denied, Permit},
     limit::Admitted,
@@ -144,8 +146,13 @@ async fn from_operator(
         return;
     }
     let draft = draft(observed, wanted);
-    let fetch_by = observed.admitted.routed.asked.fetch_by;
-    let said = operator.ask(&draft, fetch_by, &parts.clock).await;
+    let within = parts.limits.operator_deadline;
+    let said = if draft.bulk {
+        operator.ask_in_turn(&draft, within, &parts.clock).await
+    } else {
+        let fetch_by = fetch_by(parts, observed.admitted.routed.asked.deadline);
+        operator.ask(&draft, fetch_by, &parts.clock).await
+    };
     if let (Some((instance, why)), Ok((name, _))) =
         (said.not_believed, &observed.admitted.routed.operator)
     {
@@ -165,6 +172,15 @@ async fn from_operator(
         }
         seen.outcome = Some(fetched.outcome);
     }
+}
+
+/// The operator has its own deadline, or what the caller's leaves of it.
+fn fetch_by(parts: &Parts, caller: Option<Instant>) -> Instant {
+    let own = Instant::now() + parts.limits.operator_deadline;
+    let margin = parts.limits.release_margin;
+    caller
+        .and_then(|deadline| deadline.checked_sub(margin))
+        .map_or(own, |left| left.min(own))
 }
 
 fn draft(observed: &Observed, wanted: Vec<(Signal, v1::Basis)>) -> AskDraft {
