@@ -199,7 +199,7 @@ impl Page<'_> {
             ),
             (
                 format!("lookup {number} --as second-bank --purpose payment{flag}"),
-                "another bank's clause",
+                "another bank: most is refused",
             ),
             (
                 format!("screen {numbers} --purpose login --signal sim_swap=72{flag}"),

@@ -1,0 +1,198 @@
+//! The sandbox as a newcomer meets it: it runs, twice in a row, and what it prints can be pasted.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests end where they fail"
+)]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+use accord_tests::world::broker_binary;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The exit code of `accord` where at least one signal has no value.
+const UNANSWERED: i32 = 4;
+
+fn sandbox(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_accord-sandbox"));
+    command.args(arguments).current_dir(dir);
+    command
+}
+
+fn on_free_ports(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = sandbox(dir, arguments);
+    command.args(["--grpc-port", "0", "--admin-port", "0"]);
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+/// `cargo …` commands of a page, without what they are said to do.
+fn commands(page: &str) -> Vec<String> {
+    let lines = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("  cargo "));
+    lines
+        .map(|line| line.split("  ").next().unwrap().to_owned())
+        .collect()
+}
+
+/// A printed command, with the programs that were built beside this test.
+fn pasted(dir: &Path, command: &str) -> Command {
+    let words: Vec<&str> = command.split(' ').collect();
+    match words.as_slice() {
+        ["sandbox", rest @ ..] => sandbox(dir, rest),
+        ["accord", rest @ ..] => {
+            let mut program = Command::new(broker_binary().unwrap().with_file_name("accord"));
+            program
+                .args(rest)
+                .current_dir(dir)
+                .env_remove("ACCORD_PROFILE");
+            program
+        }
+        other => panic!("an unknown program: {other:?}"),
+    }
+}
+
+/// A sandbox that serves, and all that it printed before.
+fn serving(dir: &Path) -> (Child, String) {
+    let mut child = on_free_ports(dir, &[])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut page = String::new();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    while !page.contains("Serving until") {
+        assert_ne!(lines.read_line(&mut page).unwrap(), 0, "it ended: {page}");
+    }
+    child.stdout = Some(lines.into_inner());
+    (child, page)
+}
+
+#[test]
+fn the_sandbox_runs_twice_in_a_row_and_shows_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let output = on_free_ports(dir.path(), &["--once"]).output().unwrap();
+        let page = said(&output);
+        assert!(output.status.success(), "{page}");
+        for told in [
+            "14 clauses",
+            "+447700900001  0–4 h (a new card)",
+            "always, to another number",
+            "unknown: timeout",
+            "refused: not_authorised",
+            "clause 4.2 allows number_recycling only",
+            "refused: not_contracted",
+            "verified offline",
+        ] {
+            assert!(page.contains(told), "`{told}` is not in:\n{page}");
+        }
+        assert!(!page.contains("quota"), "{page}");
+    }
+}
+
+#[test]
+fn the_quotas_of_a_ledger_that_is_kept_stay_used() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(
+        on_free_ports(dir.path(), &["--once"])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = on_free_ports(dir.path(), &["--once", "--keep"])
+        .output()
+        .unwrap();
+    let page = said(&output);
+    assert!(
+        output.status.success() && page.contains("refused: quota"),
+        "{page}"
+    );
+}
+
+#[test]
+fn every_printed_command_works_as_pasted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut child, page) = serving(dir.path());
+    let commands = commands(&page);
+    assert_eq!(commands.len(), 9, "{page}");
+    for command in &commands {
+        if command == "accord audit tail" {
+            let mut tail = pasted(dir.path(), command)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            let out = tail.stdout.take().unwrap();
+            BufReader::new(out).read_line(&mut line).unwrap();
+            assert!(line.contains("20"), "{line}");
+            tail.kill().unwrap();
+            tail.wait().unwrap();
+            continue;
+        }
+        let output = pasted(dir.path(), command).output().unwrap();
+        let partly = command.contains("screen") || command.contains("second-bank");
+        let expected = if partly { UNANSWERED } else { 0 };
+        assert_eq!(
+            output.status.code(),
+            Some(expected),
+            "{command}\n{}",
+            said(&output)
+        );
+        if command == "sandbox flip-a-byte" {
+            let said = said(&output);
+            assert!(
+                said.contains("is damaged at offset") && said.contains("entry"),
+                "{said}"
+            );
+        }
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let mut rest = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut rest)
+        .unwrap();
+    assert!(child.wait().unwrap().success(), "{rest}");
+    assert!(rest.contains("draining"), "{rest}");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_flag_and_nothing_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(
+        on_free_ports(dir.path(), &["--once"])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (flag, other) in [
+        ("--grpc-port", "--admin-port"),
+        ("--admin-port", "--grpc-port"),
+    ] {
+        let arguments = ["--once", flag, &port, other, "0"];
+        let output = sandbox(dir.path(), &arguments).output().unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("port {port} is in use")), "{said}");
+        assert!(said.contains(flag) && !said.contains(other), "{said}");
+    }
+    let ledger = fs::read_dir(dir.path().join(".accord/ledger"));
+    assert!(ledger.expect("the ledger is there").count() > 1);
+}
