@@ -1,7 +1,6 @@
 //! The sandbox as a newcomer meets it: it runs, twice in a row, and what it prints can be pasted.
 
 #![expect(
-    clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
     reason = "tests end where they fail"
