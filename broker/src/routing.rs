@@ -149,18 +149,18 @@ mod tests {
     #[test]
     fn the_longest_prefix_wins() {
         let mut table = RouteTable::new();
-        table.add_prefix("+44", &org("wide"));
-        table.add_prefix("+447700900", &org("north-mobile"));
+        table.add_prefix("+447700900", &org("wide"));
+        table.add_prefix("+4477009001", &org("north-mobile"));
         let route = |text| {
             table
                 .route(&number(text))
-                .map(|(op, basis)| (op.as_str(), basis))
+                .map(|(operator, basis)| (operator.as_str(), basis))
         };
         assert_eq!(
-            route("+447700900001"),
+            route("+447700900101"),
             Some(("north-mobile", RoutingBasis::Prefix))
         );
-        assert_eq!(route("+447700800001"), Some(("wide", RoutingBasis::Prefix)));
+        assert_eq!(route("+447700900201"), Some(("wide", RoutingBasis::Prefix)));
         assert_eq!(route("+33639980001"), None);
     }
 

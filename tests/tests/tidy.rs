@@ -1,13 +1,15 @@
 //! What the house keeps in order by machine: sizes of files, the direction of dependencies, and
 //! what must not lie in the tree.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests end where they fail")]
+#![expect(clippy::unwrap_used, reason = "tests end where they fail")]
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use accord_adapters::virtual_operator::TEST_NUMBERS;
 
 /// A file that grows beyond this is split.
 const LINES_MAX: usize = 400;
@@ -24,12 +26,21 @@ const MAY_USE: [(&str, &[&str]); 6] = [
     ("accord-broker", &["accord-proto"]),
     (
         "accord-tests",
-        &["accord-proto", "accord-certs", "accord-adapters", "accord-client", "accord-broker"],
+        &[
+            "accord-proto",
+            "accord-certs",
+            "accord-adapters",
+            "accord-client",
+            "accord-broker",
+        ],
     ),
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// Files that git knows or would know, so that a build directory is left out.
@@ -42,20 +53,33 @@ fn files() -> Vec<PathBuf> {
         .unwrap();
     assert!(listed.status.success(), "the tree is no git checkout");
     let names = String::from_utf8(listed.stdout).unwrap();
-    names.lines().map(|name| root.join(name)).filter(|path| path.is_file()).collect()
+    names
+        .lines()
+        .map(|name| root.join(name))
+        .filter(|path| path.is_file())
+        .collect()
 }
 
 fn name(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap().to_string_lossy().into_owned()
+    path.strip_prefix(root())
+        .unwrap()
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[test]
 fn no_source_file_is_longer_than_one_can_read_in_one_go() {
     let mut long = Vec::new();
-    for path in files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
+    for path in files()
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+    {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         let name = name(&path);
-        let max = LONGER.iter().find(|(file, ..)| *file == name).map_or(LINES_MAX, |(_, max, _)| *max);
+        let max = LONGER
+            .iter()
+            .find(|(file, ..)| *file == name)
+            .map_or(LINES_MAX, |(_, max, _)| *max);
         if lines > max {
             long.push(format!("{name}: {lines} lines"));
         }
@@ -64,14 +88,56 @@ fn no_source_file_is_longer_than_one_can_read_in_one_go() {
 }
 
 #[test]
+fn the_architecture_page_has_a_line_for_each_file() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let is_ours = |name: &str| {
+        let is_source =
+            name.ends_with(".rs") && (name.contains("/src/") || name.contains("/tests/"));
+        is_source || name.ends_with(".proto")
+    };
+    let names: Vec<String> = files().iter().map(|path| name(path)).collect();
+    let ours = names.iter().filter(|name| is_ours(name));
+    let missing: Vec<_> = ours
+        .filter(|name| !page.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "not in ARCHITECTURE.md: {missing:#?}");
+    let listed = page.split('`').filter(|name| is_ours(name));
+    let stale: Vec<_> = listed.filter(|name| !root().join(name).exists()).collect();
+    assert!(
+        stale.is_empty(),
+        "ARCHITECTURE.md lists what is not there: {stale:#?}"
+    );
+}
+
+#[test]
+fn the_readme_is_short_and_lists_every_test_number() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(
+        readme.lines().count() <= 150,
+        "{} lines",
+        readme.lines().count()
+    );
+    for number in TEST_NUMBERS {
+        let row = format!("| {:03} | {} |", number.digits, number.story);
+        assert!(readme.contains(&row), "README.md lacks `{row}`");
+    }
+}
+
+#[test]
 fn dependencies_point_one_way() {
     for (member, may_use) in MAY_USE {
         let folder = member.trim_start_matches("accord-");
         let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
         let manifest: toml::Table = manifest.parse().unwrap();
-        let uses = manifest.get("dependencies").and_then(toml::Value::as_table).unwrap();
+        let uses = manifest
+            .get("dependencies")
+            .and_then(toml::Value::as_table)
+            .unwrap();
         for used in uses.keys().filter(|used| used.starts_with("accord-")) {
-            assert!(may_use.contains(&used.as_str()), "{member} must not use {used}");
+            assert!(
+                may_use.contains(&used.as_str()),
+                "{member} must not use {used}"
+            );
         }
     }
 }
@@ -79,19 +145,28 @@ fn dependencies_point_one_way() {
 #[test]
 fn no_private_key_lies_in_the_tree() {
     // Put together here, so that this file does not find itself.
-    let marks = [["BEGIN ", "PRIVATE KEY"].concat(), ["PRIVATE", "+KEY+"].concat()];
+    let marks = [
+        ["BEGIN ", "PRIVATE KEY"].concat(),
+        ["PRIVATE", "+KEY+"].concat(),
+    ];
     for path in files() {
         let content = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-        for line in content.lines().filter(|line| marks.iter().any(|mark| line.contains(mark))) {
+        for line in content
+            .lines()
+            .filter(|line| marks.iter().any(|mark| line.contains(mark)))
+        {
             // A parser or a doc comment names the mark; a key has its material after it.
-            let material = line.len() > 60 && line.bytes().filter(u8::is_ascii_whitespace).count() < 2;
+            let material =
+                line.len() > 60 && line.bytes().filter(u8::is_ascii_whitespace).count() < 2;
             assert!(!material, "{} holds a private key", name(&path));
         }
         let lines: Vec<&str> = content.lines().map(str::trim).collect();
         let pem = lines.windows(2).any(|pair| match pair {
             [mark, material] => {
-                mark.starts_with(&format!("-----{}", marks.concat().split('K').next().unwrap()))
-                    && material.len() >= 48
+                mark.starts_with(&format!(
+                    "-----{}",
+                    marks.concat().split('K').next().unwrap()
+                )) && material.len() >= 48
             }
             _ => false,
         });
@@ -102,12 +177,14 @@ fn no_private_key_lies_in_the_tree() {
 #[test]
 fn only_numbers_reserved_for_drama_and_tests_are_used() {
     // Ofcom's and Arcep's ranges for drama, and +999, which ITU-T E.164 leaves unassigned.
-    let reserved = ["+4477009", "+336399", "+999", "+990"];
+    let reserved = ["+447700900", "+33639980", "+999", "+990"];
     let mut found = Vec::new();
     for path in files() {
-        let is_text = path
-            .extension()
-            .is_some_and(|e| ["rs", "md", "toml", "proto", "csv", "txt"].iter().any(|k| e == *k));
+        let is_text = path.extension().is_some_and(|e| {
+            ["rs", "md", "toml", "proto", "csv", "txt"]
+                .iter()
+                .any(|k| e == *k)
+        });
         if !is_text {
             continue;
         }
@@ -119,15 +196,23 @@ fn only_numbers_reserved_for_drama_and_tests_are_used() {
             }
         }
     }
-    assert!(found.is_empty(), "not reserved for drama or tests:\n{}", found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "not reserved for drama or tests:\n{}",
+        found.join("\n")
+    );
 }
 
 /// What looks like a whole international number: a plus sign and at least ten digits.
 fn numbers(text: &str) -> Vec<String> {
     let mut numbers = Vec::new();
     for (at, _) in text.match_indices('+') {
-        let digits: String =
-            text.get(at + 1..).unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
+        let digits: String = text
+            .get(at + 1..)
+            .unwrap_or_default()
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
         if digits.len() >= 10 {
             numbers.push(format!("+{digits}"));
         }

@@ -120,7 +120,7 @@ mod tests {
         Serving::new(&[
             line(Some("vlr-901-70"), None, None),
             line(None, Some("44"), None),
-            line(None, Some("447"), Some(208)),
+            line(None, Some("9997"), Some(208)),
             line(Some("vlr-208-01"), None, Some(208)),
             line(Some("vlr-262-01"), None, Some(262)),
         ])
@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn a_name_or_the_longest_prefix_says_where() {
         assert_eq!(at(Some("vlr-901-70"), None), HOME);
-        assert_eq!(at(Some("441234567890"), None), HOME);
-        assert_eq!(at(Some("+447234567890"), None), visited(Some(208)));
+        assert_eq!(at(Some("999123456789"), None), HOME);
+        assert_eq!(at(Some("+999723456789"), None), visited(Some(208)));
         assert_eq!(at(None, Some("vlr-262-01")), visited(Some(262)));
     }
 

@@ -1,0 +1,103 @@
+//! Limits, each named with its unit.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use serde::Deserialize;
+
+/// Limits, each with its unit.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Questions a second for each bank, the same for all (rule R22).
+    pub bank_per_second: NonZeroU32,
+    /// Audit calls a second for each party.
+    pub audit_per_second: NonZeroU32,
+    /// Refusals of one party on the record each second; more are counted.
+    pub refusals_per_second: NonZeroU32,
+    /// Questions in flight, of all banks.
+    pub questions_in_flight_max: u32,
+    /// Unanswered lines of one screening.
+    pub screen_in_flight_max: u32,
+    /// For how long an operator may take.
+    pub operator_deadline_ms: u32,
+    /// What the caller's deadline leaves for recording and sending.
+    pub release_margin_ms: u32,
+    /// Subjects with live quotas or thresholds.
+    pub subjects_max: u32,
+    /// Open connections.
+    pub connections_max: u32,
+    /// Open connections of one party.
+    pub party_connections_max: u32,
+    /// Handshakes in flight.
+    pub handshakes_max: u32,
+    /// For how long a handshake may take.
+    pub handshake_deadline_ms: u32,
+    /// Streams of one connection.
+    pub connection_streams_max: u32,
+    /// Headers of one call.
+    pub header_kib_max: u32,
+    /// One message.
+    pub message_kib_max: u32,
+    /// For how long the broker drains before it goes.
+    pub drain_seconds_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bank_per_second: NonZeroU32::new(2_000).unwrap_or(NonZeroU32::MIN),
+            audit_per_second: NonZeroU32::new(50).unwrap_or(NonZeroU32::MIN),
+            refusals_per_second: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
+            questions_in_flight_max: 4_096,
+            screen_in_flight_max: 256,
+            operator_deadline_ms: 800,
+            release_margin_ms: 50,
+            subjects_max: 8_000_000,
+            connections_max: 1_024,
+            party_connections_max: 256,
+            handshakes_max: 64,
+            handshake_deadline_ms: 5_000,
+            connection_streams_max: 1_024,
+            header_kib_max: 16,
+            message_kib_max: 64,
+            drain_seconds_max: 20,
+        }
+    }
+}
+
+impl Limits {
+    /// For how long an operator may take.
+    #[must_use]
+    pub fn operator_deadline(&self) -> Duration {
+        Duration::from_millis(u64::from(self.operator_deadline_ms))
+    }
+
+    /// For how long the broker drains.
+    #[must_use]
+    pub fn drain_max(&self) -> Duration {
+        Duration::from_secs(u64::from(self.drain_seconds_max))
+    }
+
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        for (key, value) in [
+            (
+                "limits.questions_in_flight_max",
+                self.questions_in_flight_max,
+            ),
+            ("limits.screen_in_flight_max", self.screen_in_flight_max),
+            ("limits.operator_deadline_ms", self.operator_deadline_ms),
+            ("limits.subjects_max", self.subjects_max),
+            ("limits.connections_max", self.connections_max),
+            ("limits.party_connections_max", self.party_connections_max),
+            ("limits.handshakes_max", self.handshakes_max),
+            ("limits.connection_streams_max", self.connection_streams_max),
+            ("limits.header_kib_max", self.header_kib_max),
+            ("limits.message_kib_max", self.message_kib_max),
+        ] {
+            if value == 0 {
+                return Err((key, "at least 1".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
