@@ -119,7 +119,7 @@ mod tests {
     fn table() -> Serving {
         Serving::new(&[
             line(Some("vlr-901-70"), None, None),
-            line(None, Some("44"), None),
+            line(None, Some("999"), None),
             line(None, Some("9997"), Some(208)),
             line(Some("vlr-208-01"), None, Some(208)),
             line(Some("vlr-262-01"), None, Some(262)),
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn an_unknown_peer_is_not_guessed() {
         assert_eq!(at(Some("vlr-901-71"), None), Err(Reason::NotAvailable));
-        assert_eq!(at(Some("44-vlr"), None), Err(Reason::NotAvailable));
+        assert_eq!(at(Some("999-vlr"), None), Err(Reason::NotAvailable));
         assert_eq!(at(Some("vlr-901-70"), Some("?")), Err(Reason::NotAvailable));
         assert_eq!(at(None, None), Err(Reason::NotAvailable));
     }
@@ -171,7 +171,7 @@ mod tests {
         );
         assert_eq!(at(Some("vlr-208-01"), Some("vlr-262-01")), visited(None));
         assert_eq!(
-            at(Some("vlr-208-01"), Some("447999999999")),
+            at(Some("vlr-208-01"), Some("999799999999")),
             visited(Some(208))
         );
     }
