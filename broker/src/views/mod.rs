@@ -1,8 +1,10 @@
 //! Fresh observations, in sled: a view, which the operators can be asked for again.
 //!
 //! sled 0.34 loses what it acknowledged when the power fails, and may not open afterwards, so it
-//! holds nothing that can't be lost. A store that does not open is set aside and begun anew, with a
-//! new epoch, and the broker serves on.
+//! holds nothing that can't be lost. A store that does not open, or that lost what it held when it
+//! was closed, is set aside and begun anew, with a new epoch, and the broker serves on. One that was
+//! never closed, because the process was killed, is begun anew too: it may have lost the last
+//! changes that an operator pushed, and what is left could contradict them.
 
 mod codec;
 mod open;
@@ -26,6 +28,7 @@ use crate::link::restrictions::NumberDigest;
 #[derive(Debug)]
 pub struct Views {
     db: sled::Db,
+    dir: PathBuf,
     key: hmac::Key,
     epoch: u64,
     failures: AtomicU64,
@@ -51,6 +54,7 @@ impl Views {
         let (db, epoch, set_aside) = open::store(dir, cache_bytes)?;
         let views = Self {
             db,
+            dir: dir.to_owned(),
             key,
             epoch,
             failures: AtomicU64::new(0),
@@ -121,10 +125,14 @@ impl Views {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Writes out what sled still holds, at shutdown.
+    /// Writes out what sled still holds, and marks the store as whole, at shutdown. A store without
+    /// that mark is begun anew at the next start.
     pub fn close(&self) {
-        if let Err(error) = self.db.flush() {
-            self.failed(&error);
+        if let Err(error) = open::close(&self.db, &self.dir) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the view is not kept"
+            );
         }
     }
 
@@ -207,6 +215,32 @@ mod tests {
             .views
             .keep(&digest, Signal::Roaming, &seen("2026-11-21T12:00:00Z"));
         assert!(again.views.find(&digest, Signal::Roaming).is_some());
+    }
+
+    #[test]
+    fn a_store_that_was_not_closed_is_begun_anew_and_not_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let number = Msisdn::parse("+447700900006").unwrap();
+        let views = open(dir.path()).views;
+        let digest = views.digest(&number);
+        views.keep(&digest, Signal::Roaming, &seen("2026-11-21T12:00:00Z"));
+        let epoch = views.epoch();
+        drop(views);
+        let again = open(dir.path());
+        assert!(again.set_aside.is_none());
+        assert_ne!(again.views.epoch(), epoch);
+        assert_eq!(again.views.find(&digest, Signal::Roaming), None);
+    }
+
+    #[test]
+    fn a_store_that_lost_its_end_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let views = open(dir.path()).views;
+        views.close();
+        drop(views);
+        let marker = dir.path().join("view").join("closed");
+        std::fs::write(marker, [0; 16]).unwrap();
+        assert!(open(dir.path()).set_aside.is_some());
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //!   and makes the store unreadable, so it is removed first.
 //! * Opening a damaged store may panic instead of failing, so a panic is caught.
 //! * Neither `conf` nor the directory is synced by sled, so they are after the first opening.
+//! * A store whose end, or whose whole content, is lost opens without a word. So closing it writes
+//!   random bytes, last, into the store and into the file `closed` beside it, and opening compares
+//!   and removes that file.
 
 use std::{
     fs::{self, File},
@@ -17,6 +20,10 @@ use aws_lc_rs::{hmac, rand};
 
 /// The key under which the epoch lies. It is shorter than any key of an observation.
 const EPOCH: &[u8] = b"epoch";
+/// The key of the last record before the store was closed. It is shorter, too.
+const CLOSED: &[u8] = b"closed";
+/// The file with the same bytes as that record.
+const CLOSED_FILE: &str = "closed";
 
 /// Why the view can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -82,19 +89,36 @@ pub(super) fn store(
     dir: &Path,
     cache_bytes: u64,
 ) -> Result<(sled::Db, u64, Option<PathBuf>), ViewError> {
-    match try_open(dir, cache_bytes) {
+    let io = |act| {
+        move |source| ViewError::Io {
+            act,
+            path: dir.to_owned(),
+            source,
+        }
+    };
+    let closed = read_if_present(&dir.join(CLOSED_FILE)).map_err(io("read"))?;
+    if closed.is_none() && dir.join("db").exists() {
+        tracing::warn!("the view was not closed, so it may have lost changes, and is begun anew");
+        fs::remove_dir_all(dir).map_err(io("empty"))?;
+    }
+    match try_open(dir, cache_bytes, closed.as_deref()) {
         Ok((db, epoch)) => Ok((db, epoch, None)),
         Err(damage) => {
             let aside = set_aside(dir)?;
             tracing::error!(damage, aside = %aside.display(), "the view is damaged and begun anew");
-            let (db, epoch) = try_open(dir, cache_bytes)
+            let (db, epoch) = try_open(dir, cache_bytes, None)
                 .map_err(|error| ViewError::Store(dir.to_owned(), error))?;
             Ok((db, epoch, Some(aside)))
         }
     }
 }
 
-fn try_open(dir: &Path, cache_bytes: u64) -> Result<(sled::Db, u64), String> {
+/// `closed` is what the store must hold as its last record, if it was closed.
+fn try_open(
+    dir: &Path,
+    cache_bytes: u64,
+    closed: Option<&[u8]>,
+) -> Result<(sled::Db, u64), String> {
     prepare(dir).map_err(|error| error.to_string())?;
     let open = || {
         let db = sled::Config::default()
@@ -104,14 +128,57 @@ fn try_open(dir: &Path, cache_bytes: u64) -> Result<(sled::Db, u64), String> {
             .flush_every_ms(Some(500))
             .mode(sled::Mode::HighThroughput)
             .open()?;
+        let last = db.get(CLOSED)?;
         let epoch = epoch(&db)?;
-        Ok::<_, sled::Error>((db, epoch))
+        Ok::<_, sled::Error>((db, epoch, last))
     };
-    let opened = catch_unwind(AssertUnwindSafe(open))
+    let (db, epoch, last) = catch_unwind(AssertUnwindSafe(open))
         .map_err(|_| "the store panicked while it was opened".to_owned())?
         .map_err(|error| error.to_string())?;
+    if let Some(closed) = closed {
+        if last.is_none_or(|last| *last != *closed) {
+            return Err("the store does not hold what it held when it was closed".to_owned());
+        }
+        fs::remove_file(dir.join(CLOSED_FILE)).map_err(|error| error.to_string())?;
+    }
     sync(dir).map_err(|error| error.to_string())?;
-    Ok(opened)
+    Ok((db, epoch))
+}
+
+/// Why a store can't be closed so that it may be kept.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CloseError {
+    #[error("the view can't be written out")]
+    Store(#[from] sled::Error),
+    #[error("the view's files can't be synced")]
+    Sync(#[from] std::io::Error),
+    #[error("the system gave no random bytes")]
+    Random,
+}
+
+/// Writes everything out, then the mark that says so.
+pub(super) fn close(db: &sled::Db, dir: &Path) -> Result<(), CloseError> {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).map_err(|_| CloseError::Random)?;
+    // Everything before is written out first, so that this record is the last one.
+    db.flush()?;
+    db.insert(CLOSED, &bytes)?;
+    db.flush()?;
+    // On Linux, sled's own flush does not sync.
+    File::open(dir.join("db"))?.sync_all()?;
+    let mut file = File::create(dir.join(CLOSED_FILE))?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    sync(dir)?;
+    Ok(())
+}
+
+fn read_if_present(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn prepare(dir: &Path) -> std::io::Result<()> {
