@@ -19,6 +19,7 @@ use std::{
 };
 
 use accord_proto::party::OrgName;
+use tokio::sync::watch;
 
 pub use adapter::{Adapter, Arrival, AttachInfo, Outgoing, ReportPermit};
 pub use believe::{Evidence, Fetched};
@@ -28,6 +29,7 @@ pub use operator::{AskDraft, Asked, Operator};
 #[derive(Debug, Default)]
 pub struct Links {
     operators: RwLock<HashMap<OrgName, Arc<Operator>>>,
+    closed: watch::Sender<bool>,
 }
 
 impl Links {
@@ -50,6 +52,18 @@ impl Links {
             // A poisoned lock means that a thread died mid-insert; its map is not trusted.
             Err(_) => Arc::default(),
         }
+    }
+
+    /// Sends every adapter away, when no question is on its way any more: a stream that never ends
+    /// would hold the drain up.
+    pub fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Waits until the adapters are sent away.
+    pub async fn closed(&self) {
+        // An error would mean that the sender is gone, and it lives in here.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
     /// Adapters attached, by operator.

@@ -29,10 +29,12 @@ impl Running {
             .await
             .is_ok();
         self.permits.close();
+        self.links.close();
         // Half of what is left is for clients to close; then they are left behind.
         let patience = until.saturating_duration_since(Instant::now()) / 2;
         let connections = timeout(patience, &mut self.server).await.is_ok();
         self.server.abort();
+        self.connections.close_all();
         self.housekeeping.abort_all();
         let detail = format!("after draining: questions {questions}, connections {connections}");
         let kind = v1::operation::Kind::Stop as i32;

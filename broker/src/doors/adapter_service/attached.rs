@@ -72,7 +72,11 @@ impl Link {
         let operator: OrgName = self.party.org().clone();
         let mut incoming = Incoming::new(&self.parts, &operator, &self.adapter);
         let why = loop {
-            let message = match timeout(HEARTBEAT * 3, messages.message()).await {
+            let next = tokio::select! {
+                next = timeout(HEARTBEAT * 3, messages.message()) => next,
+                () = self.parts.links.closed() => break "the broker is stopping",
+            };
+            let message = match next {
                 Ok(Ok(Some(message))) => message,
                 Ok(Ok(None)) => break "it closed the stream",
                 Ok(Err(_)) => break "the stream broke",
