@@ -111,6 +111,14 @@ impl Connections {
         self.metrics.connections_open.dec();
     }
 
+    /// Closes all of them: the broker has drained, and whoever is still there is left behind.
+    pub fn close_all(&self) {
+        self.open()
+            .by_id
+            .values()
+            .for_each(|entry| entry.closer.close());
+    }
+
     /// Checks every peer. One that fails for the first time is only marked, so that its running
     /// streams can say why they end; the next time its connection is closed.
     async fn sweep(&self, trust: &TrustStore) {

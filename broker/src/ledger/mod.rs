@@ -124,7 +124,8 @@ pub struct Ledger {
     closed: Mutex<HashMap<String, Arc<MonthLog>>>,
     head: watch::Receiver<Head>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    _lock: File,
+    /// Held until the ledger is stopped, since readers may hold the ledger for longer.
+    lock: Mutex<Option<File>>,
 }
 
 impl Ledger {
@@ -225,7 +226,7 @@ impl Ledger {
             closed: Mutex::default(),
             head,
             thread: Mutex::new(Some(thread)),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         };
         Ok((ledger, replayed))
     }
@@ -311,8 +312,8 @@ impl Ledger {
         }
     }
 
-    /// Writes what is queued, publishes the last checkpoint durably, and ends the threads. Blocks
-    /// for as long; later appends fail with [`LedgerError::Stopped`].
+    /// Writes what is queued, publishes the last checkpoint durably, ends the threads and gives
+    /// the directory free. Blocks for as long; later appends fail with [`LedgerError::Stopped`].
     pub fn stop(&self) {
         self.queue.close();
         let thread = self
@@ -323,6 +324,13 @@ impl Ledger {
         if let Some(thread) = thread {
             drop(thread.join());
         }
+        // Nothing is written from here on.
+        drop(
+            self.lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 }
 

@@ -22,7 +22,10 @@ use tokio::{
 pub use assemble::{StartError, start};
 pub use drain::Drained;
 
-use crate::{config::Limits, ledger::Ledger, link::Links, metrics::Metrics, views::Views};
+use crate::{
+    config::Limits, identity::Connections, ledger::Ledger, link::Links, metrics::Metrics,
+    views::Views,
+};
 
 /// A broker that serves.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub struct Running {
     permits: Arc<Semaphore>,
     ledger: Arc<Ledger>,
     links: Arc<Links>,
+    connections: Arc<Connections>,
     views: Arc<Views>,
     metrics: Arc<Metrics>,
     clock: SharedClock,
