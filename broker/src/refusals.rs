@@ -15,6 +15,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::{
     entry::record_entry,
+    identity::RefusedConnection,
     ledger::{Ledger, LedgerError},
     metrics::Metrics,
     path::Refusal,
@@ -22,6 +23,9 @@ use crate::{
 
 /// The most parties whose refusals are told apart.
 const PARTIES_MAX: usize = 10_000;
+
+/// Before the name of a party whose connections were refused.
+const CONNECT: &str = "connect ";
 
 /// The refusals of each party.
 #[derive(Debug)]
@@ -100,6 +104,32 @@ impl RefusalBook {
         });
     }
 
+    /// Counts a connection that was refused before any call. It is on the record where a trusted
+    /// CA issued the certificate to a party, though somebody else may have shown it.
+    pub fn not_connected(&self, refused: RefusedConnection) {
+        self.metrics.refused(refused.reason);
+        let Some(party) = refused.claimed.filter(|_| refused.issued) else {
+            return;
+        };
+        // Whoever shows a party's certificate must not use up the party's own budget.
+        if !self.within_budget(&format!("{CONNECT}{party}")) {
+            return;
+        }
+        let call = v1::RefusedCall {
+            party: party.to_string(),
+            method: "connect".to_owned(),
+            reason: refused.reason.to_owned(),
+            field: String::new(),
+        };
+        let ledger = Arc::clone(&self.ledger);
+        tokio::spawn(async move {
+            let entry = record_entry(&ledger, v1::entry::Event::RefusedCall(call));
+            if let Err(error) = entry.await {
+                tracing::error!(%error, "can't record that a connection was refused");
+            }
+        });
+    }
+
     /// Puts the counts of the last second on the record. Called each second.
     ///
     /// # Errors
@@ -115,7 +145,7 @@ impl RefusalBook {
         };
         for (party, refused) in counted {
             let count = v1::RefusalCount {
-                party: party.clone(),
+                party: party.strip_prefix(CONNECT).unwrap_or(&party).to_owned(),
                 refused,
             };
             let entry = v1::entry::Event::RefusalCount(count);

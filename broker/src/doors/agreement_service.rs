@@ -14,13 +14,17 @@ use crate::{
     governance::Governance,
     identity::{Peer, TrustStore},
     path::Refusal,
+    refusals::RefusalBook,
 };
+
+const METHOD: &str = "AgreementService.GetAgreement";
 
 /// Every party's door to the agreement.
 #[derive(Debug, Clone)]
 pub struct AgreementDoor {
     trust: Arc<TrustStore>,
     governance: Arc<Governance>,
+    refusals: Arc<RefusalBook>,
     clock: SharedClock,
 }
 
@@ -30,13 +34,24 @@ impl AgreementDoor {
     pub const fn new(
         trust: Arc<TrustStore>,
         governance: Arc<Governance>,
+        refusals: Arc<RefusalBook>,
         clock: SharedClock,
     ) -> Self {
         Self {
             trust,
             governance,
+            refusals,
             clock,
         }
+    }
+
+    async fn refuse(&self, peer: &Peer, refusal: Refusal) -> Status {
+        if let Some(party) = peer.party()
+            && let Err(unrecorded) = self.refusals.record(party, METHOD, &refusal).await
+        {
+            return status(&unrecorded);
+        }
+        status(&refusal)
     }
 
     fn agreement(&self, peer: &Peer) -> Result<GetAgreementResponse, Refusal> {
@@ -62,8 +77,9 @@ impl AgreementService for AgreementDoor {
         request: Request<GetAgreementRequest>,
     ) -> Result<Response<GetAgreementResponse>, Status> {
         let peer = peer(&request)?;
-        self.agreement(&peer)
-            .map(Response::new)
-            .map_err(|refusal| status(&refusal))
+        match self.agreement(&peer) {
+            Ok(agreement) => Ok(Response::new(agreement)),
+            Err(refusal) => Err(self.refuse(&peer, refusal).await),
+        }
     }
 }

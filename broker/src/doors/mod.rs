@@ -6,6 +6,7 @@ mod audit_service;
 mod screen;
 mod signal_service;
 mod status;
+mod unread;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub use agreement_service::AgreementDoor;
 pub use audit_service::{AuditDoor, AuditParts};
 pub use signal_service::SignalDoor;
 pub use status::status;
+pub use unread::UnreadLayer;
 
 use crate::identity::Peer;
 

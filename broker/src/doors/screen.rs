@@ -20,10 +20,13 @@ use tokio::{
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Status, Streaming};
 
-use super::status::{code, status};
+use super::{
+    status::{code, status},
+    unread::unread,
+};
 use crate::{
     identity::Peer,
-    path::{Answered, Call, Path, Refusal},
+    path::{Answered, Call, DRAINING, Path, Refusal},
 };
 
 /// The method, for the record.
@@ -65,6 +68,9 @@ pub(super) async fn screen(
         Ok(expires) => expires,
         Err(refusal) => return Err(path.refused(&peer, METHOD, refusal).await),
     };
+    if path.is_draining() {
+        return Err(DRAINING);
+    }
     let in_flight_max = limits.in_flight_max.max(1);
     let (out, answers) = mpsc::channel(in_flight_max as usize + 4);
     let welcome = screen_response::Message::Welcome(ScreenWelcome { in_flight_max });
@@ -102,10 +108,19 @@ impl Screening {
                 Ok(None) => return,
                 // A message over the limit, or a broken stream, ends this stream alone.
                 Err(broken) => {
+                    let broken = self.broken(broken).await;
                     let _ = self.out.send(Err(broken)).await;
                     return;
                 }
             }
+        }
+    }
+
+    /// What the caller is told of a stream that ends here.
+    async fn broken(&self, broken: Status) -> Status {
+        match unread(&broken) {
+            Some(refusal) => status(&self.path.refused(&self.peer, METHOD, refusal).await),
+            None => broken,
         }
     }
 
@@ -157,6 +172,12 @@ impl Screening {
             };
             let message = match path.ask(call).await {
                 Ok(answered) => told(correlation_id, answered),
+                // The broker goes: the caller asks again, on another stream, whatever has no
+                // answer. A refusal of each line would be its last word.
+                Err(refusal) if path.is_draining() => {
+                    let _ = out.send(Err(status(&refusal))).await;
+                    return;
+                }
                 Err(refusal) => refused(correlation_id, &refusal),
             };
             answer(&out, message).await;

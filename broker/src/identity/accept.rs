@@ -54,6 +54,8 @@ pub struct RefusedConnection {
     pub remote: SocketAddr,
     /// Whose the certificate says it is. Not proven: whoever has seen a certificate can show it.
     pub claimed: Option<PartyId>,
+    /// Whether a trusted CA issued the certificate.
+    pub issued: bool,
 }
 
 /// After a failed accept (out of file descriptors, mostly).
@@ -141,7 +143,7 @@ impl Door {
                 }
             };
             let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                self.refuse("CONNECTIONS_MAX", remote, None);
+                self.refuse("CONNECTIONS_MAX", remote, None, false);
                 continue;
             };
             let door = self.clone();
@@ -174,16 +176,19 @@ impl Door {
         let tls = match outcome {
             Ok(Ok(tls)) => tls,
             Ok(Err((error, tcp))) => {
-                let (reason, claimed) = match watched.refused() {
-                    Some(refused) => (refused.error.reason(), refused.claimed.clone()),
-                    None => (reason_of(&error), None),
+                let (reason, claimed, issued) = match watched.refused() {
+                    Some(refused) => {
+                        let claimed = refused.claimed.clone();
+                        (refused.error.reason(), claimed, refused.issued)
+                    }
+                    None => (reason_of(&error), None, false),
                 };
-                self.refuse(reason, remote, claimed);
+                self.refuse(reason, remote, claimed, issued);
                 linger(tcp).await;
                 return None;
             }
             Err(_elapsed) => {
-                self.refuse("HANDSHAKE_TIMEOUT", remote, None);
+                self.refuse("HANDSHAKE_TIMEOUT", remote, None, false);
                 return None;
             }
         };
@@ -207,7 +212,7 @@ impl Door {
         let peer = match Peer::new(chain, remote, self.trust.trust_domain(), generation) {
             Ok(peer) => Arc::new(peer),
             Err(error) => {
-                self.refuse(error.reason(), remote, None);
+                self.refuse(error.reason(), remote, None, false);
                 return None;
             }
         };
@@ -222,14 +227,21 @@ impl Door {
             self.trust.metrics().refuse_connection(error.reason());
         }
         let Some(ticket) = self.connections.admit(Arc::clone(&peer)) else {
-            self.refuse("PARTY_CONNECTIONS_MAX", remote, peer.party().cloned());
+            let party = peer.party().cloned();
+            self.refuse("PARTY_CONNECTIONS_MAX", remote, party, true);
             return None;
         };
         self.trust.metrics().connections_accepted.inc();
         Some(PeerStream::new(tls, peer, ticket, slot))
     }
 
-    fn refuse(&self, reason: &'static str, remote: SocketAddr, claimed: Option<PartyId>) {
+    fn refuse(
+        &self,
+        reason: &'static str,
+        remote: SocketAddr,
+        claimed: Option<PartyId>,
+        issued: bool,
+    ) {
         self.trust.metrics().refuse_connection(reason);
         info!(
             %remote,
@@ -241,6 +253,7 @@ impl Door {
             reason,
             remote,
             claimed,
+            issued,
         });
     }
 }

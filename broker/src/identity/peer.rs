@@ -78,6 +78,13 @@ impl Peer {
         identity_in(&parsed)
     }
 
+    /// The last moment of a certificate.
+    pub(super) fn expiry_of(certificate: &CertificateDer<'_>) -> Result<Timestamp, IdentityError> {
+        let (_, parsed) = X509Certificate::from_der(certificate)
+            .map_err(|_| IdentityError::CertificateInvalid)?;
+        not_after(&parsed)
+    }
+
     /// Says who this is, if its certificate is trusted now. Costs a few nanoseconds, until the
     /// trust store changes.
     ///

@@ -136,6 +136,8 @@ impl TimeProvider for SharedTime {
 pub(super) struct RefusedChain {
     pub(super) error: IdentityError,
     pub(super) claimed: Option<PartyId>,
+    /// Whether a trusted CA issued it: it has expired or was revoked.
+    pub(super) issued: bool,
 }
 
 /// The check of client certificates for one handshake.
@@ -148,6 +150,24 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) fn refused(&self) -> Option<&RefusedChain> {
         self.refused.get()
+    }
+
+    /// Revocation is looked at after the signatures, but expiry before them: so a chain that has
+    /// expired is checked again as of its last moment.
+    fn is_issued(
+        &self,
+        error: &IdentityError,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+    ) -> bool {
+        if *error == IdentityError::CertificateRevoked {
+            return true;
+        }
+        *error == IdentityError::CertificateExpired
+            && Peer::expiry_of(leaf).is_ok_and(|last| {
+                let then = unix_time(last);
+                self.inner.verify_client_cert(leaf, rest, then).is_ok()
+            })
     }
 }
 
@@ -173,9 +193,12 @@ impl ClientCertVerifier for Watched {
         self.inner
             .verify_client_cert(leaf, rest, now)
             .inspect_err(|error| {
+                let error = IdentityError::of_chain(error);
+                let issued = self.is_issued(&error, leaf, rest);
                 self.refused.get_or_init(|| RefusedChain {
-                    error: IdentityError::of_chain(error),
+                    error,
                     claimed: Peer::identity_of(leaf).ok(),
+                    issued,
                 });
             })
     }

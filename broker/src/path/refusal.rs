@@ -20,6 +20,12 @@ pub enum Refusal {
     /// A field of the question breaks a rule.
     #[error("{0}")]
     Field(#[from] FieldError),
+    /// The message is longer than the broker reads.
+    #[error("the message is longer than the broker's limit")]
+    MessageTooLong,
+    /// The bytes are no message of this method.
+    #[error("the bytes sent are no message of this method")]
+    MessageMalformed,
     /// The certificate's role may not call this method.
     #[error("a certificate of role `{role}` may not call this; it is for {allowed}")]
     Role {
@@ -126,7 +132,7 @@ impl Refusal {
                 true => Class::PermissionDenied,
                 false => Class::Unauthenticated,
             },
-            Self::Field(_) => Class::InvalidArgument,
+            Self::Field(_) | Self::MessageMalformed => Class::InvalidArgument,
             Self::Role { .. }
             | Self::PartyUnknown
             | Self::Licence(_)
@@ -134,7 +140,9 @@ impl Refusal {
             | Self::PrincipalNotInToken(_) => Class::PermissionDenied,
             Self::NoAgreement(_) => Class::FailedPrecondition,
             Self::RequestIdReused => Class::AlreadyExists,
-            Self::RateLimited { .. } | Self::Overloaded => Class::ResourceExhausted,
+            Self::RateLimited { .. } | Self::Overloaded | Self::MessageTooLong => {
+                Class::ResourceExhausted
+            }
             Self::NotReady(_) => Class::Unavailable,
             Self::NotFound(_) => Class::NotFound,
         }
@@ -146,6 +154,8 @@ impl Refusal {
         match self {
             Self::Identity(error) => error.reason(),
             Self::Field(_) => "MALFORMED_FIELD",
+            Self::MessageTooLong => "MESSAGE_TOO_LONG",
+            Self::MessageMalformed => "MALFORMED_MESSAGE",
             Self::Role { .. } => "ROLE_NOT_ALLOWED",
             Self::PartyUnknown => "PARTY_UNKNOWN",
             Self::Licence(_) => "LICENCE_NOT_IN_FORCE",
@@ -170,6 +180,8 @@ impl Refusal {
             Self::RequestIdReused => Some("request_id"),
             Self::NotFound(field) => Some(field),
             Self::Identity(_)
+            | Self::MessageTooLong
+            | Self::MessageMalformed
             | Self::Role { .. }
             | Self::PartyUnknown
             | Self::Licence(_)
@@ -189,6 +201,8 @@ impl Refusal {
             Self::NotReady(_) => Some(Duration::from_secs(1)),
             Self::Identity(_)
             | Self::Field(_)
+            | Self::MessageTooLong
+            | Self::MessageMalformed
             | Self::Role { .. }
             | Self::PartyUnknown
             | Self::Licence(_)

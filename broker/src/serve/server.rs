@@ -13,7 +13,9 @@ use tonic_reflection::server::Error as ReflectionError;
 
 use super::assemble::House;
 use crate::{
-    doors::{AdapterDoor, AdapterParts, AgreementDoor, AuditDoor, AuditParts, SignalDoor},
+    doors::{
+        AdapterDoor, AdapterParts, AgreementDoor, AuditDoor, AuditParts, SignalDoor, UnreadLayer,
+    },
     identity::{AcceptLimits, Connections, Incoming, RefusedConnection},
     path::{Parts, Path, PathLimits, Rates},
 };
@@ -33,8 +35,8 @@ impl House {
             handshakes_max: limits.handshakes_max as usize,
             handshake_deadline: Duration::from_millis(u64::from(limits.handshake_deadline_ms)),
         };
-        let metrics = Arc::clone(&self.metrics);
-        let refused = move |refused: RefusedConnection| metrics.refused(refused.reason);
+        let refusals = Arc::clone(&self.refusals);
+        let refused = move |refused: RefusedConnection| refusals.not_connected(refused);
         let incoming = Incoming::listen(
             listener,
             Arc::clone(&self.trust),
@@ -48,6 +50,7 @@ impl House {
         let agreement = AgreementDoor::new(
             Arc::clone(&self.trust),
             Arc::clone(&self.governance),
+            Arc::clone(&self.refusals),
             Arc::clone(&self.clock),
         );
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -61,6 +64,7 @@ impl House {
             .http2_max_header_list_size(limits.header_kib_max * 1_024)
             .initial_stream_window_size(256 * 1_024)
             .initial_connection_window_size(1_024 * 1_024)
+            .layer(UnreadLayer::new(Arc::clone(&self.refusals)))
             .add_service(SignalServiceServer::new(signals).max_decoding_message_size(message_max))
             .add_service(
                 AdapterServiceServer::new(self.adapter_door())
