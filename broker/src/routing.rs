@@ -23,7 +23,7 @@ impl RoutingBasis {
 }
 
 /// Which operator serves which numbers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RouteTable {
     operators: Vec<OrgName>,
     /// Trie over digits; node 0 is the root.

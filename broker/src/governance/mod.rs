@@ -66,7 +66,8 @@ impl Governance {
         parties: Parties,
         ported: &[(Msisdn, OrgName)],
     ) -> Self {
-        let governed = Governed::new(Arc::new(agreement), Arc::new(parties), ported, 1);
+        let routes = routes(&parties, ported);
+        let governed = Governed::new(Arc::new(agreement), Arc::new(parties), routes, 1);
         Self {
             current: ArcSwap::from_pointee(governed),
             authorities,
@@ -105,16 +106,9 @@ impl Governed {
     fn new(
         agreement: Arc<SignedAgreement>,
         parties: Arc<Parties>,
-        ported: &[(Msisdn, OrgName)],
+        routes: RouteTable,
         generation: u64,
     ) -> Self {
-        let mut routes = RouteTable::new();
-        for (range, party) in parties.ranges() {
-            routes.add_prefix(range.as_str(), party.id.org());
-        }
-        for (msisdn, operator) in ported {
-            routes.add_ported(msisdn, operator);
-        }
         let operators = parties
             .all()
             .iter()
@@ -210,4 +204,16 @@ impl Governed {
             .get(operator)
             .is_some_and(|id| self.check_licence(id, now).is_ok())
     }
+}
+
+/// Numbers to operators: the ranges of the register, and the ported numbers.
+fn routes(parties: &Parties, ported: &[(Msisdn, OrgName)]) -> RouteTable {
+    let mut routes = RouteTable::new();
+    for (range, party) in parties.ranges() {
+        routes.add_prefix(range.as_str(), party.id.org());
+    }
+    for (msisdn, operator) in ported {
+        routes.add_ported(msisdn, operator);
+    }
+    routes
 }

@@ -3,11 +3,12 @@
 
 use std::{fs, path::Path, sync::Arc, time::SystemTime};
 
-use accord_proto::{agreement::SignedAgreement, clock::SharedClock, v1};
+use accord_proto::{agreement::SignedAgreement, clock::SharedClock, parties::Parties, v1};
 
 use super::{
     DocumentFiles, Governance, Governed,
     documents::{DocumentError, read_agreement, read_parties, read_ported},
+    routes,
 };
 use crate::{
     entry::record_entry,
@@ -38,8 +39,13 @@ struct Seen {
 
 type Stamp = (u64, SystemTime);
 
-/// What is about to be in force, and what the ledger is told of it first.
-type Loading = (Governed, Vec<v1::DocumentLoaded>);
+/// What a look at changed files found.
+struct Loading {
+    /// What is about to be in force, if anything changed.
+    governed: Option<Governed>,
+    /// What the ledger is told of it first.
+    records: Vec<v1::DocumentLoaded>,
+}
 
 impl Reloader {
     /// A reloader of files that were just read.
@@ -72,7 +78,7 @@ impl Reloader {
     pub async fn record_start(&self) -> Result<(), LedgerError> {
         let governed = self.governance.current();
         self.record(loaded_agreement(governed.signed())).await?;
-        self.record(loaded_parties(&governed)).await
+        self.record(loaded_parties(governed.parties())).await
     }
 
     /// Looks at the files once, and at the calendar. Called about twice a second.
@@ -91,54 +97,79 @@ impl Reloader {
         if seen == self.seen {
             return Ok(());
         }
-        self.seen = seen;
-        match self.load() {
-            Ok((governed, records)) => {
-                for record in records {
-                    tracing::info!(
-                        kind = record.kind,
-                        id = record.id,
-                        version = record.version,
-                        "a signed document is in force"
-                    );
-                    self.record(record).await?;
-                }
-                self.governance.replace(governed);
-            }
-            Err((kind, error)) => {
-                self.metrics.document_refused(kind);
-                tracing::error!(kind, %error, "a new document is refused; the old one stays in force");
-                let refused = v1::DocumentLoaded {
-                    kind: kind.to_owned(),
-                    refused: error.to_string(),
-                    ..v1::DocumentLoaded::default()
-                };
-                self.record(refused).await?;
-            }
+        let Loading { governed, records } = self.load(&seen);
+        for record in records {
+            self.record(record).await?;
         }
+        if let Some(governed) = governed {
+            self.governance.replace(governed);
+        }
+        // Only now: what could not be put on the record is tried again.
+        self.seen = seen;
         Ok(())
     }
 
-    fn load(&self) -> Result<Loading, (&'static str, Box<DocumentError>)> {
+    /// Reads the documents that changed, each by itself: a bad one keeps its own predecessor in
+    /// force and not the others', so that a suspension acts whatever else is broken.
+    fn load(&self, seen: &Seen) -> Loading {
         let old = self.governance.current();
         let authorities = self.governance.authorities();
-        let (last_agreement, last_parties) = (old.signed().loaded(), old.parties().loaded());
-        let agreement = read_agreement(&self.files.agreement, authorities, Some(last_agreement))
-            .map_err(|error| ("agreement", error))?;
-        let parties = read_parties(&self.files.parties, authorities, Some(last_parties))
-            .map_err(|error| ("parties", error))?;
-        let ported =
-            read_ported(self.files.ported.as_deref()).map_err(|error| ("ported", error))?;
-        let generation = old.generation() + 1;
-        let governed = Governed::new(Arc::new(agreement), Arc::new(parties), &ported, generation);
+        let (mut agreement, mut parties) = (Arc::clone(&old.agreement), Arc::clone(&old.parties));
         let mut records = Vec::new();
-        if governed.signed().loaded() != last_agreement {
-            records.push(loaded_agreement(governed.signed()));
+        let mut changed = self.seen.ported != seen.ported;
+        if self.seen.agreement != seen.agreement {
+            let last = agreement.loaded();
+            match read_agreement(&self.files.agreement, authorities, Some(last)) {
+                Ok(new) if new.loaded() == last => {}
+                Ok(new) => {
+                    changed = true;
+                    records.push(in_force(loaded_agreement(&new)));
+                    agreement = Arc::new(new);
+                }
+                Err(error) => records.push(self.refused("agreement", &error)),
+            }
         }
-        if governed.parties().loaded() != last_parties {
-            records.push(loaded_parties(&governed));
+        if self.seen.parties != seen.parties {
+            let last = parties.loaded();
+            match read_parties(&self.files.parties, authorities, Some(last)) {
+                Ok(new) if new.loaded() == last => {}
+                Ok(new) => {
+                    changed = true;
+                    records.push(in_force(loaded_parties(&new)));
+                    parties = Arc::new(new);
+                }
+                Err(error) => records.push(self.refused("parties", &error)),
+            }
         }
-        Ok((governed, records))
+        if !changed {
+            let governed = None;
+            return Loading { governed, records };
+        }
+        let ported = read_ported(self.files.ported.as_deref()).map_err(|error| {
+            records.push(self.refused("ported", &error));
+        });
+        let routes = match ported {
+            Ok(ported) => routes(&parties, &ported),
+            Err(()) => old.routes.clone(),
+        };
+        let governed = Some(Governed::new(
+            agreement,
+            parties,
+            routes,
+            old.generation() + 1,
+        ));
+        Loading { governed, records }
+    }
+
+    /// Counts and logs a document that is not taken.
+    fn refused(&self, kind: &'static str, error: &DocumentError) -> v1::DocumentLoaded {
+        self.metrics.document_refused(kind);
+        tracing::error!(kind, %error, "a new document is refused; the old one stays in force");
+        v1::DocumentLoaded {
+            kind: kind.to_owned(),
+            refused: error.to_string(),
+            ..v1::DocumentLoaded::default()
+        }
     }
 
     async fn record(&self, loaded: v1::DocumentLoaded) -> Result<(), LedgerError> {
@@ -178,6 +209,14 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some((metadata.len(), metadata.modified().ok()?))
 }
 
+fn in_force(loaded: v1::DocumentLoaded) -> v1::DocumentLoaded {
+    let v1::DocumentLoaded {
+        kind, id, version, ..
+    } = &loaded;
+    tracing::info!(kind, id, version, "a signed document is in force");
+    loaded
+}
+
 fn loaded_agreement(signed: &SignedAgreement) -> v1::DocumentLoaded {
     v1::DocumentLoaded {
         kind: "agreement".to_owned(),
@@ -189,8 +228,7 @@ fn loaded_agreement(signed: &SignedAgreement) -> v1::DocumentLoaded {
     }
 }
 
-fn loaded_parties(governed: &Governed) -> v1::DocumentLoaded {
-    let parties = governed.parties();
+fn loaded_parties(parties: &Parties) -> v1::DocumentLoaded {
     v1::DocumentLoaded {
         kind: "parties".to_owned(),
         id: parties.id().to_owned(),
