@@ -59,6 +59,17 @@ pub(super) struct Question {
     /// `None` if the broker sent no number.
     msisdn: Option<Msisdn>,
     bits: usize,
+    /// The signals whose clause overrides an opt-out.
+    overriding: usize,
+}
+
+/// The signals of an ask whose clause overrides an opt-out.
+fn overriding(ask: &v1::Ask) -> usize {
+    let signals = ask.signals.iter().zip(&ask.bases);
+    signals
+        .filter(|(_, basis)| basis.overrides_opt_out)
+        .filter_map(|(signal, _)| Signal::from_wire(*signal))
+        .fold(0, |bits, signal| bits | bit(signal))
 }
 
 /// What to do with a question.
@@ -71,6 +82,7 @@ pub(super) enum Next<'a> {
 
 impl Question {
     pub(super) fn parse(mut ask: v1::Ask) -> Self {
+        let overriding = overriding(&ask);
         let mut seen = [None; SIGNALS];
         let mut count = 0;
         // Each signal once, and no more than there are.
@@ -90,6 +102,7 @@ impl Question {
         Self {
             msisdn: Msisdn::parse(&ask.msisdn).ok(),
             bits: signals.fold(0, |bits, signal| bits | bit(signal)),
+            overriding,
             ask,
         }
     }
@@ -108,14 +121,18 @@ impl Question {
         let Some(msisdn) = self.msisdn else {
             return Next::Told(self.all(&shared.sets, Reason::NotOurs));
         };
+        let mut bits = self.bits;
         if shared.restrictions.opted_out(&msisdn) {
-            return Next::Told(self.all(&shared.sets, Reason::OptedOut));
+            bits &= self.overriding;
+            if bits == 0 {
+                return Next::Told(self.all(&shared.sets, Reason::OptedOut));
+            }
         }
         let permitted = shared
             .restrictions
             .killed(&self.ask.bank)
-            .map_or(self.bits, |killed| {
-                let asked = shared.sets.subset(self.bits).iter();
+            .map_or(bits, |killed| {
+                let asked = shared.sets.subset(bits).iter();
                 asked
                     .filter(|signal| !killed.contains(**signal))
                     .fold(0, |bits, signal| bits | bit(*signal))
@@ -183,7 +200,7 @@ impl Question {
         let killed = restrictions.killed(&self.ask.bank);
         let outcome = |wire: i32| -> Result<&Observation, Reason> {
             let signal = Signal::from_wire(wire).ok_or(Reason::NotAvailable)?;
-            if opted_out {
+            if opted_out && self.overriding & bit(signal) == 0 {
                 return Err(Reason::OptedOut);
             }
             if killed

@@ -302,6 +302,7 @@ pub(crate) fn ask(id: u64, msisdn: &str, signals: &[Signal], deadline_ms: u32) -
             .map(|_| v1::Basis {
                 clause: "3.1".to_owned(),
                 legal_basis: "Act 7".to_owned(),
+                overrides_opt_out: false,
             })
             .collect(),
         ..v1::Ask::default()

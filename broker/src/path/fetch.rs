@@ -203,5 +203,6 @@ pub(super) fn basis(permit: &Permit) -> v1::Basis {
     v1::Basis {
         clause: permit.clause.id.to_string(),
         legal_basis: permit.clause.legal_basis.name().to_owned(),
+        overrides_opt_out: !permit.clause.opt_out_honoured,
     }
 }
