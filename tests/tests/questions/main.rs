@@ -1,0 +1,26 @@
+//! Questions and refusals, end to end: banks ask a broker that runs, over mTLS, and the ledger says
+//! what became of it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod agreement;
+mod audit;
+mod bad_questions;
+mod bad_tokens;
+mod caller;
+mod clauses;
+mod doors;
+mod limits;
+mod record;
+mod register;
+mod repeats;
+mod restrictions;
+mod roles;
+mod said;
+mod stories;
+mod strangers;
