@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -61,6 +62,8 @@ enum Slot {
 struct Shelf {
     slot: Mutex<Slot>,
     changed: Condvar,
+    /// A segment was needed and could not be prepared; until one is, nothing is appended.
+    missing: Arc<AtomicBool>,
 }
 
 impl Shelf {
@@ -83,16 +86,19 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread, which prepares the first spare segment at once.
+    /// Starts the thread, which prepares the first spare segment at once. `missing` is true while
+    /// a segment is needed and none can be prepared.
     pub(super) fn start(
         root: &Path,
         segment_bytes: u64,
         current: Arc<ArcSwap<MonthLog>>,
+        missing: Arc<AtomicBool>,
     ) -> Result<Self, LedgerError> {
         let (jobs, received) = sync_channel(JOBS_MAX);
         let shelf = Arc::new(Shelf {
             slot: Mutex::new(Slot::Preparing),
             changed: Condvar::new(),
+            missing,
         });
         let work = Work {
             path: layout::spare_path(root),
@@ -137,6 +143,7 @@ impl Keeper {
             // The file has one name until it is renamed, so the next one is begun after that.
             Slot::Ready(spare) => Some(spare),
             Slot::Failed => {
+                self.shelf.missing.store(true, Ordering::Relaxed);
                 self.hand(Job::Prepare);
                 None
             }
@@ -173,6 +180,10 @@ impl Work {
                 Ok(job) => self.work(job),
                 Err(RecvTimeoutError::Timeout) => {
                     self.publish();
+                    // Space may have been freed, and nobody asks a broker that is not ready.
+                    if matches!(*self.shelf.slot(), Slot::Failed) {
+                        self.prepare();
+                    }
                     publish_at = Instant::now() + PUBLISH_EVERY;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -223,10 +234,15 @@ impl Work {
             path: self.path.clone(),
         });
         self.shelf.put(match made {
-            Ok(spare) => Slot::Ready(spare),
+            Ok(spare) => {
+                self.shelf.missing.store(false, Ordering::Relaxed);
+                Slot::Ready(spare)
+            }
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
                 tracing::error!(error, "ledger keeper could not prepare a segment");
+                // Half a segment is of no use, and the space may be what others need.
+                drop(std::fs::remove_file(&self.path));
                 Slot::Failed
             }
         });

@@ -33,7 +33,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -185,7 +185,9 @@ impl Ledger {
             last_time,
         };
         let current = Arc::new(ArcSwap::new(Arc::clone(&log)));
-        let keeper = Keeper::start(&root, config.segment_bytes, Arc::clone(&current))?;
+        let no_spare = Arc::new(AtomicBool::new(false));
+        let missing = Arc::clone(&no_spare);
+        let keeper = Keeper::start(&root, config.segment_bytes, Arc::clone(&current), missing)?;
         let (head_to, head) = watch::channel(Head {
             origin: Arc::clone(&log.origin),
             size,
@@ -193,7 +195,7 @@ impl Ledger {
         let guards = Arc::new(Mutex::new(Guards {
             clock: ClockGuard::new(clock, step_max),
             space: SpaceGuard::new(root.clone(), config.free_bytes_min),
-            no_spare: false,
+            no_spare,
         }));
         let queue = Arc::new(Queue::new(config.queue_entries_max, config.queue_bytes_max));
         let counters = Arc::new(Counters::default());
@@ -274,7 +276,7 @@ impl Ledger {
     /// [`LedgerError::DiskLow`] or [`LedgerError::ClockStepped`].
     pub fn check_ready(&self) -> Result<(), LedgerError> {
         let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
-        if guards.space.is_low() || guards.no_spare {
+        if guards.space.is_low() || guards.no_spare.load(Ordering::Relaxed) {
             return Err(LedgerError::DiskLow);
         }
         guards.clock.now().ok_or(LedgerError::ClockStepped)?;

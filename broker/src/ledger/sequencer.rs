@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use accord_proto::c2sp::{Checkpoint, SigningKey, VerifierKey};
@@ -40,8 +40,8 @@ const CHECKPOINT_BYTES_MAX: usize = 2048;
 pub(super) struct Guards {
     pub(super) clock: ClockGuard,
     pub(super) space: SpaceGuard,
-    /// The last segment could not be prepared.
-    pub(super) no_spare: bool,
+    /// A segment is needed and could not be prepared.
+    pub(super) no_spare: Arc<AtomicBool>,
 }
 
 /// Counters, written by the sequencer alone.
@@ -240,12 +240,7 @@ impl Sequencer {
         if self.at.writer.as_ref().is_some_and(fits) {
             return Ok(());
         }
-        let spare = self.keeper.take_spare();
-        {
-            let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
-            guards.no_spare = spare.is_none();
-        }
-        let spare = spare.ok_or(Refused::DiskLow)?;
+        let spare = self.keeper.take_spare().ok_or(Refused::DiskLow)?;
         self.close_segment();
         let first = self.at.frontier.size();
         let path = segment_path(&self.at.log.dir, first);
