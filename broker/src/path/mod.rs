@@ -31,6 +31,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use crate::{identity::Peer, replay::Claim};
 
 pub use limit::rates::Rates;
+pub(crate) use parts::DRAINING;
 pub use parts::{Parts, PathLimits};
 pub use record::restore_subjects;
 pub use refusal::{Class, Refusal};
@@ -97,6 +98,12 @@ impl Path {
     #[must_use]
     pub fn parts(&self) -> &Arc<Parts> {
         &self.parts
+    }
+
+    /// Whether the broker takes no more questions, since it is about to go.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.parts.permits.is_closed()
     }
 
     /// Whether somebody may ask at all, and until when the token lasts.

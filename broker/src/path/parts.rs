@@ -18,6 +18,9 @@ use crate::{
     views::Views,
 };
 
+/// Why nothing is asked any more.
+pub(crate) const DRAINING: Refusal = Refusal::NotReady("it is shutting down");
+
 /// Limits of the path.
 #[derive(Clone, Copy, Debug)]
 pub struct PathLimits {
@@ -66,7 +69,6 @@ impl Parts {
     /// Admits one more question into the path. A line of a screening waits for its turn; a single
     /// question is refused at once when the path is full, so that its bank can decide without it.
     pub(super) async fn permit(&self, bulk: bool) -> Result<OwnedSemaphorePermit, Refusal> {
-        const DRAINING: Refusal = Refusal::NotReady("it is shutting down");
         let permits = Arc::clone(&self.permits);
         if bulk {
             return permits.acquire_owned().await.map_err(|_| DRAINING);
