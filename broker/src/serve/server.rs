@@ -20,6 +20,13 @@ use crate::{
     path::{Parts, Path, PathLimits, Rates},
 };
 
+/// What a stream may send that the broker has not read.
+const STREAM_WINDOW_BYTES: u32 = 128 * 1_024;
+/// The same of a connection. h2 closes a connection whose unread frames cost more to keep than half
+/// of this, at 256 bytes less their length each. The shortest line of a screening takes 31 bytes,
+/// so with sixteen times its window no stream that waits for the broker to read on gets there.
+const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
+
 impl House {
     /// The gRPC server, with every limit set.
     pub(super) fn serve(
@@ -62,8 +69,8 @@ impl House {
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .max_concurrent_streams(limits.connection_streams_max)
             .http2_max_header_list_size(limits.header_kib_max * 1_024)
-            .initial_stream_window_size(256 * 1_024)
-            .initial_connection_window_size(1_024 * 1_024)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .layer(UnreadLayer::new(Arc::clone(&self.refusals)))
             .add_service(SignalServiceServer::new(signals).max_decoding_message_size(message_max))
             .add_service(
