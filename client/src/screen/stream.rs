@@ -116,6 +116,8 @@ impl OneStream {
                     if let Some(end) = self.hear(driver, message).await {
                         return end;
                     }
+                    // A caller that takes its time over a result is no silence of the broker.
+                    self.last_heard = Instant::now();
                 }
                 Step::Heard(Ok(None)) => {
                     return End::Broken(Status::aborted("the broker ended the stream"));
