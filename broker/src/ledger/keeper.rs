@@ -126,8 +126,9 @@ impl Keeper {
         }
     }
 
-    /// The next segment, once it is ready; another one is begun. `None`: it could not be made,
-    /// and is tried again.
+    /// The next segment, once it is ready; the one after it is begun with [`Job::Prepare`], since
+    /// the file has one name until it is renamed. `None`: it could not be made, and is tried again
+    /// each second.
     pub(super) fn take_spare(&self) -> Option<Spare> {
         let mut slot = self.shelf.slot();
         while matches!(*slot, Slot::Preparing) {
@@ -137,17 +138,13 @@ impl Keeper {
                 .wait(slot)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        let taken = std::mem::replace(&mut *slot, Slot::Preparing);
-        drop(slot);
-        match taken {
-            // The file has one name until it is renamed, so the next one is begun after that.
+        if matches!(*slot, Slot::Failed) {
+            self.shelf.missing.store(true, Ordering::Relaxed);
+            return None;
+        }
+        match std::mem::replace(&mut *slot, Slot::Preparing) {
             Slot::Ready(spare) => Some(spare),
-            Slot::Failed => {
-                self.shelf.missing.store(true, Ordering::Relaxed);
-                self.hand(Job::Prepare);
-                None
-            }
-            Slot::Preparing => None,
+            Slot::Failed | Slot::Preparing => None,
         }
     }
 }
