@@ -23,9 +23,9 @@ use crate::{
 /// What a stream may send that the broker has not read.
 const STREAM_WINDOW_BYTES: u32 = 128 * 1_024;
 /// The same of a connection. h2 closes a connection whose unread frames cost more to keep than half
-/// of this, at 256 bytes less their length each. The shortest line of a screening takes 31 bytes,
-/// so with sixteen times its window no stream that waits for the broker to read on gets there.
-const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
+/// of this, at 256 bytes less their length each. The shortest line of a screening takes 26 bytes,
+/// so with twenty times its window no stream that waits for the broker to read on gets there.
+const CONNECTION_WINDOW_BYTES: u32 = 20 * STREAM_WINDOW_BYTES;
 
 impl House {
     /// The gRPC server, with every limit set.
