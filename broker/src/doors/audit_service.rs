@@ -153,8 +153,18 @@ struct Tailing {
 impl Tailing {
     async fn run(self) {
         if let Err(refusal) = self.follow().await {
-            let _ = self.out.send(Err(status(&refusal))).await;
+            let refusals = &self.parts.refusals;
+            let recorded = refusals.record(&self.party, "AuditService.Tail", &refusal);
+            let told = recorded.await.err().unwrap_or(refusal);
+            let _ = self.out.send(Err(status(&told))).await;
         }
+    }
+
+    /// Certificate and licence are looked at again for each entry.
+    fn check(&self) -> Result<(), Refusal> {
+        let now = self.parts.clock.now();
+        let party = self.peer.check(&self.parts.trust, now)?;
+        self.parts.governance.current().check_licence(party, now)
     }
 
     async fn follow(&self) -> Result<(), Refusal> {
@@ -167,7 +177,7 @@ impl Tailing {
                 false => self.parts.ledger.size_of(origin)?,
             };
             while index < size {
-                self.peer.check(&self.parts.trust, self.parts.clock.now())?;
+                self.check()?;
                 let entry = self.parts.ledger.entry(origin, index)?;
                 if visible(&entry, &self.party)
                     && self

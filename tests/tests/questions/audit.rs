@@ -264,3 +264,54 @@ async fn auditors_have_a_rate_of_their_own() {
     });
     assert!(limited.count() >= 10);
 }
+
+#[tokio::test]
+async fn a_running_tail_ends_when_its_party_is_suspended_or_its_certificate_revoked() {
+    use accord_client::Tail;
+
+    /// Entries go on coming until the tail is refused.
+    async fn end(stage: &Stage, mut tail: Tail) -> String {
+        let bank = stage.bank("second-bank");
+        for _ in 0..2_000 {
+            let lookup = Lookup::about(north(0), Purpose::Payment).sim_swap();
+            ask(&bank, lookup).await;
+            match timeout(Duration::from_millis(10), tail.next()).await {
+                Ok(Err(CallError::Refused(refusal))) => return refusal.reason,
+                Ok(Ok(Some(_))) | Err(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("the tail goes on");
+    }
+
+    let stage = Stage::sandbox().await;
+    let before = record::size(&stage);
+    let tail = |party: &str| {
+        let auditor = stage.auditor(party).unwrap();
+        async move { auditor.tail("", before, false).await.unwrap() }
+    };
+    let (first, authority) = (tail("north-mobile").await, tail("central-bank").await);
+    crate::register::suspend(&stage, "north-mobile");
+    assert_eq!(end(&stage, first).await, "LICENCE_NOT_IN_FORCE");
+    stage.files.revoke("central-bank").unwrap();
+    assert_eq!(end(&stage, authority).await, "CERTIFICATE_REVOKED");
+    let refused = record::refused(&record::since(&stage, before));
+    let tails: Vec<_> = refused
+        .iter()
+        .filter(|(_, method, ..)| method == "AuditService.Tail")
+        .map(|(party, _, reason, _)| (party.as_str(), reason.as_str()))
+        .collect();
+    assert_eq!(
+        tails,
+        [
+            (
+                "spiffe://accord.test/operator/north-mobile",
+                "LICENCE_NOT_IN_FORCE"
+            ),
+            (
+                "spiffe://accord.test/authority/central-bank",
+                "CERTIFICATE_REVOKED"
+            ),
+        ]
+    );
+}

@@ -18,82 +18,8 @@ fn recycled(since: String) -> v1::SignalQuestion {
 
 /// Each with the field at fault.
 fn malformed() -> Vec<(&'static str, LookupRequest)> {
-    let good = || question(&north(1));
-    let with = |signals: Vec<v1::SignalQuestion>| LookupRequest { signals, ..good() };
-    let mut cases = vec![
-        (
-            "purpose",
-            LookupRequest {
-                purpose: 0,
-                ..good()
-            },
-        ),
-        (
-            "purpose",
-            LookupRequest {
-                purpose: 99,
-                ..good()
-            },
-        ),
-        ("signals", with(vec![])),
-        ("signals", with(vec![sim_swap(0); 7])),
-        ("signals[1]", with(vec![sim_swap(24), sim_swap(72)])),
-        (
-            "signals[0].signal",
-            with(vec![v1::SignalQuestion { signal: None }]),
-        ),
-        (
-            "signals[0].sim_swap.threshold_hours",
-            with(vec![sim_swap(100_000)]),
-        ),
-        (
-            "signals[0].number_recycling.since",
-            with(vec![recycled(days_ago(-1).to_string())]),
-        ),
-        (
-            "signals[0].number_recycling.since",
-            with(vec![recycled("yesterday".to_owned())]),
-        ),
-        (
-            "signals[0].number_recycling.since",
-            with(vec![recycled("2024-02-30".to_owned())]),
-        ),
-        (
-            "on_behalf_of",
-            LookupRequest {
-                on_behalf_of: "Not A Name".to_owned(),
-                ..good()
-            },
-        ),
-        (
-            "customer_ref",
-            LookupRequest {
-                customer_ref: "x".repeat(129),
-                ..good()
-            },
-        ),
-        (
-            "consent_ref",
-            LookupRequest {
-                consent_ref: "x\n".to_owned(),
-                ..good()
-            },
-        ),
-        (
-            "request_id",
-            LookupRequest {
-                request_id: "x".repeat(65),
-                ..good()
-            },
-        ),
-        (
-            "receipt",
-            LookupRequest {
-                receipt: 9,
-                ..good()
-            },
-        ),
-    ];
+    let mut cases = odd_fields();
+    cases.extend(odd_signals());
     for number in [
         "",
         "447700900001",
@@ -105,6 +31,50 @@ fn malformed() -> Vec<(&'static str, LookupRequest)> {
         cases.push(("msisdn", question(number)));
     }
     cases
+}
+
+fn odd_fields() -> Vec<(&'static str, LookupRequest)> {
+    let with = |field, change: fn(&mut LookupRequest)| {
+        let mut asked = question(&north(1));
+        change(&mut asked);
+        (field, asked)
+    };
+    vec![
+        with("purpose", |asked| asked.purpose = 0),
+        with("purpose", |asked| asked.purpose = 99),
+        with("on_behalf_of", |asked| {
+            asked.on_behalf_of = "Not A Name".to_owned()
+        }),
+        with("customer_ref", |asked| asked.customer_ref = "x".repeat(129)),
+        with("consent_ref", |asked| asked.consent_ref = "x\n".to_owned()),
+        with("request_id", |asked| asked.request_id = "x".repeat(65)),
+        with("receipt", |asked| asked.receipt = 9),
+    ]
+}
+
+fn odd_signals() -> Vec<(&'static str, LookupRequest)> {
+    let with = |field, signals: Vec<v1::SignalQuestion>| {
+        let good = question(&north(1));
+        (field, LookupRequest { signals, ..good })
+    };
+    let since = |date: &str| vec![recycled(date.to_owned())];
+    let tomorrow = days_ago(-1).to_string();
+    vec![
+        with("signals", vec![]),
+        with("signals", vec![sim_swap(0); 7]),
+        with("signals[1]", vec![sim_swap(24), sim_swap(72)]),
+        with(
+            "signals[0].signal",
+            vec![v1::SignalQuestion { signal: None }],
+        ),
+        with(
+            "signals[0].sim_swap.threshold_hours",
+            vec![sim_swap(100_000)],
+        ),
+        with("signals[0].number_recycling.since", since(&tomorrow)),
+        with("signals[0].number_recycling.since", since("yesterday")),
+        with("signals[0].number_recycling.since", since("2024-02-30")),
+    ]
 }
 
 #[tokio::test]
@@ -127,7 +97,7 @@ async fn a_malformed_question_names_its_field_and_asks_nobody() {
             refused.message()
         );
         // What was sent is not sent back.
-        assert!(number.len() < 5 || !refused.message().contains(&number[2..]));
+        assert!(number.len() < 5 || !refused.message().contains(number.trim_start_matches('+')));
         let events = record::since(&stage, before);
         let [Event::RefusedCall(call)] = events.as_slice() else {
             panic!("{field}: {events:?}");

@@ -56,6 +56,12 @@ fn suspended(text: String, party: &str) -> String {
     )
 }
 
+/// Suspends a party's licence.
+pub(crate) fn suspend(stage: &Stage, party: &str) {
+    let both = [CENTRAL_BANK, TELECOM_REGULATOR];
+    edit(stage, &both, |text| suspended(text, party));
+}
+
 #[tokio::test]
 async fn a_suspended_bank_is_refused_on_an_open_connection_within_two_seconds() {
     let stage = Stage::sandbox().await;
@@ -64,9 +70,7 @@ async fn a_suspended_bank_is_refused_on_an_open_connection_within_two_seconds() 
     let ask_raw = async || caller.lookup(Some(&bearer), question(&north(1))).await;
     ask_raw().await.unwrap();
     let before = record::size(&stage);
-    edit(&stage, &[CENTRAL_BANK, TELECOM_REGULATOR], |text| {
-        suspended(text, "first-bank")
-    });
+    suspend(&stage, "first-bank");
     let began = Instant::now();
     let refused = refused_at_last(ask_raw).await;
     assert!(
@@ -117,9 +121,7 @@ async fn a_suspension_acts_though_the_agreements_file_is_broken() {
     )
     .await;
     caller.ask(&stage, question(&north(1))).await.unwrap();
-    edit(&stage, &[CENTRAL_BANK, TELECOM_REGULATOR], |text| {
-        suspended(text, "first-bank")
-    });
+    suspend(&stage, "first-bank");
     let refused = refused_at_last(async || caller.ask(&stage, question(&north(1))).await).await;
     assert_eq!(told(&refused).1, "LICENCE_NOT_IN_FORCE");
 }
@@ -130,9 +132,7 @@ async fn an_operator_that_lost_its_licence_answers_nothing() {
     let bank = stage.bank("first-bank");
     let roaming = |number: &str| Lookup::about(number, Purpose::Payment).roaming();
     assert_eq!(word(&one(&bank, roaming(&north(1))).await), "home");
-    edit(&stage, &[CENTRAL_BANK, TELECOM_REGULATOR], |text| {
-        suspended(text, "north-mobile")
-    });
+    suspend(&stage, "north-mobile");
     wait_until("the suspension to act", || async {
         word(&one(&bank, roaming(&north(1))).await) == "suspended"
     })

@@ -5,7 +5,6 @@ use std::ops::Deref;
 use accord_client::{Answered, CallError, Client, Lookup, Outcome, Refusal, SignalOutcome, Value};
 use accord_proto::{
     clock::{Clock as _, SystemClock},
-    purpose::Purpose,
     reason::Reason,
 };
 use accord_tests::world::{World, WorldFiles, WorldSpec};
@@ -158,8 +157,4 @@ pub(crate) fn detail(outcome: &SignalOutcome) -> &str {
 
 pub(crate) fn words(answered: &Answered) -> Vec<String> {
     answered.signals().iter().map(word).collect()
-}
-
-pub(crate) fn about(number: &str, purpose: Purpose) -> Lookup {
-    Lookup::about(number, purpose)
 }
