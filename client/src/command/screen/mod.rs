@@ -142,13 +142,16 @@ async fn take(
     bar: &ProgressBar,
 ) -> Result<(), Failure> {
     let mut since_flush = 0;
+    // One for the whole screening: a signal that comes between two of them would be lost.
+    let mut stopped = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         let next = tokio::select! {
-            next = results.next() => next,
-            _ = tokio::signal::ctrl_c() => {
+            biased;
+            _ = &mut stopped => {
                 return Err(Failure::new(Exit::Failure, "stopped")
                     .hint("the same command goes on from here"));
             }
+            next = results.next() => next,
         };
         let Some(screened) = next else {
             return Ok(());
