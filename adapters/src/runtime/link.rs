@@ -190,16 +190,21 @@ impl Link<'_> {
     /// Handles a message, and those that have arrived with it.
     fn hear(&mut self, mut heard: Heard) -> Result<(), LinkEnd> {
         self.heard_at = Instant::now();
-        for _ in 0..BATCH_MAX {
+        let mut handled = 0;
+        loop {
             let message = heard.ok_or(Lost::Closed)?.map_err(Lost::from)?;
             self.handle(message)?;
+            handled += 1;
+            // Looked at before the stream is: what is taken off it must be handled.
+            if handled == BATCH_MAX {
+                return Ok(());
+            }
             // Polls without a waker; the caller polls again with one before it waits.
             match self.inbound.next().now_or_never() {
                 Some(more) => heard = more,
-                None => break,
+                None => return Ok(()),
             }
         }
-        Ok(())
     }
 
     fn handle(&mut self, heard: v1::BrokerMessage) -> Result<(), LinkEnd> {

@@ -103,6 +103,25 @@ async fn says_not_ours_and_not_available_for_what_it_cannot_know() {
     );
 }
 
+/// More than a link handles at once: none may be lost between two batches.
+#[tokio::test]
+async fn answers_every_ask_of_a_burst() {
+    const BURST: u64 = 1_000;
+    let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let _adapter = Adapter::start(vec![broker.endpoint()], 1_024);
+    let mut link = broker.attachment().await;
+    for id in 0..BURST {
+        link.ask(ask(id, "+447700900000", &[Signal::SimSwap], 5_000))
+            .await;
+    }
+    let mut answered = Vec::new();
+    for _ in 0..BURST {
+        answered.push(link.reply().await.id);
+    }
+    answered.sort_unstable();
+    assert!(answered.into_iter().eq(0..BURST), "each once");
+}
+
 #[tokio::test]
 async fn a_slow_source_delays_nobody_else_and_a_mute_one_times_out_before_the_deadline() {
     let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
