@@ -7,14 +7,21 @@
 //! governor can't do either: it can't be rebuilt from the ledger at start, nor look up a subject
 //! under last month's tag.
 
+mod banks;
+
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
-    sync::Mutex,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use accord_proto::{party::OrgName, signal::Signal, subject::SubjectTag};
 use jiff::{SignedDuration, Timestamp};
+
+use self::banks::Banks;
 
 /// What is counted together.
 #[derive(Clone, Copy, Debug, Hash)]
@@ -54,6 +61,9 @@ pub struct SubjectState {
     shards: Vec<Mutex<HashMap<u64, Slot>>>,
     hasher: RandomState,
     shard_len_max: usize,
+    banks: Banks,
+    /// When void slots were last removed.
+    swept_minute: AtomicU32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +72,7 @@ struct Slot {
     until_minute: u32,
     parameter: u32,
     uses: u16,
+    bank: u16,
 }
 
 /// Why a use does not fit.
@@ -69,14 +80,15 @@ struct Slot {
 pub enum NoRoom {
     /// Another parameter was used inside the window, or the day's questions are used up.
     Used,
-    /// The table is full of live slots.
+    /// The bank's share of the table, or the whole of it, is full of live slots.
     Full,
 }
 
 const SHARDS: usize = 64;
 
 impl SubjectState {
-    /// A table for at most `len_max` live slots.
+    /// A table for at most `len_max` live slots, of which one bank may hold half: one bank's
+    /// screening must not lock the others out.
     #[must_use]
     pub fn new(len_max: usize) -> Self {
         Self {
@@ -85,6 +97,8 @@ impl SubjectState {
                 .collect(),
             hasher: RandomState::new(),
             shard_len_max: len_max.div_ceil(SHARDS),
+            banks: Banks::new((len_max / 2).max(1)),
+            swept_minute: AtomicU32::new(0),
         }
     }
 
@@ -94,40 +108,47 @@ impl SubjectState {
     /// # Errors
     /// [`NoRoom`] if it does not fit; nothing changed.
     pub fn take(&self, subjects: &[Subject], use_: Use<'_>, now: Timestamp) -> Result<(), NoRoom> {
+        match self.try_take(subjects, use_, now) {
+            Err(NoRoom::Full) if self.sweep(now) => self.try_take(subjects, use_, now),
+            settled => settled,
+        }
+    }
+
+    fn try_take(&self, subjects: &[Subject], use_: Use<'_>, now: Timestamp) -> Result<(), NoRoom> {
+        let mut earlier_uses = 0;
         for earlier in subjects.iter().skip(1) {
-            if self
-                .look(earlier.tag, use_, now)
-                .is_some_and(|slot| !fits(slot, use_, earlier.parameter))
-            {
-                return Err(NoRoom::Used);
+            if let Some(slot) = self.look(earlier.tag, use_, now) {
+                if !fits(slot, use_, earlier.parameter, 0) {
+                    return Err(NoRoom::Used);
+                }
+                earlier_uses += slot.uses;
             }
         }
-        let Some(subject) = subjects.first() else {
-            return Err(NoRoom::Used);
-        };
+        let subject = subjects.first().ok_or(NoRoom::Used)?;
         let key = self.key(subject.tag, use_);
-        let Some(mut shard) = self.shard(key) else {
-            return Err(NoRoom::Full);
-        };
+        let mut shard = self.shard(key).ok_or(NoRoom::Full)?;
+        let fresh = self
+            .fresh(use_, subject.parameter, now)
+            .ok_or(NoRoom::Full)?;
         match shard
             .get_mut(&key)
             .filter(|slot| slot.until_minute > minute(now))
         {
-            Some(slot) if !fits(*slot, use_, subject.parameter) => Err(NoRoom::Used),
+            Some(slot) if !fits(*slot, use_, subject.parameter, earlier_uses) => Err(NoRoom::Used),
             Some(slot) => {
-                slot.uses = slot.uses.saturating_add(1);
+                slot.again(use_, fresh);
                 Ok(())
             }
-            None => {
-                if shard.len() >= self.shard_len_max {
-                    shard.retain(|_, slot| slot.until_minute > minute(now));
-                    if shard.len() >= self.shard_len_max {
-                        return Err(NoRoom::Full);
-                    }
-                }
-                shard.insert(key, fresh(use_, subject.parameter, now));
-                Ok(())
+            None if !fits(
+                Slot { uses: 0, ..fresh },
+                use_,
+                subject.parameter,
+                earlier_uses,
+            ) =>
+            {
+                Err(NoRoom::Used)
             }
+            None => self.insert(&mut shard, key, fresh),
         }
     }
 
@@ -139,46 +160,88 @@ impl SubjectState {
         };
         if let Some(slot) = shard.get_mut(&key) {
             slot.uses = slot.uses.saturating_sub(1);
-            if slot.uses == 0 {
-                shard.remove(&key);
+            if slot.uses == 0
+                && let Some(removed) = shard.remove(&key)
+            {
+                self.banks.release(removed.bank);
             }
         }
     }
 
-    /// Puts a use of the past back, at start-up, from the ledger. `at` is when it was used.
-    pub fn restore(&self, subject: Subject, use_: Use<'_>, at: Timestamp) {
+    /// Puts a use of the past back, at start-up, from the ledger. `at` is when it was used. False
+    /// if there is no room for it.
+    pub fn restore(&self, subject: Subject, use_: Use<'_>, at: Timestamp) -> bool {
         let key = self.key(subject.tag, use_);
         let Some(mut shard) = self.shard(key) else {
-            return;
+            return false;
         };
-        let restored = fresh(use_, subject.parameter, at);
-        let room = shard.len() < self.shard_len_max;
+        let Some(restored) = self.fresh(use_, subject.parameter, at) else {
+            return false;
+        };
         match shard.get_mut(&key) {
             Some(slot) if slot.until_minute > minute(at) => {
-                slot.uses = slot.uses.saturating_add(1);
+                slot.again(use_, restored);
+                true
             }
-            Some(slot) => *slot = restored,
-            None if room => {
-                shard.insert(key, restored);
+            Some(slot) => {
+                *slot = restored;
+                true
             }
-            None => {}
+            None => self.insert(&mut shard, key, restored).is_ok(),
         }
     }
 
     /// Live and void slots.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards
-            .iter()
-            .filter_map(|shard| shard.lock().ok())
-            .map(|shard| shard.len())
-            .sum()
+        let lens = self.shards.iter().filter_map(|shard| shard.lock().ok());
+        lens.map(|shard| shard.len()).sum()
     }
 
     /// Whether nothing is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    fn insert(&self, shard: &mut HashMap<u64, Slot>, key: u64, slot: Slot) -> Result<(), NoRoom> {
+        if shard.len() >= self.shard_len_max || !self.banks.has_room(slot.bank) {
+            return Err(NoRoom::Full);
+        }
+        if let Some(void) = shard.insert(key, slot) {
+            self.banks.release(void.bank);
+        }
+        self.banks.take(slot.bank);
+        Ok(())
+    }
+
+    /// Removes void slots, at most once a minute; true if it did.
+    fn sweep(&self, now: Timestamp) -> bool {
+        if self.swept_minute.swap(minute(now), Ordering::Relaxed) == minute(now) {
+            return false;
+        }
+        for shard in self.shards.iter().filter_map(|shard| shard.lock().ok()) {
+            let mut shard = shard;
+            shard.retain(|_, slot| {
+                let live = slot.until_minute > minute(now);
+                if !live {
+                    self.banks.release(slot.bank);
+                }
+                live
+            });
+        }
+        true
+    }
+
+    fn fresh(&self, use_: Use<'_>, parameter: u32, now: Timestamp) -> Option<Slot> {
+        let until = now.checked_add(use_.window).unwrap_or(Timestamp::MAX);
+        let until_minute = minute(until).saturating_add(1);
+        Some(Slot {
+            until_minute,
+            parameter,
+            uses: 1,
+            bank: self.banks.index(use_.bank)?,
+        })
     }
 
     fn look(&self, tag: SubjectTag, use_: Use<'_>, now: Timestamp) -> Option<Slot> {
@@ -197,25 +260,27 @@ impl SubjectState {
         self.hasher.hash_one((tag, use_.bank, use_.scope))
     }
 
-    fn shard(&self, key: u64) -> Option<std::sync::MutexGuard<'_, HashMap<u64, Slot>>> {
+    fn shard(&self, key: u64) -> Option<MutexGuard<'_, HashMap<u64, Slot>>> {
         let at = usize::try_from(key % SHARDS as u64).ok()?;
         self.shards.get(at)?.lock().ok()
     }
 }
 
-const fn fits(slot: Slot, use_: Use<'_>, parameter: u32) -> bool {
-    match use_.scope {
-        Scope::Parameter(_) => slot.parameter == parameter,
-        Scope::Clause(_) => slot.uses < use_.uses_max,
+impl Slot {
+    /// One more use. A threshold binds for a window from its last use, so that a second one can't
+    /// slip in right after the first window's end; a day's questions count from the first.
+    fn again(&mut self, use_: Use<'_>, fresh: Self) {
+        self.uses = self.uses.saturating_add(1);
+        if matches!(use_.scope, Scope::Parameter(_)) {
+            self.until_minute = self.until_minute.max(fresh.until_minute);
+        }
     }
 }
 
-fn fresh(use_: Use<'_>, parameter: u32, now: Timestamp) -> Slot {
-    let until = now.checked_add(use_.window).unwrap_or(Timestamp::MAX);
-    Slot {
-        until_minute: minute(until).saturating_add(1),
-        parameter,
-        uses: 1,
+const fn fits(slot: Slot, use_: Use<'_>, parameter: u32, earlier_uses: u16) -> bool {
+    match use_.scope {
+        Scope::Parameter(_) => slot.parameter == parameter,
+        Scope::Clause(_) => slot.uses.saturating_add(earlier_uses) < use_.uses_max,
     }
 }
 
@@ -224,91 +289,4 @@ fn minute(at: Timestamp) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: &str = "2026-11-21T12:00:00Z";
-
-    fn bank() -> OrgName {
-        OrgName::parse("first-bank").unwrap()
-    }
-
-    fn threshold(bank: &OrgName) -> Use<'_> {
-        let scope = Scope::Parameter(Signal::SimSwap);
-        Use {
-            bank,
-            scope,
-            uses_max: 1,
-            window: SignedDuration::from_hours(24),
-        }
-    }
-
-    fn daily(bank: &OrgName) -> Use<'_> {
-        let scope = Scope::Clause("4.2");
-        Use {
-            bank,
-            scope,
-            uses_max: 1,
-            window: SignedDuration::from_hours(24),
-        }
-    }
-
-    fn subject(tag: u8, parameter: u32) -> Subject {
-        Subject {
-            tag: SubjectTag([tag; 16]),
-            parameter,
-        }
-    }
-
-    #[test]
-    fn a_second_threshold_inside_the_window_does_not_fit() {
-        let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
-        let (day, three_days) = ([subject(1, 24)], [subject(1, 72)]);
-        assert_eq!(state.take(&day, threshold(&bank), now), Ok(()));
-        assert_eq!(state.take(&day, threshold(&bank), now), Ok(()));
-        assert_eq!(
-            state.take(&three_days, threshold(&bank), now),
-            Err(NoRoom::Used)
-        );
-        let later = now + SignedDuration::from_hours(25);
-        assert_eq!(state.take(&three_days, threshold(&bank), later), Ok(()));
-    }
-
-    #[test]
-    fn one_question_a_day_is_one_question_a_day() {
-        let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
-        assert_eq!(state.take(&[subject(1, 0)], daily(&bank), now), Ok(()));
-        assert_eq!(
-            state.take(&[subject(1, 0)], daily(&bank), now),
-            Err(NoRoom::Used)
-        );
-        assert_eq!(state.take(&[subject(2, 0)], daily(&bank), now), Ok(()));
-    }
-
-    #[test]
-    fn what_was_not_told_was_not_used() {
-        let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
-        state.take(&[subject(1, 0)], daily(&bank), now).unwrap();
-        state.give_back(subject(1, 0).tag, daily(&bank));
-        assert_eq!(state.take(&[subject(1, 0)], daily(&bank), now), Ok(()));
-    }
-
-    #[test]
-    fn last_months_tag_still_counts() {
-        let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
-        let both = [subject(1, 0), subject(2, 0)];
-        state.restore(both[1], daily(&bank), now - SignedDuration::from_hours(2));
-        assert_eq!(state.take(&both, daily(&bank), now), Err(NoRoom::Used));
-    }
-
-    #[test]
-    fn a_full_table_refuses_until_slots_are_void() {
-        let (state, bank, now) = (SubjectState::new(64), bank(), NOW.parse().unwrap());
-        let full = (0..=255)
-            .filter(|tag| state.take(&[subject(*tag, 0)], daily(&bank), now) == Err(NoRoom::Full))
-            .count();
-        assert!(full > 0 && state.len() <= 64, "{full} {}", state.len());
-        let later = now + SignedDuration::from_hours(25);
-        assert_eq!(state.take(&[subject(255, 0)], daily(&bank), later), Ok(()));
-    }
-}
+mod tests;

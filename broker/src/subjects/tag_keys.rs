@@ -91,8 +91,8 @@ impl TagKeys {
 
     /// The keys in use.
     #[must_use]
-    pub fn pair(&self) -> arc_swap::Guard<Arc<Pair>> {
-        self.current.load()
+    pub fn pair(&self) -> Arc<Pair> {
+        self.current.load_full()
     }
 
     /// Goes on to the next month if it has begun; `true` if it has.

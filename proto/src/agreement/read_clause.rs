@@ -13,8 +13,9 @@ use crate::{
 const TITLE_LEN_MAX: usize = 200;
 const TEXT_LEN_MAX: usize = 8_000;
 const THRESHOLDS_MAX: usize = 16;
-/// A month.
-const THRESHOLD_WINDOW_HOURS_MAX: u32 = 744;
+/// Four weeks: the broker knows a subject under this month's and last month's tag, and the shortest
+/// month has 28 days.
+const THRESHOLD_WINDOW_HOURS_MAX: u32 = 672;
 /// A century, so that a mistyped figure is found.
 const DAYS_MAX: u32 = 36_500;
 /// A month: a monthly export is the oldest source.

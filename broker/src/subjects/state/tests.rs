@@ -1,0 +1,141 @@
+//! Quotas and thresholds, one fact each.
+
+use super::*;
+
+const NOW: &str = "2026-11-21T12:00:00Z";
+
+fn bank() -> OrgName {
+    OrgName::parse("first-bank").unwrap()
+}
+
+fn threshold(bank: &OrgName) -> Use<'_> {
+    let scope = Scope::Parameter(Signal::SimSwap);
+    Use {
+        bank,
+        scope,
+        uses_max: 1,
+        window: SignedDuration::from_hours(24),
+    }
+}
+
+fn daily(bank: &OrgName) -> Use<'_> {
+    let scope = Scope::Clause("4.2");
+    Use {
+        bank,
+        scope,
+        uses_max: 1,
+        window: SignedDuration::from_hours(24),
+    }
+}
+
+fn subject(tag: u8, parameter: u32) -> Subject {
+    Subject {
+        tag: SubjectTag([tag; 16]),
+        parameter,
+    }
+}
+
+#[test]
+fn a_second_threshold_inside_the_window_does_not_fit() {
+    let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
+    let (day, three_days) = ([subject(1, 24)], [subject(1, 72)]);
+    assert_eq!(state.take(&day, threshold(&bank), now), Ok(()));
+    assert_eq!(state.take(&day, threshold(&bank), now), Ok(()));
+    assert_eq!(
+        state.take(&three_days, threshold(&bank), now),
+        Err(NoRoom::Used)
+    );
+    let later = now + SignedDuration::from_hours(25);
+    assert_eq!(state.take(&three_days, threshold(&bank), later), Ok(()));
+}
+
+#[test]
+fn one_question_a_day_is_one_question_a_day() {
+    let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
+    assert_eq!(state.take(&[subject(1, 0)], daily(&bank), now), Ok(()));
+    assert_eq!(
+        state.take(&[subject(1, 0)], daily(&bank), now),
+        Err(NoRoom::Used)
+    );
+    assert_eq!(state.take(&[subject(2, 0)], daily(&bank), now), Ok(()));
+}
+
+#[test]
+fn what_was_not_told_was_not_used() {
+    let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
+    state.take(&[subject(1, 0)], daily(&bank), now).unwrap();
+    state.give_back(subject(1, 0).tag, daily(&bank));
+    assert_eq!(state.take(&[subject(1, 0)], daily(&bank), now), Ok(()));
+}
+
+#[test]
+fn last_months_tag_still_counts() {
+    let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
+    let both = [subject(1, 0), subject(2, 0)];
+    state.restore(both[1], daily(&bank), now - SignedDuration::from_hours(2));
+    assert_eq!(state.take(&both, daily(&bank), now), Err(NoRoom::Used));
+}
+
+#[test]
+fn a_threshold_binds_from_its_last_use() {
+    let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
+    let almost = now + SignedDuration::from_mins(24 * 60 - 1);
+    let after = now + SignedDuration::from_mins(24 * 60 + 2);
+    assert_eq!(state.take(&[subject(1, 24)], threshold(&bank), now), Ok(()));
+    assert_eq!(
+        state.take(&[subject(1, 24)], threshold(&bank), almost),
+        Ok(())
+    );
+    let other = state.take(&[subject(1, 72)], threshold(&bank), after);
+    assert_eq!(other, Err(NoRoom::Used));
+}
+
+#[test]
+fn uses_of_two_months_count_together() {
+    let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
+    let three_a_day = Use {
+        uses_max: 3,
+        ..daily(&bank)
+    };
+    let both = [subject(1, 0), subject(2, 0)];
+    for hours in [2, 3] {
+        assert!(state.restore(
+            both[1],
+            three_a_day,
+            now - SignedDuration::from_hours(hours)
+        ));
+    }
+    assert_eq!(state.take(&both, three_a_day, now), Ok(()));
+    assert_eq!(state.take(&both, three_a_day, now), Err(NoRoom::Used));
+}
+
+#[test]
+fn one_bank_holds_no_more_than_half_and_the_other_is_still_served() {
+    let (state, bank, now) = (SubjectState::new(10_000), bank(), NOW.parse().unwrap());
+    let many = |bank: &OrgName| {
+        let ask = |n: u16| {
+            let mut tag = [0; 16];
+            tag[..2].copy_from_slice(&n.to_be_bytes());
+            let subject = Subject {
+                tag: SubjectTag(tag),
+                parameter: 0,
+            };
+            state.take(&[subject], daily(bank), now).is_ok()
+        };
+        (0..6_000).filter(|n| ask(*n)).count()
+    };
+    assert_eq!(many(&bank), 5_000);
+    let second = OrgName::parse("second-bank").unwrap();
+    assert!(many(&second) > 4_000);
+}
+
+#[test]
+fn a_full_table_refuses_until_slots_are_void() {
+    let (state, bank, now) = (SubjectState::new(64), bank(), NOW.parse().unwrap());
+    let full = (0..=255)
+        .filter(|tag| state.take(&[subject(*tag, 0)], daily(&bank), now) == Err(NoRoom::Full))
+        .count();
+    assert!(full > 0 && state.len() <= 64, "{full} {}", state.len());
+    let later = now + SignedDuration::from_hours(25);
+    assert_eq!(state.take(&[subject(255, 0)], daily(&bank), later), Ok(()));
+}
