@@ -15,6 +15,7 @@ use crate::{
 
 /// A question by a bank that is known, licensed and entitled to ask it.
 pub(super) struct Asked {
+    pub(super) peer: Arc<Peer>,
     pub(super) caller: Arc<Caller>,
     pub(super) question: Lookup,
     /// The agreement, parties and routes that this question is decided under.
@@ -56,6 +57,7 @@ pub(super) fn authenticate(parts: &Parts, call: Call) -> Result<Asked, Refusal> 
     }
     governed.check_in_force(now)?;
     Ok(Asked {
+        peer: call.peer,
         caller,
         question,
         governed,
@@ -64,6 +66,15 @@ pub(super) fn authenticate(parts: &Parts, call: Call) -> Result<Asked, Refusal> 
         bulk: call.bulk,
         _seal: Seal,
     })
+}
+
+/// Whether the bank may still be told what it asked: certificate, licence and agreement may have
+/// ended while a line waited for its turn, or while the operator was asked.
+pub(super) fn still_may(parts: &Parts, asked: &Asked, governed: &Governed) -> bool {
+    let now = parts.clock.now();
+    let party = asked.peer.check(&parts.trust, now);
+    party.is_ok_and(|party| governed.check_licence(party, now).is_ok())
+        && governed.check_in_force(now).is_ok()
 }
 
 /// Who calls, and what is in force while it is decided. Looked at again for each call and each

@@ -11,7 +11,9 @@ use super::{
     limit::Admitted,
     parts::Parts,
 };
-use crate::link::{AskDraft, Evidence, Operator, ReportPermit, restrictions::NumberDigest};
+use crate::link::{
+    AskDraft, Evidence, Operator, Patience, ReportPermit, restrictions::NumberDigest,
+};
 
 /// A permitted signal and what was seen of it.
 pub(super) struct Seen {
@@ -63,7 +65,10 @@ impl Observed {
 pub(super) async fn fetch(parts: &Parts, mut admitted: Admitted) -> Observed {
     let permits = std::mem::take(&mut admitted.permits);
     let operator = match &admitted.routed.operator {
-        Ok((operator, _)) => parts.links.operator(operator),
+        Ok((operator, _)) => parts.links.operator(operator).map(|links| {
+            let msisdn = &admitted.routed.asked.question.msisdn;
+            (links, parts.views.digest(operator, msisdn))
+        }),
         Err(_) => None,
     };
     let mut observed = Observed {
@@ -77,14 +82,13 @@ pub(super) async fn fetch(parts: &Parts, mut admitted: Admitted) -> Observed {
         report: None,
         _seal: Seal,
     };
-    if let Some(operator) = operator {
-        let digest = parts
-            .views
-            .digest(&observed.admitted.routed.asked.question.msisdn);
+    if let Some((operator, digest)) = operator {
         observed.customer_lock = operator.swap_locked(&digest);
         restrict(&mut observed, &operator, &digest);
         from_view(parts, &mut observed, &operator, &digest);
         from_operator(parts, &mut observed, &operator, &digest).await;
+        // What was stopped while the operator was asked is stopped for this answer too.
+        restrict(&mut observed, &operator, &digest);
     }
     observed
         .unknown()
@@ -92,12 +96,14 @@ pub(super) async fn fetch(parts: &Parts, mut admitted: Admitted) -> Observed {
     observed
 }
 
-/// Kill switches and opt-outs come before the view, and before the operator is bothered.
+/// Kill switches and opt-outs come before the view and before the operator is bothered, and once
+/// more before anything is told.
 fn restrict(observed: &mut Observed, operator: &Operator, digest: &NumberDigest) {
-    let bank = Arc::clone(&observed.admitted.routed.asked.caller);
+    let caller = Arc::clone(&observed.admitted.routed.asked.caller);
+    let bank = caller.party().org();
     let opted_out = operator.opted_out(digest);
-    for seen in observed.unknown() {
-        if operator.kills(bank.party().org(), seen.signal()) {
+    for seen in observed.signals.iter_mut().flatten() {
+        if operator.kills(bank, seen.signal()) {
             seen.outcome = Some(Err(Reason::Suspended));
         } else if opted_out && seen.permit.clause.opt_out_honoured {
             seen.outcome = Some(Err(Reason::OptedOut));
@@ -150,8 +156,11 @@ async fn from_operator(
     let said = if draft.bulk {
         operator.ask_in_turn(&draft, within, &parts.clock).await
     } else {
-        let fetch_by = fetch_by(parts, observed.admitted.routed.asked.deadline);
-        operator.ask(&draft, fetch_by, &parts.clock).await
+        let patience = Patience {
+            by: fetch_by(parts, observed.admitted.routed.asked.deadline),
+            own: within,
+        };
+        operator.ask(&draft, patience, &parts.clock).await
     };
     if let (Some((instance, why)), Ok((name, _))) =
         (said.not_believed, &observed.admitted.routed.operator)

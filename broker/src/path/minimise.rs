@@ -8,12 +8,12 @@ use accord_proto::{
 };
 
 use super::{
+    authenticate::still_may,
     authorise::{self, Denied},
     derive::{Derived, Value, derive},
     fetch::{Observed, Seen},
     parts::Parts,
 };
-use crate::routing::RoutingBasis;
 
 /// The answer, and what the record will say about each signal.
 pub(super) struct Minimised {
@@ -49,9 +49,10 @@ pub(super) fn minimise(parts: &Parts, mut observed: Observed) -> Minimised {
         answers.push(answer);
         records.push(record);
     }
+    // Whether a number was ported is for banks that some clause lets ask about it.
     let basis = match &observed.admitted.routed.operator {
-        Ok((_, basis)) => RoutingBasis::to_wire(*basis),
-        Err(_) => v1::RoutingBasis::Unspecified,
+        Ok((_, basis)) if observed.signals.iter().any(Result::is_ok) => basis.to_wire(),
+        Ok(_) | Err(_) => v1::RoutingBasis::Unspecified,
     };
     let (agreement, agreement_version) = asked.governed.agreement_name();
     let answer = v1::Answer {
@@ -70,16 +71,18 @@ pub(super) fn minimise(parts: &Parts, mut observed: Observed) -> Minimised {
     }
 }
 
-/// While the operator was asked, the agreement may have changed. What the one in force now does not
-/// grant under the very same clause is not answered.
+/// While a line waited or the operator was asked, certificate, licence or agreement may have ended
+/// or changed. What the agreement in force now does not grant under the very same clause is not
+/// answered, and to a bank that may no longer ask nothing is.
 fn reconsider(parts: &Parts, observed: &mut Observed) {
     let current = parts.governance.current();
     let asked = &mut observed.admitted.routed.asked;
-    if current.generation() == asked.governed.generation() {
+    let changed = current.generation() != asked.governed.generation();
+    let may = still_may(parts, asked, &current);
+    if may && !changed {
         return;
     }
     asked.governed = current;
-    let in_force = asked.governed.check_in_force(parts.clock.now()).is_ok();
     let Ok((operator, _)) = &observed.admitted.routed.operator else {
         return;
     };
@@ -90,9 +93,8 @@ fn reconsider(parts: &Parts, observed: &mut Observed) {
             operator,
             &seen.permit.question,
         );
-        let stands = in_force && again.is_ok_and(|again| again.clause == seen.permit.clause);
-        if !stands {
-            let detail = "the agreement changed while the operator was asked";
+        if !may || !again.is_ok_and(|again| again.clause == seen.permit.clause) {
+            let detail = "certificate, licence or agreement ended or changed meanwhile";
             *signal = Err(Denied::under(
                 &seen.permit.clause,
                 Reason::Suspended,
@@ -131,7 +133,6 @@ fn answered(
 ) {
     let clause = &seen.permit.clause;
     answer.clause = clause.id.to_string();
-    answer.customer_lock = customer_lock && clause.customer_lock;
     record.clause.clone_from(&answer.clause);
     record.granularity = clause.granularity.name().to_owned();
     record.threshold_hours = seen.permit.threshold_hours.unwrap_or(0);
@@ -148,6 +149,8 @@ fn answered(
     };
     match derived {
         Ok(derived) => {
+            // Only beside a value: of a subscriber who opted out nothing at all is told.
+            answer.customer_lock = customer_lock && clause.customer_lock;
             answer.outcome = Some(v1::signal_answer::Outcome::Value(value(&derived)));
         }
         Err(reason) => {

@@ -12,6 +12,7 @@
 
 mod authenticate;
 mod authorise;
+mod bulk;
 mod derive;
 mod fetch;
 mod limit;
@@ -28,6 +29,7 @@ use accord_proto::v1;
 use jiff::Timestamp;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
+use self::bulk::BulkTurns;
 use crate::{identity::Peer, replay::Claim};
 
 pub use limit::rates::Rates;
@@ -40,6 +42,7 @@ pub use refusal::{Class, Refusal};
 #[derive(Debug, Clone)]
 pub struct Path {
     parts: Arc<Parts>,
+    bulk: Arc<BulkTurns>,
 }
 
 /// One question as a door received it.
@@ -89,8 +92,10 @@ impl Path {
     /// A path of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let bulk = BulkTurns::new(parts.permits.available_permits());
         Self {
             parts: Arc::new(parts),
+            bulk: Arc::new(bulk),
         }
     }
 
@@ -131,18 +136,26 @@ impl Path {
     /// # Errors
     /// A [`Refusal`] of the whole question, which is on the record where a known party sent it.
     pub async fn ask(&self, call: Call) -> Result<Answered, Refusal> {
-        let parts = Arc::clone(&self.parts);
+        let (parts, bulk) = (Arc::clone(&self.parts), Arc::clone(&self.bulk));
         let path = tokio::spawn(async move {
             let began = Instant::now();
             let party = call.peer.party().cloned();
             let method = call.method;
+            let _turn = match (&party, call.bulk) {
+                (Some(party), true) => bulk.turn(party.org()).await,
+                (Some(_) | None, _) => None,
+            };
             let outcome = match parts.permit(call.bulk).await {
                 Ok(permit) => steps(&parts, call, permit).await,
                 Err(refusal) => Err(refusal),
             };
-            if let (Err(refusal), Some(party)) = (&outcome, party) {
-                parts.refusals.record(&party, method, refusal).await?;
-            }
+            let unrecorded = match (&outcome, party) {
+                (Err(refusal), Some(party)) => {
+                    parts.refusals.record(&party, method, refusal).await.err()
+                }
+                (Ok(_) | Err(_), _) => None,
+            };
+            let outcome = unrecorded.map_or(outcome, Err);
             parts.metrics.asked(&outcome, began.elapsed().as_secs_f64());
             outcome
         });
@@ -159,6 +172,7 @@ async fn steps(
     _permit: OwnedSemaphorePermit,
 ) -> Result<Answered, Refusal> {
     let asked = authenticate::authenticate(parts, call)?;
+    limit::in_rate(parts, &asked).await?;
     let ticket = match asked.claim(parts).await {
         Claim::Fresh(ticket) => ticket,
         Claim::Repeat(response) => return release::repeat(&response),
@@ -166,9 +180,9 @@ async fn steps(
     };
     let routed = route::route(asked);
     let permitted = authorise::authorise(routed);
-    let admitted = limit::limit(parts, permitted).await?;
+    let admitted = limit::limit(parts, permitted).await;
     let observed = fetch::fetch(parts, admitted).await;
     let minimised = minimise::minimise(parts, observed);
     let receipt = record::record(parts, minimised).await?;
-    Ok(release::release(parts, receipt, ticket))
+    Ok(release::release(parts, receipt, ticket).await)
 }

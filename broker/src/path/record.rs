@@ -1,6 +1,6 @@
 //! One entry of the ledger for each question, durable before the answer leaves.
 
-use accord_proto::{party::OrgName, reason::Reason, signal::Signal, subject::SubjectTag, v1};
+use accord_proto::{party::OrgName, signal::Signal, subject::SubjectTag, v1};
 use aws_lc_rs::{
     digest::{Context, SHA256},
     rand,
@@ -10,7 +10,10 @@ use prost::Message as _;
 
 use super::{
     fetch::{self, Observed},
-    limit::{date_parameter, since_mac, tells, uses, uses_of_permit},
+    limit::{
+        Admitted,
+        quotas::{self, date_parameter, since_mac, told, uses},
+    },
     minimise::Minimised,
     parts::Parts,
     refusal::Refusal,
@@ -42,12 +45,12 @@ pub(super) async fn record(parts: &Parts, minimised: Minimised) -> Result<Receip
         ..
     } = minimised;
     parts.metrics.signals(&records);
-    give_back(parts, &observed, &records);
+    let told: Vec<bool> = records.iter().map(told).collect();
     let mut random = [0; 64];
     rand::fill(&mut random).map_err(|_| Refusal::NotReady("the system gave no random bytes"))?;
     let (salt, nonce) = halves(&random);
     let answer = answer.encode_to_vec();
-    let mut access = access(parts, &observed, records);
+    let mut access = access(&observed, records);
     access.answer_digest = digest(&nonce, &answer);
     let event = Some(v1::entry::Event::Access(access));
     let entry = v1::Entry {
@@ -55,7 +58,15 @@ pub(super) async fn record(parts: &Parts, minimised: Minimised) -> Result<Receip
         event,
         time_unix_ms: 0,
     };
-    let committed = parts.ledger.append(entry.encode_to_vec()).await?;
+    let committed = match parts.ledger.append(entry.encode_to_vec()).await {
+        Ok(committed) => committed,
+        Err(error) => {
+            // No answer leaves, so nothing is told.
+            give_back(parts, &observed, &vec![false; told.len()]);
+            return Err(error.into());
+        }
+    };
+    give_back(parts, &observed, &told);
     let proof = observed.admitted.routed.asked.question.proof;
     report(observed, &committed);
     Ok(Receipt {
@@ -67,13 +78,12 @@ pub(super) async fn record(parts: &Parts, minimised: Minimised) -> Result<Receip
     })
 }
 
-fn access(parts: &Parts, observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access {
+fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access {
     let Routed {
         asked, operator, ..
     } = &observed.admitted.routed;
     let question = &asked.question;
-    let keys = parts.tag_keys.pair();
-    let key = &keys.this_month;
+    let key = &observed.admitted.keys.this_month;
     let mac = |what: &str, text: &Option<String>| {
         text.as_ref()
             .map_or_else(Vec::new, |text| key.mac(what, text.as_bytes()).to_vec())
@@ -105,8 +115,6 @@ fn access(parts: &Parts, observed: &Observed, mut records: Vec<v1::SignalRecord>
         purpose: question.purpose.to_wire() as i32,
         agreement,
         agreement_version,
-        // The tag is of the month in which the question was admitted; at the turn of a month that
-        // may be the month before.
         subject_tag: key.subject(&question.msisdn).0.to_vec(),
         tag_month: key.month().to_string(),
         customer_ref_mac: mac("customer_ref", &question.customer_ref),
@@ -154,17 +162,16 @@ fn report(observed: Observed, committed: &Committed) {
     });
 }
 
-/// Gives back the quotas of signals that told the bank nothing.
-fn give_back(parts: &Parts, observed: &Observed, records: &[v1::SignalRecord]) {
-    let bank = observed.admitted.routed.asked.caller.party().org();
-    for (signal, record) in observed.signals.iter().zip(records) {
-        if let Ok(seen) = signal
-            && !tells(Reason::from_wire(record.reason))
-        {
-            uses_of_permit(bank, &seen.permit)
-                .for_each(|one| parts.subjects.give_back(observed.admitted.tag, one));
-        }
-    }
+fn give_back(parts: &Parts, observed: &Observed, told: &[bool]) {
+    let Admitted {
+        routed,
+        keys,
+        taken,
+        ..
+    } = &observed.admitted;
+    let bank = routed.asked.caller.party().org();
+    let tag = keys.this_month.subject(&routed.asked.question.msisdn);
+    quotas::give_back(&parts.subjects, tag, bank, taken, told);
 }
 
 fn halves(random: &[u8; 64]) -> ([u8; 32], [u8; 32]) {
@@ -183,41 +190,46 @@ fn digest(nonce: &[u8; 32], answer: &[u8]) -> Vec<u8> {
     context.finish().as_ref().to_vec()
 }
 
-/// Puts one recorded access back into the state of subjects, at start-up.
+/// Puts one recorded access back into the state of subjects, at start-up; false if there was no
+/// room for all of it.
 pub fn restore_subjects(
     subjects: &SubjectState,
     governed: &Governed,
     access: &v1::Access,
     at: Timestamp,
-) {
+) -> bool {
     let Ok(bank) = OrgName::parse(&access.bank) else {
-        return;
+        return true;
     };
     let Ok(tag) = <[u8; 16]>::try_from(access.subject_tag.as_slice()).map(SubjectTag) else {
-        return;
+        return true;
     };
-    let agreement = governed.agreement();
-    for record in access
-        .signals
-        .iter()
-        .filter(|one| tells(Reason::from_wire(one.reason)))
-    {
+    let clauses = governed.agreement().clauses();
+    let mut counted: Vec<&str> = Vec::new();
+    let mut fits = true;
+    for record in access.signals.iter().filter(|record| told(record)) {
         let Some(signal) = Signal::from_wire(record.signal) else {
-            continue;
-        };
-        let Some(clause) = agreement
-            .clauses()
-            .iter()
-            .find(|c| c.id.as_str() == record.clause)
-        else {
             continue;
         };
         let parameter = match record.since_mac.as_slice() {
             [] => record.threshold_hours,
             mac => date_parameter(mac),
         };
-        for one in uses(&bank, signal, parameter != 0, clause) {
-            subjects.restore(Subject { tag, parameter }, one, at);
+        // A clause that is gone bound its threshold all the same: the longest window stands in.
+        let named = clauses.iter().find(|c| c.id.as_str() == record.clause);
+        let longest = || {
+            clauses
+                .iter()
+                .max_by_key(|clause| clause.threshold_window_hours)
+        };
+        let Some(clause) = named.or_else(longest) else {
+            continue;
+        };
+        let counts_day = named.is_some() && !counted.contains(&record.clause.as_str());
+        counted.push(&record.clause);
+        for one in uses(&bank, signal, parameter != 0, counts_day, clause) {
+            fits &= subjects.restore(Subject { tag, parameter }, one, at);
         }
     }
+    fits
 }
