@@ -8,5 +8,6 @@
 //! [`world`] makes one whole small Accord. The sandbox shows it to a person, the end-to-end tests
 //! ask it and break it, and the benchmark measures it.
 
+pub mod bench;
 pub mod sandbox;
 pub mod world;

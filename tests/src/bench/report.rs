@@ -1,0 +1,164 @@
+//! The figures as a table for people and as JSON for machines.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::{
+    ledger::{Appends, WAITERS},
+    machine::Machine,
+    memory::Memory,
+    speed::{Line, Speed},
+};
+
+/// What the project aims at. Nothing fails where an aim is missed: it is printed.
+const AIM_VIEW: f64 = 0.60;
+const AIM_ADAPTER: f64 = 0.40;
+const AIM_LEDGER: f64 = 0.80;
+const AIM_IDLE_MIB: u64 = 64;
+const AIM_AFTER_MIB: u64 = 256;
+/// The load for which the aims hold.
+const AIM_IN_FLIGHT: usize = 64;
+
+/// All that was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Where.
+    pub machine: Machine,
+    /// How often each was measured.
+    pub rounds: u32,
+    /// (a), (b) and (c).
+    pub speed: Option<Speed>,
+    /// (d).
+    pub ledger: Option<Appends>,
+    /// The broker's memory.
+    pub memory: Option<Memory>,
+}
+
+impl Report {
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Text, numbers and lists always serialise.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// As a table.
+    #[must_use]
+    pub fn to_table(&self) -> String {
+        let mut text = String::new();
+        // Writing into a text can't fail.
+        let _ = writeln!(text, "{}; {} rounds, medians\n", self.machine, self.rounds);
+        if let Some(speed) = &self.speed {
+            put_speed(&mut text, speed);
+        }
+        if let Some(ledger) = &self.ledger {
+            put_ledger(&mut text, ledger);
+        }
+        if let Some(memory) = &self.memory {
+            put_memory(&mut text, memory);
+        }
+        text
+    }
+}
+
+fn put_speed(text: &mut String, speed: &Speed) {
+    let [question, answer] = speed.message_bytes;
+    let _ = writeln!(
+        text,
+        "Lookup: question {question} bytes, answer {answer} bytes, short receipt; (b) {:.1} % from \
+         the view\n\n{:<20} {:>9} {:>8} {:>17} {:>8} {:>8} {:>8} {:>6}   CPU µs each: \
+         server, adapter, load",
+        speed.view_share * 100.0,
+        "server",
+        "in flight",
+        "req/s",
+        "worst–best",
+        "p50 ms",
+        "p99 ms",
+        "p99.9",
+        "ratio",
+    );
+    for line in &speed.closed {
+        let in_flight = line
+            .in_flight
+            .map_or_else(String::new, |count| count.to_string());
+        put_line(text, line, &in_flight);
+    }
+    let _ = writeln!(
+        text,
+        "\nopen loop, each at half of its peak, from the time it was meant to leave"
+    );
+    for line in &speed.open {
+        put_line(text, line, "open");
+    }
+    let _ = writeln!(text);
+    for (name, aim) in [("(b)", AIM_VIEW), ("(c)", AIM_ADAPTER)] {
+        let of =
+            |line: &&Line| line.server.starts_with(name) && line.in_flight == Some(AIM_IN_FLIGHT);
+        if let Some(line) = speed.closed.iter().find(of) {
+            let ratio = line.figures.ratio;
+            let _ = writeln!(
+                text,
+                "{name} / (a) at {AIM_IN_FLIGHT} in flight: {ratio:.2}, aim {aim:.2}: {}",
+                met(ratio >= aim)
+            );
+        }
+    }
+}
+
+fn put_line(text: &mut String, line: &Line, in_flight: &str) {
+    let figures = &line.figures;
+    let [worst, best] = figures.per_second_range;
+    let [server, adapter, load] = figures.cpu_us;
+    let ms = |us: f64| format!("{:.2}", us / 1_000.0);
+    // An open loop sends what it is told to: only its latencies say anything.
+    let ratio = line.in_flight.map(|_| format!("{:.2}", figures.ratio));
+    let _ = writeln!(
+        text,
+        "{:<20} {in_flight:>9} {:>8.0} {:>17} {:>8} {:>8} {:>8} {:>6}   {server:.0}, {adapter:.0}, \
+         {load:.0}",
+        line.server,
+        figures.per_second,
+        format!("{worst:.0}–{best:.0}"),
+        ms(figures.p50_us),
+        ms(figures.p99_us),
+        ms(figures.p999_us),
+        ratio.unwrap_or_default(),
+    );
+}
+
+fn put_ledger(text: &mut String, ledger: &Appends) {
+    let [worst, best] = ledger.ledger_range;
+    let [bare_worst, bare_best] = ledger.bare_range;
+    let _ = writeln!(
+        text,
+        "\n(d) ledger: {:.0} appends/s ({worst:.0}–{best:.0}), {WAITERS} waiters, entries of {} bytes, \
+         {:.0} for each sync\n    bare loop: {:.0} appends/s ({bare_worst:.0}–{bare_best:.0})\n    \
+         ratio: {:.2}, aim {AIM_LEDGER:.2}: {}",
+        ledger.ledger_per_second,
+        ledger.entry_bytes,
+        ledger.batch,
+        ledger.bare_per_second,
+        ledger.ratio,
+        met(ledger.ratio >= AIM_LEDGER),
+    );
+}
+
+fn put_memory(text: &mut String, memory: &Memory) {
+    let (idle, after) = (memory.idle_kib / 1_024, memory.after_kib / 1_024);
+    let _ = writeln!(
+        text,
+        "\nbroker's resident memory: idle {idle} MiB, aim below {AIM_IDLE_MIB}: {}\n    after {} \
+         lookups, each about another number: {after} MiB, aim below {AIM_AFTER_MIB}: {}\n    \
+         ({:.0} lookups/s, each answered by the adapter and kept in the view)",
+        met(idle < AIM_IDLE_MIB),
+        memory.lookups,
+        met(after < AIM_AFTER_MIB),
+        memory.per_second,
+    );
+}
+
+const fn met(is: bool) -> &'static str {
+    if is { "met" } else { "missed" }
+}
