@@ -68,6 +68,9 @@ pub enum WorldError {
     /// The agreement or the list of parties.
     #[error(transparent)]
     Mistakes(#[from] Mistakes),
+    /// No randomness.
+    #[error("the system gave no random bytes")]
+    NoRandom,
     /// Nobody of that name.
     #[error("there is no {what} `{name}`")]
     NoSuch {

@@ -27,6 +27,7 @@ mod documents;
 mod error;
 mod files;
 mod pki;
+mod ports;
 mod running;
 mod spec;
 mod wait;

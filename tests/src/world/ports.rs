@@ -1,0 +1,35 @@
+//! Ports for brokers that come back at the same place.
+
+use std::{
+    io,
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+};
+
+use aws_lc_rs::rand;
+
+use super::WorldError;
+
+/// Ports that a world chooses from. They lie below those that the system gives to outgoing
+/// connections: a client that dials a broker which is down could otherwise take its port.
+const PORT_MIN: u16 = 12_000;
+const PORT_MAX: u16 = 32_000;
+const TRIES_MAX: u32 = 64;
+
+/// The port as it is, or a free one where it is 0.
+pub(super) fn free_port(port: u16) -> Result<u16, WorldError> {
+    if port != 0 {
+        return Ok(port);
+    }
+    let mut taken = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..TRIES_MAX {
+        let mut random = [0; 2];
+        rand::fill(&mut random).map_err(|_| WorldError::NoRandom)?;
+        let port = PORT_MIN + u16::from_le_bytes(random) % (PORT_MAX - PORT_MIN);
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => taken = error,
+        }
+    }
+    Err(WorldError::io("listen on", Path::new("127.0.0.1"))(taken))
+}
