@@ -7,7 +7,7 @@ use std::sync::{
 
 use accord_client::{Lookup, Scope};
 use accord_proto::purpose::Purpose;
-use accord_tests::world::WorldSpec;
+use accord_tests::world::{WorldSpec, wait_until};
 
 use super::{
     access_count, collect,
@@ -93,4 +93,35 @@ async fn the_client_takes_no_more_lines_than_its_caller_takes_results() {
     let collected = collect(&mut results, usize::MAX).await;
     assert_eq!(collected.len(), 300);
     assert!(collected.values().all(|result| result.outcome.is_ok()));
+}
+
+#[tokio::test]
+async fn lines_that_wait_for_their_turn_leave_room_for_single_questions() {
+    let spec = WorldSpec::default()
+        .limit("questions_in_flight_max", 8)
+        .limit("screen_in_flight_max", 64);
+    // Roaming is told once a second, so that a screening fills whatever it may.
+    let (before, clause) = spec.agreement.split_once("id = \"3.4\"").unwrap();
+    let clause = clause.replacen("per_second = 200", "per_second = 1", 1);
+    let agreement = format!("{before}id = \"3.4\"{clause}");
+    let (_dir, world) = start(WorldSpec { agreement, ..spec }).await;
+    let token = token(&world, "first-bank", 240);
+    let stream = Raw::open(&world, "first-bank", &token).await.unwrap();
+    for number in 100..164 {
+        stream.send(line(&number.to_string(), number)).await;
+    }
+    wait_until("a line to be answered", || async {
+        access_count(&world) > 0
+    })
+    .await
+    .unwrap();
+    let client = world.client("first-bank").unwrap();
+    for number in 200..220 {
+        let lookup = Lookup::about(format!("+447700900{number}"), Purpose::Payment).sim_swap();
+        client.lookup(lookup).await.unwrap();
+    }
+    assert!(
+        access_count(&world) < 20 + 64,
+        "lines still wait, or nothing was shown"
+    );
 }
