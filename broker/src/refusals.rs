@@ -85,7 +85,7 @@ impl RefusalBook {
     pub fn not_believed(&self, operator: &OrgName, instance: String, why: String) {
         self.metrics.not_believed(operator.as_str());
         tracing::warn!(%operator, instance, why, "an adapter's reply is not believed");
-        if !self.within_budget(&format!("{operator}/{instance}")) {
+        if !self.within_budget(operator.as_str()) {
             return;
         }
         let link = v1::AdapterLink {

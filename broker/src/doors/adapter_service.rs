@@ -15,7 +15,7 @@ use accord_proto::{
     },
     wire::{FieldError, ID_LEN_MAX},
 };
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, sleep_until, timeout};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -34,6 +34,8 @@ use crate::{
 const METHOD: &str = "AdapterService.Attach";
 /// An adapter says who it is within this time.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+/// How long an adapter that attaches too often waits before it is refused instead.
+const ATTACH_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Silence after which each side sends a heartbeat.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Change batches that may be unacknowledged.
@@ -77,6 +79,17 @@ impl AdapterDoor {
         }
     }
 
+    /// Refuses before anything is on the record: whoever attaches in a loop must not fill it.
+    async fn await_turn(&self, peer: &Peer, info: &AttachInfo) -> Result<(), Refusal> {
+        let party = peer.party().ok_or(Refusal::PartyUnknown)?;
+        let operator = self.parts.links.operator_or_new(party.org());
+        operator.check_room(&info.instance)?;
+        // One entry when it attaches, one when it leaves.
+        let turn = operator.pace().turn(2, ATTACH_WAIT_MAX);
+        sleep_until(turn.ok_or(Refusal::Overloaded)?).await;
+        Ok(())
+    }
+
     async fn refuse(&self, peer: &Peer, refusal: Refusal) -> Status {
         if let Some(party) = peer.party()
             && let Err(unrecorded) = self.parts.refusals.record(party, METHOD, &refusal).await
@@ -111,9 +124,15 @@ impl AdapterService for AdapterDoor {
             Ok(hello) => hello,
             Err(error) => return Err(self.refuse(&peer, error.into()).await),
         };
-        match attached::attach(Arc::clone(&self.parts), peer, info, hello, messages).await {
-            Ok(stream) => Ok(Response::new(stream)),
-            Err(refusal) => Err(status(&refusal)),
+        if let Err(refusal) = self.await_turn(&peer, &info).await {
+            return Err(self.refuse(&peer, refusal).await);
+        }
+        // It goes on when the adapter hangs up: who was put on the record leaves on the record.
+        let attach = attached::attach(Arc::clone(&self.parts), peer, info, hello, messages);
+        match tokio::spawn(attach).await {
+            Ok(Ok(stream)) => Ok(Response::new(stream)),
+            Ok(Err(refusal)) => Err(status(&refusal)),
+            Err(_) => Err(status(&Refusal::NotReady("it can't attach an adapter"))),
         }
     }
 }

@@ -10,19 +10,26 @@ use std::{
 
 use accord_proto::{reason::Reason, signal::Signal, v1};
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::{Duration, Instant, timeout, timeout_at},
 };
 
-use super::{breaker::Breaker, operator::AskDraft, restrictions::Restrictions};
+use super::{
+    ask::{AskDraft, Patience},
+    breaker::Breaker,
+    reports::Reports,
+    restrictions::Restrictions,
+};
 
-/// How many reports of view-served answers may wait for one adapter. Beyond it the view serves
-/// nothing, so that none goes unreported.
-const REPORTS_MAX: usize = 65_536;
 /// For how long a line of a screening waits for its turn.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The most asks that an adapter may grant.
 const CREDIT_MAX: u32 = 65_536;
+/// An ask with less time than this is not worth sending.
+const ASK_MIN: Duration = Duration::from_millis(5);
+/// How much later than the operator's own time a reply may arrive and still be no breach: the
+/// adapter answers in time by its own clock, and the network takes its share.
+const LATE_MARGIN: Duration = Duration::from_millis(250);
 
 /// What an adapter says of itself when it attaches.
 #[derive(Clone, Debug)]
@@ -39,8 +46,7 @@ pub struct AttachInfo {
 pub struct Adapter {
     info: AttachInfo,
     asks: mpsc::Sender<v1::BrokerMessage>,
-    reports: mpsc::Sender<v1::BrokerMessage>,
-    pending: Mutex<HashMap<u64, oneshot::Sender<v1::Reply>>>,
+    pending: Mutex<HashMap<u64, Pending>>,
     next_id: AtomicU64,
     /// Asks that the adapter still takes.
     credit: Semaphore,
@@ -50,8 +56,16 @@ pub struct Adapter {
     breaker: Mutex<Breaker>,
     /// Every restriction in force has arrived.
     settled: AtomicBool,
-    /// What this adapter restricts.
-    pub restrictions: Restrictions,
+    /// What this adapter restricts, as far as it has said.
+    pub(super) restrictions: Arc<Restrictions>,
+    detached: watch::Sender<bool>,
+}
+
+/// An ask without a reply.
+struct Pending {
+    tell: oneshot::Sender<v1::Reply>,
+    /// When the operator's own time ends, however soon its bank gives up.
+    due: Instant,
 }
 
 /// The receiving ends, for the stream to the adapter.
@@ -59,8 +73,8 @@ pub struct Adapter {
 pub struct Outgoing {
     /// Asks and control messages.
     pub asks: mpsc::Receiver<v1::BrokerMessage>,
-    /// Reports of view-served answers.
-    pub reports: mpsc::Receiver<v1::BrokerMessage>,
+    /// Reports of view-served answers, which all adapters of the operator share.
+    pub reports: Arc<Reports>,
 }
 
 /// What became of a reply.
@@ -68,22 +82,12 @@ pub struct Outgoing {
 pub enum Arrival {
     /// Somebody waited for it.
     Expected,
-    /// The one who asked had given up.
+    /// Long after the operator's own time.
     Late,
     /// Never asked, or answered before.
     Unasked,
-}
-
-/// The right to report one view-served answer.
-#[derive(Debug)]
-pub struct ReportPermit(mpsc::OwnedPermit<v1::BrokerMessage>);
-
-impl ReportPermit {
-    /// Reports it.
-    pub fn report(self, served: v1::ServedFromView) {
-        let message = Some(v1::broker_message::Message::Served(served));
-        self.0.send(v1::BrokerMessage { message });
-    }
+    /// In time, but nobody waits any more: the bank had less time, or another adapter was faster.
+    Unneeded,
 }
 
 impl std::fmt::Debug for Adapter {
@@ -96,15 +100,16 @@ impl std::fmt::Debug for Adapter {
 
 impl Adapter {
     /// An adapter that has just attached, and what goes out to it.
-    #[must_use]
-    pub fn attach(info: AttachInfo) -> (Arc<Self>, Outgoing) {
+    pub(super) fn new(
+        info: AttachInfo,
+        restrictions: Arc<Restrictions>,
+        reports: Arc<Reports>,
+    ) -> (Arc<Self>, Outgoing) {
         let credit = info.credit.min(CREDIT_MAX);
         let (asks, asks_out) = mpsc::channel((credit as usize).max(1) + 64);
-        let (reports, reports_out) = mpsc::channel(REPORTS_MAX);
         let adapter = Self {
             info,
             asks,
-            reports,
             pending: Mutex::default(),
             next_id: AtomicU64::new(1),
             credit: Semaphore::new(credit as usize),
@@ -112,15 +117,14 @@ impl Adapter {
             in_flight: AtomicUsize::new(0),
             breaker: Mutex::default(),
             settled: AtomicBool::new(false),
-            restrictions: Restrictions::default(),
+            restrictions,
+            detached: watch::Sender::new(false),
         };
-        (
-            Arc::new(adapter),
-            Outgoing {
-                asks: asks_out,
-                reports: reports_out,
-            },
-        )
+        let outgoing = Outgoing {
+            asks: asks_out,
+            reports,
+        };
+        (Arc::new(adapter), outgoing)
     }
 
     /// What it said of itself.
@@ -148,13 +152,20 @@ impl Adapter {
             .lock()
             .ok()
             .and_then(|mut pending| pending.remove(&reply.id));
-        let Some(waiting) = waiting else {
+        let Some(Pending { tell, due }) = waiting else {
             return Arrival::Unasked;
         };
         self.grant(1);
-        match waiting.send(reply) {
+        let now = Instant::now();
+        if now > due + LATE_MARGIN {
+            return Arrival::Late;
+        }
+        if now <= due {
+            self.judge(Breaker::succeeded);
+        }
+        match tell.send(reply) {
             Ok(()) => Arrival::Expected,
-            Err(_) => Arrival::Late,
+            Err(_) => Arrival::Unneeded,
         }
     }
 
@@ -167,8 +178,7 @@ impl Adapter {
             .is_ok()
     }
 
-    /// The adapter has sent every restriction in force.
-    pub fn settle(&self) {
+    pub(super) fn settle(&self) {
         self.settled.store(true, Ordering::Release);
     }
 
@@ -178,21 +188,22 @@ impl Adapter {
         self.settled.load(Ordering::Acquire)
     }
 
-    /// Reserves room for a report.
-    #[must_use]
-    pub fn reserve_report(&self) -> Option<ReportPermit> {
-        self.reports
-            .clone()
-            .try_reserve_owned()
-            .ok()
-            .map(ReportPermit)
-    }
-
-    /// The stream has ended: everybody who waits is told at once.
+    /// Ends the link: everybody who waits is told at once.
     pub fn detach(&self) {
+        self.detached.send_replace(true);
         if let Ok(mut pending) = self.pending.lock() {
             pending.clear();
         }
+    }
+
+    /// Waits until the link has ended.
+    pub async fn detached(&self) {
+        // An error would mean that the sender is gone, and it lives in here.
+        let _ = self
+            .detached
+            .subscribe()
+            .wait_for(|detached| *detached)
+            .await;
     }
 
     pub(super) fn can_answer(&self, draft: &AskDraft) -> bool {
@@ -203,7 +214,7 @@ impl Adapter {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        !self.asks.is_closed()
+        !self.asks.is_closed() && !*self.detached.borrow()
     }
 
     pub(super) fn has_credit(&self) -> bool {
@@ -214,7 +225,7 @@ impl Adapter {
     pub(super) fn is_sound(&self) -> bool {
         self.breaker
             .lock()
-            .is_ok_and(|mut breaker| breaker.admits(Instant::now()))
+            .is_ok_and(|breaker| breaker.admits(Instant::now()))
     }
 
     /// Waits for the turn of a line of a screening, then asks as for a single question.
@@ -235,29 +246,38 @@ impl Adapter {
         let Ok(Ok(_turn)) = timeout(TURN_WAIT_MAX, turn).await else {
             return Err(Reason::Overloaded);
         };
-        self.ask(draft, Instant::now() + within).await
+        let patience = Patience {
+            by: Instant::now() + within,
+            own: within,
+        };
+        self.ask(draft, patience).await
     }
 
-    /// Asks and waits until the deadline.
+    /// Asks and waits as long as the one who asks does.
     ///
     /// # Errors
     /// The reason, if there is no reply.
     pub(super) async fn ask(
         &self,
         draft: &AskDraft,
-        deadline: Instant,
+        patience: Patience,
     ) -> Result<v1::Reply, Reason> {
-        let reply = self.send(draft, deadline)?;
+        let left = patience.by.saturating_duration_since(Instant::now());
+        if left < ASK_MIN.min(patience.own / 2) {
+            return Err(Reason::Timeout);
+        }
+        // Who had less than (nearly) the whole time did not fail.
+        let fair = left >= patience.own.mul_f32(0.9);
+        let reply = self.send(draft, patience)?;
         let _in_flight = InFlight::count(&self.in_flight);
-        match timeout_at(deadline, reply).await {
-            Ok(Ok(reply)) => {
-                self.judge(Breaker::succeeded);
-                Ok(reply)
-            }
+        match timeout_at(patience.by, reply).await {
+            Ok(Ok(reply)) => Ok(reply),
             // The stream ended while the ask was on its way.
             Ok(Err(_)) => Err(Reason::SourceDown),
             Err(_) => {
-                self.judge(|breaker| breaker.failed(Instant::now()));
+                if fair {
+                    self.judge(|breaker| breaker.failed(Instant::now()));
+                }
                 Err(Reason::Timeout)
             }
         }
@@ -266,24 +286,28 @@ impl Adapter {
     fn send(
         &self,
         draft: &AskDraft,
-        deadline: Instant,
+        patience: Patience,
     ) -> Result<oneshot::Receiver<v1::Reply>, Reason> {
         let room = self.asks.try_reserve().map_err(|error| match error {
             mpsc::error::TrySendError::Full(()) => Reason::Overloaded,
             mpsc::error::TrySendError::Closed(()) => Reason::SourceDown,
         })?;
+        let credit = self.credit.try_acquire().map_err(|_| Reason::Overloaded)?;
+        let now = Instant::now();
+        let begun = self.breaker.lock().is_ok_and(|mut one| one.begin(now));
+        if !begun {
+            return Err(Reason::SourceDown);
+        }
         // The reply gives it back.
-        self.credit
-            .try_acquire()
-            .map_err(|_| Reason::Overloaded)?
-            .forget();
+        credit.forget();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (tell, reply) = oneshot::channel();
+        let due = now + patience.own;
         if let Ok(mut pending) = self.pending.lock() {
-            pending.insert(id, tell);
+            pending.insert(id, Pending { tell, due });
         }
         let message = Some(v1::broker_message::Message::Ask(
-            draft.to_wire(id, deadline),
+            draft.to_wire(id, patience.by),
         ));
         room.send(v1::BrokerMessage { message });
         Ok(reply)

@@ -16,16 +16,19 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    /// Whether an ask may be sent now. While open, one ask each [`OPEN_FOR`] goes through.
-    pub(super) fn admits(&mut self, now: Instant) -> bool {
-        match self.open_until {
-            Some(until) if now < until => false,
-            Some(_) => {
-                self.open_until = Some(now + OPEN_FOR);
-                true
-            }
-            None => true,
+    /// Whether an ask might be sent now.
+    pub(super) fn admits(&self, now: Instant) -> bool {
+        self.open_until.is_none_or(|until| now >= until)
+    }
+
+    /// Whether this ask is sent now. While open, one ask each [`OPEN_FOR`] goes through, and this
+    /// is it: so this is called for an adapter that is really asked.
+    pub(super) fn begin(&mut self, now: Instant) -> bool {
+        let admitted = self.admits(now);
+        if admitted && self.open_until.is_some() {
+            self.open_until = Some(now + OPEN_FOR);
         }
+        admitted
     }
 
     pub(super) fn succeeded(&mut self) {
@@ -48,15 +51,16 @@ mod tests {
     async fn opens_after_failures_in_a_row_and_tries_again_later() {
         let mut breaker = Breaker::default();
         for _ in 0..FAILURES_MAX {
-            assert!(breaker.admits(Instant::now()));
+            assert!(breaker.begin(Instant::now()));
             breaker.failed(Instant::now());
         }
         assert!(!breaker.admits(Instant::now()));
         tokio::time::advance(OPEN_FOR).await;
-        assert!(breaker.admits(Instant::now()), "one ask tries");
-        assert!(!breaker.admits(Instant::now()), "only one");
+        assert!(breaker.admits(Instant::now()), "a look spends nothing");
+        assert!(breaker.begin(Instant::now()), "one ask tries");
+        assert!(!breaker.begin(Instant::now()), "only one");
         breaker.succeeded();
-        assert!(breaker.admits(Instant::now()));
+        assert!(breaker.begin(Instant::now()));
     }
 
     #[tokio::test(start_paused = true)]

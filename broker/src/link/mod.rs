@@ -8,10 +8,15 @@
 //! ```
 
 mod adapter;
+mod ask;
 mod believe;
 mod breaker;
 mod operator;
+mod pace;
+mod reports;
 pub mod restrictions;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
@@ -21,9 +26,12 @@ use std::{
 use accord_proto::party::OrgName;
 use tokio::sync::watch;
 
-pub use adapter::{Adapter, Arrival, AttachInfo, Outgoing, ReportPermit};
+pub use adapter::{Adapter, Arrival, AttachInfo, Outgoing};
+pub use ask::{AskDraft, Asked, Patience};
 pub use believe::{Evidence, Fetched};
-pub use operator::{AskDraft, Asked, Operator};
+pub use operator::{INSTANCES_GONE_MAX, INSTANCES_MAX, Operator};
+pub use pace::Pace;
+pub use reports::{ReportPermit, Reports};
 
 /// All operators that ever attached.
 #[derive(Debug, Default)]

@@ -1,179 +1,220 @@
-//! One operator's adapters: least in flight first, a breaker for each, and one hedge.
+//! One operator's adapters: least in flight first, a breaker for each, and what they restrict,
+//! which stays in force when they go.
 
-use std::sync::{Arc, RwLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+};
 
 use accord_proto::{
-    clock::SharedClock, msisdn::Msisdn, party::OrgName, purpose::Purpose, reason::Reason,
-    signal::Signal, v1,
+    clock::SharedClock, party::OrgName, reason::Reason, signal::Signal, wire::FieldError,
 };
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::Duration;
 
 use super::{
-    adapter::{Adapter, ReportPermit},
-    believe::{Believed, Evidence, Fetched, believe},
-    restrictions::NumberDigest,
+    adapter::{Adapter, AttachInfo, Outgoing},
+    ask::{AskDraft, Asked, Patience, hedged, settle},
+    pace::Pace,
+    reports::{ReportPermit, Reports},
+    restrictions::{Budget, KillSwitch, NumberDigest, Restrictions, Subject, TooMany},
 };
+
+/// Instances of one operator that may be attached together.
+pub const INSTANCES_MAX: usize = 16;
+/// Instances that left, whose restrictions are still in force.
+pub const INSTANCES_GONE_MAX: usize = 64;
 
 /// The adapters of one operator.
 #[derive(Debug, Default)]
 pub struct Operator {
-    adapters: RwLock<Vec<Arc<Adapter>>>,
+    links: RwLock<Links>,
+    budget: Arc<Budget>,
+    reports: Arc<Reports>,
+    pace: Pace,
 }
 
-/// A question to an operator.
-#[derive(Clone, Debug)]
-pub struct AskDraft {
-    /// Whose.
-    pub msisdn: Msisdn,
-    /// What.
-    pub signals: Vec<Signal>,
-    /// Clause and legal basis of each signal, in the same order.
-    pub bases: Vec<v1::Basis>,
-    /// Who asks.
-    pub bank: OrgName,
-    /// For whom.
-    pub on_behalf_of: Option<OrgName>,
-    /// Why.
-    pub purpose: Purpose,
-    /// The consent on file.
-    pub consent_ref: Option<String>,
-    /// Part of a screening.
-    pub bulk: bool,
-}
-
-impl AskDraft {
-    pub(super) fn to_wire(&self, id: u64, deadline: Instant) -> v1::Ask {
-        let left = deadline.saturating_duration_since(Instant::now());
-        v1::Ask {
-            id,
-            msisdn: self.msisdn.expose().to_owned(),
-            signals: self
-                .signals
-                .iter()
-                .map(|signal| signal.to_wire() as i32)
-                .collect(),
-            deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
-            bank: self.bank.as_str().to_owned(),
-            on_behalf_of: self
-                .on_behalf_of
-                .as_ref()
-                .map_or_else(String::new, OrgName::to_string),
-            purpose: self.purpose.to_wire() as i32,
-            bases: self.bases.clone(),
-            consent_ref: self.consent_ref.clone().unwrap_or_default(),
-            bulk: self.bulk,
-        }
-    }
-}
-
-/// What came of an ask.
-#[derive(Debug)]
-pub struct Asked {
-    /// One for each signal asked.
-    pub signals: Vec<Fetched>,
-    /// The subscriber has locked the SIM.
-    pub customer_lock: bool,
-    /// What binds the operator to it; `None` if nobody replied.
-    pub evidence: Option<Evidence>,
-    /// A reply that was not believed: from whom, and why.
-    pub not_believed: Option<(String, String)>,
-}
-
-impl Asked {
-    fn nobody(draft: &AskDraft, reason: Reason) -> Self {
-        let signals = draft.signals.iter().map(|signal| Fetched {
-            signal: *signal,
-            outcome: Err(reason),
-        });
-        Self {
-            signals: signals.collect(),
-            customer_lock: false,
-            evidence: None,
-            not_believed: None,
-        }
-    }
-
-    fn believed(adapter: &Adapter, believed: Believed) -> Self {
-        let evidence = Evidence {
-            instance: adapter.info().instance.clone(),
-            journal_index: believed.journal_index,
-            digest: believed.digest,
-        };
-        Self {
-            signals: believed.signals,
-            customer_lock: believed.customer_lock,
-            evidence: Some(evidence),
-            not_believed: None,
-        }
-    }
+#[derive(Debug, Default)]
+struct Links {
+    adapters: Vec<Arc<Adapter>>,
+    /// What each instance restricts, attached or not, once it has said all, or what it had said
+    /// when it left.
+    held: HashMap<String, Arc<Restrictions>>,
 }
 
 impl Operator {
-    /// Adds an adapter; an earlier one of the same instance is replaced.
-    pub fn attach(&self, adapter: Arc<Adapter>) {
-        let Ok(mut adapters) = self.adapters.write() else {
-            return;
-        };
-        adapters.retain(|other| {
-            let replaced = other.info().instance == adapter.info().instance;
-            if replaced {
-                other.detach();
-            }
-            !replaced
-        });
-        adapters.push(adapter);
+    /// Whether an adapter of this name might attach now.
+    ///
+    /// # Errors
+    /// The field that stands against it.
+    pub fn check_room(&self, instance: &str) -> Result<(), FieldError> {
+        match self.links.read() {
+            Ok(links) => links.check_room(instance),
+            Err(_) => Err(FieldError::new("hello", "this operator's links are broken")),
+        }
     }
 
-    /// Removes an adapter whose stream has ended.
+    /// Adds an adapter; an earlier one of the same instance is replaced.
+    ///
+    /// # Errors
+    /// The field that stands against it.
+    pub fn attach(&self, info: AttachInfo) -> Result<(Arc<Adapter>, Outgoing), FieldError> {
+        let restrictions = Arc::new(Restrictions::new(Arc::clone(&self.budget)));
+        let (adapter, outgoing) = Adapter::new(info, restrictions, Arc::clone(&self.reports));
+        let Ok(mut links) = self.links.write() else {
+            return Err(FieldError::new("hello", "this operator's links are broken"));
+        };
+        links.check_room(&adapter.info().instance)?;
+        links.part(|other| other.info().instance == adapter.info().instance);
+        links.adapters.push(Arc::clone(&adapter));
+        Ok((adapter, outgoing))
+    }
+
+    /// Removes an adapter whose stream has ended. What it restricts stays in force until the same
+    /// instance is back and has said all that it restricts.
     pub fn detach(&self, adapter: &Arc<Adapter>) {
         adapter.detach();
-        if let Ok(mut adapters) = self.adapters.write() {
-            adapters.retain(|other| !Arc::ptr_eq(other, adapter));
+        if let Ok(mut links) = self.links.write() {
+            links.part(|other| Arc::ptr_eq(other, adapter));
         }
+    }
+
+    /// The kill switches of this instance that end when the adapter settles, since it did not set
+    /// them again.
+    #[must_use]
+    pub fn kills_to_lift(&self, adapter: &Adapter) -> Vec<KillSwitch> {
+        self.links.read().map_or_else(
+            |_| Vec::new(),
+            |links| {
+                links
+                    .held(adapter)
+                    .map_or_else(Vec::new, |held| held.kills_beyond(&adapter.restrictions))
+            },
+        )
+    }
+
+    /// The adapter has sent every restriction in force: they replace what its instance had set
+    /// before, at once.
+    pub fn settle(&self, adapter: &Arc<Adapter>) {
+        let Ok(mut links) = self.links.write() else {
+            return;
+        };
+        if links
+            .adapters
+            .iter()
+            .any(|other| Arc::ptr_eq(other, adapter))
+        {
+            links.held.insert(
+                adapter.info().instance.clone(),
+                Arc::clone(&adapter.restrictions),
+            );
+            adapter.settle();
+        }
+    }
+
+    /// Sets or lifts a subject's restriction.
+    ///
+    /// # Errors
+    /// If there would be too many; then the view serves nothing until the adapter has attached
+    /// again.
+    pub fn restrict(
+        &self,
+        adapter: &Adapter,
+        subject: Subject,
+        digest: NumberDigest,
+        lifted: bool,
+    ) -> Result<(), TooMany> {
+        self.change(adapter, lifted, |set| set.subject(subject, digest, lifted))
+    }
+
+    /// Sets or lifts a kill switch.
+    ///
+    /// # Errors
+    /// As for [`Self::restrict`].
+    pub fn kill(
+        &self,
+        adapter: &Adapter,
+        switch: &KillSwitch,
+        lifted: bool,
+    ) -> Result<(), TooMany> {
+        self.change(adapter, lifted, |set| set.kill(switch.clone(), lifted))
+    }
+
+    /// Whether this instance has set this very switch, now or before it attached again.
+    #[must_use]
+    pub fn has_kill(&self, adapter: &Adapter, switch: &KillSwitch) -> bool {
+        adapter.restrictions.has_kill(switch)
+            || self.links.read().is_ok_and(|links| {
+                links
+                    .held(adapter)
+                    .is_some_and(|held| held.has_kill(switch))
+            })
+    }
+
+    /// A lift reaches what the instance had set before, too.
+    fn change(
+        &self,
+        adapter: &Adapter,
+        lifted: bool,
+        change: impl Fn(&Restrictions) -> Result<(), TooMany>,
+    ) -> Result<(), TooMany> {
+        change(&adapter.restrictions)?;
+        if lifted && !adapter.is_settled() {
+            let links = self.links.read().map_err(|_| TooMany)?;
+            links.held(adapter).map_or(Ok(()), |held| change(held))?;
+        }
+        Ok(())
     }
 
     /// Whether this adapter is still the one of its instance.
     #[must_use]
     pub fn holds(&self, adapter: &Arc<Adapter>) -> bool {
-        self.adapters
-            .read()
-            .is_ok_and(|adapters| adapters.iter().any(|other| Arc::ptr_eq(other, adapter)))
+        self.links.read().is_ok_and(|links| {
+            let mut adapters = links.adapters.iter();
+            adapters.any(|other| Arc::ptr_eq(other, adapter))
+        })
     }
 
     /// How many are attached.
     #[must_use]
     pub fn attached(&self) -> usize {
-        self.adapters.read().map_or(0, |adapters| adapters.len())
+        self.links.read().map_or(0, |links| links.adapters.len())
     }
 
     /// Whether the operator stopped this bank's signal.
     #[must_use]
     pub fn kills(&self, bank: &OrgName, signal: Signal) -> bool {
-        self.any(|adapter| adapter.restrictions.kills(bank, signal))
+        self.any(|set| set.kills(bank, signal))
     }
 
     /// Whether the subscriber has opted out.
     #[must_use]
     pub fn opted_out(&self, digest: &NumberDigest) -> bool {
-        self.any(|adapter| adapter.restrictions.opted_out(digest))
+        self.any(|set| set.opted_out(digest))
     }
 
     /// Whether the subscriber has locked the SIM.
     #[must_use]
     pub fn swap_locked(&self, digest: &NumberDigest) -> bool {
-        self.any(|adapter| adapter.restrictions.swap_locked(digest))
+        self.any(|set| set.swap_locked(digest))
     }
 
     /// Room for a report of a view-served answer. `None` while no adapter is attached, or while one
-    /// has not sent all its restrictions: then an opt-out may not have arrived, and the view must
-    /// not serve.
+    /// has not sent all its restrictions, or had too many: then an opt-out may not have arrived,
+    /// and the view must not serve.
     #[must_use]
     pub fn reserve_report(&self) -> Option<ReportPermit> {
-        let adapters = self.adapters.read().ok()?;
-        if !adapters.iter().all(|adapter| adapter.is_settled()) {
+        let links = self.links.read().ok()?;
+        let settled = links.adapters.iter().all(|adapter| adapter.is_settled());
+        if links.adapters.is_empty() || !settled || links.any(Restrictions::has_overflowed) {
             return None;
         }
-        adapters.iter().find_map(|adapter| adapter.reserve_report())
+        self.reports.reserve()
+    }
+
+    /// How often this operator's links may add to the ledger.
+    #[must_use]
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Asks for a line of a screening: it waits for its turn, and has `within` from then on.
@@ -200,7 +241,7 @@ impl Operator {
     }
 
     /// Asks an adapter, and a second one if the first is slow.
-    pub async fn ask(&self, draft: &AskDraft, deadline: Instant, clock: &SharedClock) -> Asked {
+    pub async fn ask(&self, draft: &AskDraft, patience: Patience, clock: &SharedClock) -> Asked {
         let mut candidates = match self.candidates(draft) {
             Ok(candidates) => candidates.into_iter(),
             Err(reason) => return Asked::nobody(draft, reason),
@@ -209,14 +250,15 @@ impl Operator {
             return Asked::nobody(draft, Reason::SourceDown);
         };
         let Some(second) = candidates.next() else {
-            return settle(&first, first.ask(draft, deadline).await, draft, clock);
+            return settle(&first, first.ask(draft, patience).await, draft, clock);
         };
-        hedged(&first, &second, draft, deadline, clock).await
+        hedged(&first, &second, draft, patience, clock).await
     }
 
     /// Adapters that may be asked now, least in flight first.
     fn candidates(&self, draft: &AskDraft) -> Result<Vec<Arc<Adapter>>, Reason> {
-        let adapters = self.adapters.read().map_err(|_| Reason::SourceDown)?;
+        let links = self.links.read().map_err(|_| Reason::SourceDown)?;
+        let adapters = &links.adapters;
         let mut able: Vec<_> = adapters
             .iter()
             .filter(|adapter| adapter.is_open() && adapter.can_answer(draft))
@@ -243,63 +285,71 @@ impl Operator {
         }
     }
 
-    fn any(&self, is: impl Fn(&Adapter) -> bool) -> bool {
+    #[cfg(test)]
+    pub(super) fn budget_for_test(&self, subjects: usize) {
+        self.budget.use_up(subjects);
+    }
+
+    fn any(&self, is: impl Fn(&Restrictions) -> bool) -> bool {
         // A poisoned list can't be trusted to hold every restriction: then all is restricted.
-        self.adapters
-            .read()
-            .map_or(true, |adapters| adapters.iter().any(|adapter| is(adapter)))
+        self.links.read().map_or(true, |links| links.any(is))
     }
 }
 
-/// Asks the first; if it is silent for half of the time, or fails, asks the second as well and
-/// takes whichever replies first.
-async fn hedged(
-    first: &Arc<Adapter>,
-    second: &Arc<Adapter>,
-    draft: &AskDraft,
-    deadline: Instant,
-    clock: &SharedClock,
-) -> Asked {
-    let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
-    let mut one = std::pin::pin!(first.ask(draft, deadline));
-    let early = tokio::select! {
-        reply = &mut one => Some(reply),
-        () = sleep_until(half) => None,
-    };
-    match early {
-        Some(Ok(reply)) => settle(first, Ok(reply), draft, clock),
-        Some(Err(_)) => settle(second, second.ask(draft, deadline).await, draft, clock),
-        None => {
-            let mut other = std::pin::pin!(second.ask(draft, deadline));
-            tokio::select! {
-                reply = &mut one => match reply {
-                    Ok(reply) => settle(first, Ok(reply), draft, clock),
-                    Err(_) => settle(second, other.await, draft, clock),
-                },
-                reply = &mut other => match reply {
-                    Ok(reply) => settle(second, Ok(reply), draft, clock),
-                    Err(_) => settle(first, one.await, draft, clock),
-                },
-            }
+impl Links {
+    /// Whether a set in force says so: of every instance remembered, and of those that are about
+    /// to say all that they restrict.
+    fn any(&self, is: impl Fn(&Restrictions) -> bool) -> bool {
+        let settling = self.adapters.iter().filter(|one| !one.is_settled());
+        self.held.values().any(|set| is(set))
+            || settling.into_iter().any(|one| is(&one.restrictions))
+    }
+
+    fn held(&self, adapter: &Adapter) -> Option<&Arc<Restrictions>> {
+        self.held.get(&adapter.info().instance)
+    }
+
+    fn check_room(&self, instance: &str) -> Result<(), FieldError> {
+        let attached = |name: &str| self.adapters.iter().any(|one| one.info().instance == name);
+        if attached(instance) {
+            return Ok(());
         }
+        if self.adapters.len() >= INSTANCES_MAX {
+            let rule = format!("at most {INSTANCES_MAX} instances of an operator are attached");
+            return Err(FieldError::new("hello.instance", rule));
+        }
+        let gone = self.held.keys().filter(|name| !attached(name)).count();
+        if !self.held.contains_key(instance) && gone >= INSTANCES_GONE_MAX {
+            let rule = format!(
+                "the restrictions of {INSTANCES_GONE_MAX} instances that left are still in force; \
+                 attach under the name of one of them"
+            );
+            return Err(FieldError::new("hello.instance", rule));
+        }
+        Ok(())
     }
-}
 
-fn settle(
-    adapter: &Adapter,
-    reply: Result<v1::Reply, Reason>,
-    draft: &AskDraft,
-    clock: &SharedClock,
-) -> Asked {
-    match reply {
-        Ok(reply) => match believe(&reply, &draft.signals, clock.now()) {
-            Ok(believed) => Asked::believed(adapter, believed),
-            Err(error) => {
-                let mut asked = Asked::nobody(draft, Reason::SourceDown);
-                asked.not_believed = Some((adapter.info().instance.clone(), error.to_string()));
-                asked
+    /// Removes adapters, and keeps what they restrict.
+    fn part(&mut self, goes: impl Fn(&Arc<Adapter>) -> bool) {
+        let Self { adapters, held } = self;
+        adapters.retain(|adapter| {
+            if !goes(adapter) {
+                return true;
             }
-        },
-        Err(reason) => Asked::nobody(draft, reason),
+            adapter.detach();
+            let instance = &adapter.info().instance;
+            match held.get(instance) {
+                _ if adapter.is_settled() => {}
+                // It went before it had said all: what it said is added to what was in force.
+                Some(before) => before.absorb(&adapter.restrictions),
+                None => {
+                    held.insert(instance.clone(), Arc::clone(&adapter.restrictions));
+                }
+            }
+            if held.get(instance).is_some_and(|set| set.is_empty()) {
+                held.remove(instance);
+            }
+            false
+        });
     }
 }

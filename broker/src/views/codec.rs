@@ -18,6 +18,13 @@ pub(super) fn key(digest: &NumberDigest, signal: Signal) -> [u8; 17] {
     key
 }
 
+/// The signal of a key; `None` for a key that is no observation's.
+pub(super) fn signal(key: &[u8]) -> Option<Signal> {
+    let key = <&[u8; 17]>::try_from(key).ok()?;
+    key.last()
+        .and_then(|number| Signal::from_wire(i32::from(*number)))
+}
+
 pub(super) fn encode(observation: &Observation) -> Vec<u8> {
     wire::observation(observation).encode_to_vec()
 }

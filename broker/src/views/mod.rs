@@ -17,8 +17,9 @@ use std::{
     },
 };
 
-use accord_proto::{msisdn::Msisdn, observation::Observation, signal::Signal};
+use accord_proto::{msisdn::Msisdn, observation::Observation, party::OrgName, signal::Signal};
 use aws_lc_rs::hmac;
+use jiff::Timestamp;
 
 pub use open::ViewError;
 
@@ -65,10 +66,16 @@ impl Views {
         })
     }
 
-    /// The digest by which a number is known here.
+    /// The digest by which an operator's number is known here. After a port the new operator's
+    /// digest is another one, so what the old one said is never served as the new one's word.
     #[must_use]
-    pub fn digest(&self, msisdn: &Msisdn) -> NumberDigest {
-        let tag = hmac::sign(&self.key, msisdn.expose().as_bytes());
+    pub fn digest(&self, operator: &OrgName, msisdn: &Msisdn) -> NumberDigest {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(operator.as_str().as_bytes());
+        // No name holds it, so no two pairs run together.
+        context.update(&[0]);
+        context.update(msisdn.expose().as_bytes());
+        let tag = context.sign();
         let mut digest = NumberDigest::default();
         for (to, from) in digest.iter_mut().zip(tag.as_ref()) {
             *to = *from;
@@ -90,18 +97,57 @@ impl Views {
 
     /// Keeps an observation, unless a newer one is there.
     pub fn keep(&self, digest: &NumberDigest, signal: Signal, observation: &Observation) {
-        let newer = self
-            .find(digest, signal)
-            .is_some_and(|known| known.observed_at > observation.observed_at);
-        if newer {
-            return;
-        }
-        if let Err(error) = self
+        let bytes = codec::encode(observation);
+        // Compared and set in one step: between a look and a write, a newer one may come.
+        let kept = self
             .db
-            .insert(codec::key(digest, signal), codec::encode(observation))
-        {
+            .fetch_and_update(codec::key(digest, signal), |known| {
+                let newer = known
+                    .filter(|bytes| {
+                        codec::decode(bytes, signal)
+                            .is_some_and(|known| known.observed_at > observation.observed_at)
+                    })
+                    .map(<[u8]>::to_vec);
+                Some(newer.unwrap_or_else(|| bytes.clone()))
+            });
+        if let Err(error) = kept {
             self.failed(&error);
         }
+    }
+
+    /// Removes what was observed before `older_than`, and what does not decode. It reads the whole
+    /// store, so it is no work for a thread that others wait for. Returns how many went.
+    pub fn sweep(&self, older_than: Timestamp) -> u64 {
+        let mut removed = 0;
+        for record in self.db.iter() {
+            let (key, bytes) = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    self.failed(&error);
+                    return removed;
+                }
+            };
+            let Some(signal) = codec::signal(&key) else {
+                continue;
+            };
+            let fresh = codec::decode(&bytes, signal)
+                .is_some_and(|observation| observation.observed_at >= older_than);
+            if fresh {
+                continue;
+            }
+            // A newer one that came just now stays.
+            match self
+                .db
+                .compare_and_swap(key, Some(bytes), None::<sled::IVec>)
+            {
+                Ok(swapped) => removed += u64::from(swapped.is_ok()),
+                Err(error) => {
+                    self.failed(&error);
+                    return removed;
+                }
+            }
+        }
+        removed
     }
 
     /// Forgets all about a number, after an opt-out.
@@ -151,7 +197,7 @@ impl Views {
 #[cfg(test)]
 mod tests {
     use accord_proto::observation::{Observed, Roaming, SourceClass};
-    use jiff::{SignedDuration, Timestamp};
+    use jiff::SignedDuration;
 
     use super::*;
 
@@ -168,6 +214,10 @@ mod tests {
         }
     }
 
+    fn north() -> OrgName {
+        OrgName::parse("north-mobile").unwrap()
+    }
+
     fn open(dir: &Path) -> Opened {
         Views::open(&dir.join("view"), &dir.join("view.key"), 1 << 20).unwrap()
     }
@@ -177,7 +227,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let number = Msisdn::parse("+447700900006").unwrap();
         let views = open(dir.path()).views;
-        let digest = views.digest(&number);
+        let digest = views.digest(&north(), &number);
         let (newer, older) = (seen("2026-11-21T12:00:00Z"), seen("2026-11-21T11:00:00Z"));
         views.keep(&digest, Signal::Roaming, &newer);
         views.keep(&digest, Signal::Roaming, &older);
@@ -192,11 +242,71 @@ mod tests {
     }
 
     #[test]
+    fn what_one_operator_said_is_not_found_as_anothers() {
+        let dir = tempfile::tempdir().unwrap();
+        let number = Msisdn::parse("+447700900006").unwrap();
+        let views = open(dir.path()).views;
+        let digest = views.digest(&north(), &number);
+        views.keep(&digest, Signal::Roaming, &seen("2026-11-21T12:00:00Z"));
+        let ported = views.digest(&OrgName::parse("south-mobile").unwrap(), &number);
+        assert_eq!(views.find(&ported, Signal::Roaming), None);
+        assert!(views.find(&digest, Signal::Roaming).is_some());
+    }
+
+    #[test]
+    fn an_older_observation_never_overwrites_a_newer_one_that_comes_at_the_same_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let views = open(dir.path()).views;
+        let number = Msisdn::parse("+447700900006").unwrap();
+        let digest = views.digest(&north(), &number);
+        let at = |minutes: i64| {
+            let mut one = seen("2026-01-01T00:00:00Z");
+            one.observed_at += SignedDuration::from_mins(minutes);
+            one
+        };
+        let start = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for first in 0..2 {
+                let (views, start) = (&views, &start);
+                scope.spawn(move || {
+                    for minutes in 0..2_000 {
+                        start.wait();
+                        views.keep(&digest, Signal::Roaming, &at(minutes * 2 + first));
+                        start.wait();
+                        let found = views.find(&digest, Signal::Roaming);
+                        assert_eq!(found, Some(at(minutes * 2 + 1)));
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_sweep_removes_what_is_too_old_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let views = open(dir.path()).views;
+        let digest = |number| views.digest(&north(), &Msisdn::parse(number).unwrap());
+        let (old, new) = (digest("+447700900006"), digest("+447700900007"));
+        views.keep(&old, Signal::Roaming, &seen("2026-11-21T11:59:59Z"));
+        views.keep(&new, Signal::Roaming, &seen("2026-11-21T12:00:00Z"));
+        assert_eq!(views.sweep("2026-11-21T12:00:00Z".parse().unwrap()), 1);
+        assert_eq!(views.find(&old, Signal::Roaming), None);
+        assert!(views.find(&new, Signal::Roaming).is_some());
+        // The records that are no observations are still there.
+        let epoch = views.epoch();
+        views.close();
+        drop(views);
+        let again = open(dir.path());
+        assert!(again.set_aside.is_none());
+        assert_eq!(again.views.epoch(), epoch);
+    }
+
+    #[test]
     fn a_damaged_store_is_set_aside_and_begun_anew() {
         let dir = tempfile::tempdir().unwrap();
         let number = Msisdn::parse("+447700900006").unwrap();
         let views = open(dir.path()).views;
-        let digest = views.digest(&number);
+        let digest = views.digest(&north(), &number);
         for hours in 0..2_000 {
             let mut one = seen("2026-01-01T00:00:00Z");
             one.observed_at += SignedDuration::from_hours(hours);
@@ -222,7 +332,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let number = Msisdn::parse("+447700900006").unwrap();
         let views = open(dir.path()).views;
-        let digest = views.digest(&number);
+        let digest = views.digest(&north(), &number);
         views.keep(&digest, Signal::Roaming, &seen("2026-11-21T12:00:00Z"));
         let epoch = views.epoch();
         drop(views);
@@ -249,7 +359,7 @@ mod tests {
         let views = open(dir.path()).views;
         let number = Msisdn::parse("+447700900006").unwrap();
         views.keep(
-            &views.digest(&number),
+            &views.digest(&north(), &number),
             Signal::Roaming,
             &seen("2026-11-21T12:00:00Z"),
         );

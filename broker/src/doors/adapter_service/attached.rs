@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use accord_proto::{
-    party::{OrgName, PartyId},
+    party::PartyId,
     v1::{self, AdapterMessage, AttachWelcome, BrokerMessage, Heartbeat, broker_message},
 };
 use tokio::{
@@ -38,8 +38,14 @@ pub(super) async fn attach(
     record_entry(&parts.ledger, attached).await?;
     tracing::info!(operator = %party.org(), instance, software = hello.software, "adapter attached");
     let operator = parts.links.operator_or_new(party.org());
-    let (adapter, outgoing) = Adapter::attach(info);
-    operator.attach(Arc::clone(&adapter));
+    let (adapter, outgoing) = match operator.attach(info) {
+        Ok(attached) => attached,
+        // Others took the last place meanwhile.
+        Err(error) => {
+            record_left(&parts, &party, &hello, &error.to_string()).await;
+            return Err(error.into());
+        }
+    };
     parts
         .metrics
         .adapters_attached(party.org().as_str(), operator.attached());
@@ -52,7 +58,8 @@ pub(super) async fn attach(
         adapter,
         hello,
     };
-    tokio::spawn(send(outgoing, out, link.parts.views.epoch()));
+    let adapter = Arc::clone(&link.adapter);
+    tokio::spawn(send(adapter, outgoing, out, link.parts.views.epoch()));
     tokio::spawn(link.receive(messages));
     Ok(Box::pin(ReceiverStream::new(stream)))
 }
@@ -68,59 +75,71 @@ struct Link {
 }
 
 impl Link {
-    async fn receive(self, mut messages: Streaming<AdapterMessage>) {
-        let operator: OrgName = self.party.org().clone();
-        let mut incoming = Incoming::new(&self.parts, &operator, &self.adapter);
-        let why = loop {
-            let next = tokio::select! {
-                next = timeout(HEARTBEAT * 3, messages.message()) => next,
-                () = self.parts.links.closed() => break "the broker is stopping",
-            };
-            let message = match next {
-                Ok(Ok(Some(message))) => message,
-                Ok(Ok(None)) => break "it closed the stream",
-                Ok(Err(_)) => break "the stream broke",
-                Err(_) => break "it fell silent",
-            };
-            if !self.operator.holds(&self.adapter) {
-                break "a new attach of the same instance took its place";
-            }
-            if check(&self.parts, &self.peer).is_err() {
-                break "its certificate or licence is no longer in force";
-            }
-            if let Err(why) = incoming.take(message).await {
-                break why;
-            }
-        };
-        self.leave(why).await;
-    }
-
-    async fn leave(self, why: &'static str) {
+    async fn receive(self, messages: Streaming<AdapterMessage>) {
+        let why = self.listen(messages).await;
         self.operator.detach(&self.adapter);
         let org = self.party.org();
         self.parts
             .metrics
             .adapters_attached(org.as_str(), self.operator.attached());
-        let instance = self.hello.instance.clone();
+        let instance = &self.hello.instance;
         tracing::info!(operator = %org, instance, why, "adapter left");
-        let mut left = link_entry(
-            v1::adapter_link::Kind::Left,
-            &self.party,
-            &instance,
-            &self.hello,
-        );
-        if let v1::entry::Event::AdapterLink(link) = &mut left {
-            why.clone_into(&mut link.detail);
-        }
-        if let Err(error) = record_entry(&self.parts.ledger, left).await {
-            tracing::error!(%error, "can't record that an adapter left");
+        record_left(&self.parts, &self.party, &self.hello, why).await;
+    }
+
+    /// Takes messages until the stream ends, and says why it did.
+    async fn listen(&self, mut messages: Streaming<AdapterMessage>) -> &'static str {
+        let org = self.party.org();
+        let mut incoming = Incoming::new(&self.parts, org, &self.operator, &self.adapter);
+        let mut closed = std::pin::pin!(self.parts.links.closed());
+        let mut detached = std::pin::pin!(self.adapter.detached());
+        loop {
+            let due = incoming.due();
+            let next = tokio::select! {
+                next = timeout(HEARTBEAT * 3, messages.message()) => next,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    match incoming.take_due().await {
+                        Ok(()) => continue,
+                        Err(why) => return why,
+                    }
+                }
+                () = &mut detached => return "a new attach of the same instance took its place",
+                () = &mut closed => return "the broker is stopping",
+            };
+            let message = match next {
+                Ok(Ok(Some(message))) => message,
+                Ok(Ok(None)) => return "it closed the stream",
+                Ok(Err(_)) => return "the stream broke",
+                Err(_) => return "it fell silent",
+            };
+            if !self.operator.holds(&self.adapter) {
+                return "a new attach of the same instance took its place";
+            }
+            if check(&self.parts, &self.peer).is_err() {
+                return "its certificate or licence is no longer in force";
+            }
+            if let Err(why) = incoming.take(message).await {
+                return why;
+            }
         }
     }
 }
 
-/// The sending direction: asks before reports, and a heartbeat after silence. It ends when the
-/// adapter is detached, since then nobody holds the sending ends.
+async fn record_left(parts: &AdapterParts, party: &PartyId, hello: &v1::Hello, why: &str) {
+    let kind = v1::adapter_link::Kind::Left;
+    let mut left = link_entry(kind, party, &hello.instance, hello);
+    if let v1::entry::Event::AdapterLink(link) = &mut left {
+        why.clone_into(&mut link.detail);
+    }
+    if let Err(error) = record_entry(&parts.ledger, left).await {
+        tracing::error!(%error, "can't record that an adapter left");
+    }
+}
+
+/// The sending direction: asks before reports, and a heartbeat after silence. It ends with the
+/// adapter's link; reports that it has not taken by then stay for the next one.
 async fn send(
+    adapter: Arc<Adapter>,
     mut outgoing: Outgoing,
     out: mpsc::Sender<Result<BrokerMessage, Status>>,
     view_epoch: u64,
@@ -131,33 +150,31 @@ async fn send(
         view_epoch,
         heartbeat_ms,
     };
-    if out
-        .send(Ok(message(broker_message::Message::Welcome(welcome))))
-        .await
-        .is_err()
-    {
-        return;
-    }
-    let mut silent_until = Instant::now() + HEARTBEAT;
-    loop {
-        let next = tokio::select! {
-            biased;
-            ask = outgoing.asks.recv() => match ask {
-                Some(ask) => ask,
-                None => return,
-            },
-            report = outgoing.reports.recv() => match report {
-                Some(report) => report,
-                None => return,
-            },
-            () = out.closed() => return,
-            () = sleep_until(silent_until) => message(broker_message::Message::Heartbeat(Heartbeat {})),
-        };
-        if out.send(Ok(next)).await.is_err() {
-            return;
+    let sending = async {
+        out.send(Ok(message(broker_message::Message::Welcome(welcome))))
+            .await
+            .ok()?;
+        let mut silent_until = Instant::now() + HEARTBEAT;
+        loop {
+            // Room comes first: a report that is taken leaves.
+            let room = out.reserve().await.ok()?;
+            let next = tokio::select! {
+                biased;
+                ask = outgoing.asks.recv() => ask?,
+                served = outgoing.reports.next() => message(broker_message::Message::Served(served)),
+                () = out.closed() => return None,
+                () = sleep_until(silent_until) => message(broker_message::Message::Heartbeat(Heartbeat {})),
+            };
+            room.send(Ok(next));
+            silent_until = Instant::now() + HEARTBEAT;
         }
-        silent_until = Instant::now() + HEARTBEAT;
-    }
+    };
+    let ended: Option<()> = tokio::select! {
+        ended = sending => ended,
+        () = adapter.detached() => None,
+    };
+    debug_assert!(ended.is_none());
+    outgoing.reports.leave();
 }
 
 const fn message(message: broker_message::Message) -> BrokerMessage {

@@ -1,6 +1,8 @@
 //! What an attached adapter says: replies, restrictions and changes, each checked before it is
 //! believed.
 
+use std::{collections::VecDeque, sync::Arc};
+
 use accord_proto::{
     msisdn::Msisdn,
     observation::Observation,
@@ -12,12 +14,13 @@ use accord_proto::{
     },
     wire::{FieldError, parse_observation},
 };
+use tokio::time::{Duration, Instant, sleep_until};
 
-use super::AdapterParts;
+use super::{AdapterParts, CHANGE_CREDIT};
 use crate::{
     entry::record_entry,
     link::{
-        Adapter, Arrival,
+        Adapter, Arrival, Operator,
         restrictions::{KillSwitch, Subject},
     },
 };
@@ -29,19 +32,44 @@ const CHANGES_MAX: usize = 1_000;
 pub(super) struct Incoming<'a> {
     parts: &'a AdapterParts,
     operator: &'a OrgName,
-    adapter: &'a Adapter,
+    links: &'a Operator,
+    adapter: &'a Arc<Adapter>,
+    /// Batches of changes that came faster than they may be recorded, and when each may be.
+    waiting: VecDeque<(Instant, Batch)>,
+}
+
+/// One batch of changes, parsed.
+struct Batch {
+    sequence: u64,
+    changes: Vec<(Msisdn, Signal, Observation)>,
 }
 
 impl<'a> Incoming<'a> {
     pub(super) const fn new(
         parts: &'a AdapterParts,
         operator: &'a OrgName,
-        adapter: &'a Adapter,
+        links: &'a Operator,
+        adapter: &'a Arc<Adapter>,
     ) -> Self {
         Self {
             parts,
             operator,
+            links,
             adapter,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// When the next batch of changes may be recorded, if one waits.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.waiting.front().map(|(at, _)| *at)
+    }
+
+    /// Takes the batch that has waited longest.
+    pub(super) async fn take_due(&mut self) -> Result<(), &'static str> {
+        match self.waiting.pop_front() {
+            Some((_, batch)) => self.keep(batch).await,
+            None => Ok(()),
         }
     }
 
@@ -50,7 +78,7 @@ impl<'a> Incoming<'a> {
         use adapter_message::Message;
         match message.message {
             Some(Message::Reply(reply)) => self.reply(reply),
-            Some(Message::Heartbeat(_)) => self.adapter.settle(),
+            Some(Message::Heartbeat(_)) => self.settle().await?,
             Some(Message::Credit(credit)) => self.adapter.grant(credit.more),
             Some(Message::Restriction(restriction)) => self.restrict(restriction).await?,
             Some(Message::Changes(batch)) => self.changes(batch).await?,
@@ -64,6 +92,7 @@ impl<'a> Incoming<'a> {
     fn reply(&self, reply: v1::Reply) {
         match self.adapter.replied(reply) {
             Arrival::Expected => {}
+            Arrival::Unneeded => tracing::debug!(operator = %self.operator, "an unneeded reply"),
             Arrival::Late => self.disbelieve("a reply that came too late"),
             Arrival::Unasked => self.disbelieve("a reply to what was not asked, or a second one"),
         }
@@ -96,13 +125,15 @@ impl<'a> Incoming<'a> {
         subject: impl Fn(Msisdn) -> Subject,
         lifted: bool,
     ) -> Result<(), FieldError> {
-        let msisdn = self.own_number(number)?;
-        let digest = self.parts.views.digest(&msisdn);
+        // Whichever operator serves the number now: what is held is this operator's word only, and
+        // it must be in force when the number comes to it.
+        let msisdn = Msisdn::parse(number)?;
+        let digest = self.parts.views.digest(self.operator, &msisdn);
         let subject = subject(msisdn);
         if matches!(subject, Subject::OptedOut(_)) && !lifted {
             self.parts.views.forget(&digest);
         }
-        let set = self.adapter.restrictions.subject(subject, digest, lifted);
+        let set = self.links.restrict(self.adapter, subject, digest, lifted);
         set.map_err(|error| FieldError::new("restriction", error.to_string()))
     }
 
@@ -115,16 +146,25 @@ impl<'a> Incoming<'a> {
             Ok(switch) => switch,
             Err(error) => return Ok(Err(error)),
         };
-        let set = self.adapter.restrictions.kill(switch, lifted);
-        let verb = if lifted { "lifts" } else { "stops" };
-        let signal = Signal::from_wire(kill.signal).map_or("every signal", Signal::name);
-        let bank = if kill.bank.is_empty() {
-            "every bank"
-        } else {
-            &kill.bank
-        };
-        let detail = format!("{verb} {signal} for {bank}");
+        // What an adapter says again after it has attached again changes nothing.
+        let changes = self.links.has_kill(self.adapter, &switch) == lifted;
+        // A stop is in force before it is on the record, a lift only afterwards.
+        if lifted && changes {
+            self.record_kill(&switch, lifted).await?;
+        }
+        let set = self.links.kill(self.adapter, &switch, lifted);
+        if !lifted && changes && set.is_ok() {
+            self.record_kill(&switch, lifted).await?;
+        }
+        Ok(set.map_err(|error| FieldError::new("restriction", error.to_string())))
+    }
+
+    async fn record_kill(&self, switch: &KillSwitch, lifted: bool) -> Result<(), &'static str> {
+        let detail = kill_detail(switch, lifted);
         tracing::warn!(operator = %self.operator, detail, "kill switch");
+        if let Some(turn) = self.links.pace().turn(1, Duration::MAX) {
+            sleep_until(turn).await;
+        }
         let link = v1::AdapterLink {
             kind: v1::adapter_link::Kind::Restricted as i32,
             operator: self.operator.to_string(),
@@ -134,12 +174,25 @@ impl<'a> Incoming<'a> {
         };
         record_entry(&self.parts.ledger, v1::entry::Event::AdapterLink(link))
             .await
-            .map_err(|_| "the broker can't record a kill switch")?;
-        Ok(set.map_err(|error| FieldError::new("restriction", error.to_string())))
+            .map(drop)
+            .map_err(|_| "the broker can't record a kill switch")
     }
 
-    /// A batch is one entry; it is acknowledged when that is durable and the view holds it.
-    async fn changes(&self, batch: v1::ChangeBatch) -> Result<(), &'static str> {
+    /// Every restriction in force has arrived. What the instance had stopped before and did not
+    /// stop again is lifted, on the record.
+    async fn settle(&self) -> Result<(), &'static str> {
+        if self.adapter.is_settled() {
+            return Ok(());
+        }
+        for switch in self.links.kills_to_lift(self.adapter) {
+            self.record_kill(&switch, true).await?;
+        }
+        self.links.settle(self.adapter);
+        Ok(())
+    }
+
+    /// Takes a batch at once, or when the operator's pace allows.
+    async fn changes(&mut self, batch: v1::ChangeBatch) -> Result<(), &'static str> {
         let changes = match self.parse_changes(&batch) {
             Ok(changes) => changes,
             Err(error) => {
@@ -147,6 +200,23 @@ impl<'a> Incoming<'a> {
                 return Err("a batch of changes is not believed");
             }
         };
+        if self.waiting.len() >= CHANGE_CREDIT as usize {
+            return Err("it sends more batches of changes than it was granted");
+        }
+        let sequence = batch.sequence;
+        let batch = Batch { sequence, changes };
+        let now = Instant::now();
+        let turn = self.links.pace().turn(1, Duration::MAX).unwrap_or(now);
+        if turn <= now && self.waiting.is_empty() {
+            return self.keep(batch).await;
+        }
+        self.waiting.push_back((turn, batch));
+        Ok(())
+    }
+
+    /// A batch is one entry; it is acknowledged when that is durable and the view holds it.
+    async fn keep(&self, batch: Batch) -> Result<(), &'static str> {
+        let Batch { sequence, changes } = batch;
         let keys = self.parts.tag_keys.pair();
         let subjects = changes
             .iter()
@@ -157,7 +227,7 @@ impl<'a> Incoming<'a> {
         let entry = v1::SourceChanges {
             operator: self.operator.to_string(),
             instance: self.adapter.info().instance.clone(),
-            sequence: batch.sequence,
+            sequence,
             subjects: subjects.collect(),
         };
         drop(keys);
@@ -165,13 +235,12 @@ impl<'a> Incoming<'a> {
             .await
             .map_err(|_| "the broker can't record changes")?;
         for (msisdn, signal, observation) in &changes {
-            self.parts
-                .views
-                .keep(&self.parts.views.digest(msisdn), *signal, observation);
+            let digest = self.parts.views.digest(self.operator, msisdn);
+            self.parts.views.keep(&digest, *signal, observation);
         }
         let view_epoch = self.parts.views.epoch();
         let accepted = ChangesAccepted {
-            sequence: batch.sequence,
+            sequence,
             view_epoch,
         };
         if self
@@ -207,7 +276,7 @@ impl<'a> Incoming<'a> {
         batch.changes.iter().map(parse).collect()
     }
 
-    /// An operator speaks of its own subscribers only.
+    /// An operator pushes changes of its own subscribers only.
     fn own_number(&self, number: &str) -> Result<Msisdn, FieldError> {
         let msisdn = Msisdn::parse(number)?;
         let governed = self.parts.governance.current();
@@ -223,6 +292,13 @@ impl<'a> Incoming<'a> {
             .refusals
             .not_believed(self.operator, instance, why.to_owned());
     }
+}
+
+fn kill_detail(switch: &KillSwitch, lifted: bool) -> String {
+    let verb = if lifted { "lifts" } else { "stops" };
+    let signal = switch.signal.map_or("every signal", Signal::name);
+    let bank = switch.bank.as_ref().map_or("every bank", OrgName::as_str);
+    format!("{verb} {signal} for {bank}")
 }
 
 fn parse_kill(kill: &v1::KillSwitch) -> Result<KillSwitch, FieldError> {
