@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   UNAVAILABLE, or the connection broke        ▶ the next endpoint; after a round, wait and again
+//!   a broker that is full (`OVERLOADED`)        ▶ the same
 //!   UNAVAILABLE or RESOURCE_EXHAUSTED that says
 //!     when to come back                         ▶ wait so long, if the deadline allows
 //!   anything else                               ▶ the caller
@@ -20,6 +21,7 @@ use std::{
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Code, Status, transport::Channel};
+use tonic_types::StatusExt as _;
 
 use crate::{
     connect::Broker,
@@ -51,18 +53,31 @@ pub(crate) enum Next {
     Never,
 }
 
+/// The `ErrorInfo.reason` of a broker that is full. The rates of a bank have another: they hold
+/// at every broker.
+const OVERLOADED: &str = "OVERLOADED";
+
 /// Reads a failure.
 pub(crate) fn next(status: &Status) -> Next {
     let wait = retry_after(status);
     // Only what never left this machine, or broke on the way, has a source.
     let broke = status.source().is_some();
-    if status.code() == Code::ResourceExhausted {
+    if is_overloaded(status) {
+        Next::Elsewhere(wait)
+    } else if status.code() == Code::ResourceExhausted {
         wait.map_or(Next::Never, Next::Later)
     } else if status.code() == Code::Unavailable || broke {
         Next::Elsewhere(wait)
     } else {
         Next::Never
     }
+}
+
+fn is_overloaded(status: &Status) -> bool {
+    status.code() == Code::ResourceExhausted
+        && status
+            .get_details_error_info()
+            .is_some_and(|info| info.reason == OVERLOADED)
 }
 
 /// The wait before a repetition: exponential, bounded, jittered.
@@ -173,11 +188,38 @@ fn after(wait: Duration) -> Instant {
 
 fn given_up(next: Next, broker: &Broker, attempts: u32, status: Status) -> CallError {
     match next {
+        // It was reached, and said no.
+        Next::Elsewhere(_) if is_overloaded(&status) => {
+            CallError::Refused(Refusal::from_status(&status))
+        }
         Next::Later(_) | Next::Never => CallError::Refused(Refusal::from_status(&status)),
         Next::Elsewhere(_) => CallError::Unreachable {
             endpoint: broker.endpoint.clone(),
             attempts,
             source: Box::new(status),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    fn exhausted(reason: &str) -> Status {
+        let mut details = ErrorDetails::new();
+        details.set_error_info(reason, "accord.v1", HashMap::new());
+        details.set_retry_info(Some(Duration::from_millis(100)));
+        Status::with_error_details(Code::ResourceExhausted, "no room", details)
+    }
+
+    #[test]
+    fn a_full_broker_is_left_for_another_and_a_rate_is_not() {
+        let wait = Duration::from_millis(100);
+        assert!(matches!(next(&exhausted("OVERLOADED")), Next::Elsewhere(Some(w)) if w == wait));
+        assert!(matches!(next(&exhausted("RATE_LIMITED")), Next::Later(w) if w == wait));
     }
 }
