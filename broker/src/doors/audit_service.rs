@@ -1,35 +1,36 @@
 //! `AuditService`: reading the ledger. Each read of entries is itself an entry.
 
+mod tail;
 mod visible;
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use accord_proto::{
     clock::SharedClock,
+    merkle::Hash,
     party::PartyId,
     v1::{
         self, GetCheckpointRequest, GetCheckpointResponse, GetEntryRequest, GetEntryResponse,
         ProveConsistencyRequest, ProveConsistencyResponse, ProveInclusionRequest,
-        ProveInclusionResponse, TailRequest, TailResponse, audit_service_server::AuditService,
+        ProveInclusionResponse, TailRequest, audit_service_server::AuditService,
     },
 };
-use tokio::sync::mpsc;
-use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 
-use self::visible::visible;
+pub use self::tail::Tails;
+use self::{
+    tail::{TAIL, TailStream, Tailing},
+    visible::visible,
+};
 use super::{peer, status::status};
 use crate::{
     entry::record_entry,
     governance::Governance,
     identity::{Peer, TrustStore},
-    ledger::Ledger,
+    ledger::{Ledger, LedgerError},
     path::{Rates, Refusal},
     refusals::RefusalBook,
 };
-
-/// Entries on their way to a reader.
-const TAIL_LEN_MAX: usize = 64;
 
 /// The auditors' door.
 #[derive(Debug, Clone)]
@@ -50,6 +51,8 @@ pub struct AuditParts {
     pub refusals: Arc<RefusalBook>,
     /// Calls a second for each party: each read makes an entry.
     pub rates: Rates,
+    /// Tails open, for each party.
+    pub tails: Tails,
     /// Time.
     pub clock: SharedClock,
 }
@@ -76,52 +79,102 @@ impl AuditDoor {
         Ok(party.clone())
     }
 
+    /// The ledger reads files, so it is read where that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Ledger) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let ledger = Arc::clone(&self.parts.ledger);
+        read_blocking(move || read(&ledger)).await
+    }
+
+    /// The log that a request means. It is pinned at once: between two looks a month may end.
+    fn pinned(&self, named: &str) -> String {
+        if named.is_empty() {
+            self.parts.ledger.origin()
+        } else {
+            named.to_owned()
+        }
+    }
+
     async fn entry(&self, peer: &Peer, request: &GetEntryRequest) -> Result<Vec<u8>, Refusal> {
         let party = self.reader(peer)?;
+        let (origin, index) = (self.pinned(&request.origin), request.index);
+        let log = origin.clone();
         let entry = self
-            .parts
-            .ledger
-            .entry(origin(&request.origin), request.index)?;
+            .read(move |ledger| ledger.entry(Some(&log), index))
+            .await?;
         if !visible(&entry, &party) {
             return Err(Refusal::NotFound("index"));
         }
-        self.record_read(&party, "AuditService.GetEntry", request.index, 1)
-            .await?;
+        let read = v1::AuditRead {
+            party: party.to_string(),
+            method: "AuditService.GetEntry".to_owned(),
+            first_index: index,
+            entries: 1,
+            origin,
+        };
+        self.record_read(read).await?;
         Ok(entry)
+    }
+
+    async fn checkpoint(&self, peer: &Peer, named: &str) -> Result<Arc<str>, Refusal> {
+        self.reader(peer)?;
+        let log = self.pinned(named);
+        self.read(move |ledger| ledger.checkpoint(Some(&log))).await
+    }
+
+    async fn inclusion(
+        &self,
+        peer: &Peer,
+        request: &ProveInclusionRequest,
+    ) -> Result<String, Refusal> {
+        self.reader(peer)?;
+        let (log, index) = (self.pinned(&request.origin), request.index);
+        self.read(move |ledger| ledger.prove_inclusion(Some(&log), index))
+            .await
+    }
+
+    async fn consistency(
+        &self,
+        peer: &Peer,
+        request: &ProveConsistencyRequest,
+    ) -> Result<(Vec<Hash>, Arc<str>), Refusal> {
+        self.reader(peer)?;
+        let log = self.pinned(&request.origin);
+        let (old, new) = (request.old_size, request.new_size);
+        self.read(move |ledger| ledger.prove_consistency(Some(&log), old, new))
+            .await
     }
 
     async fn tail(&self, peer: Arc<Peer>, request: TailRequest) -> Result<TailStream, Refusal> {
         let party = self.reader(&peer)?;
+        let open = self.parts.tails.open(&party)?;
+        let (origin, index) = (self.pinned(&request.origin), request.from_index);
         // An unknown origin is refused before the read is on the record.
-        let end = self.parts.ledger.size_of(origin(&request.origin))?;
-        self.record_read(&party, "AuditService.Tail", request.from_index, 0)
-            .await?;
-        let (out, stream) = mpsc::channel(TAIL_LEN_MAX);
+        let log = origin.clone();
+        let end = self.read(move |ledger| ledger.size_of(Some(&log))).await?;
+        let read = v1::AuditRead {
+            party: party.to_string(),
+            method: TAIL.to_owned(),
+            first_index: index,
+            entries: 0,
+            origin: origin.clone(),
+        };
+        self.record_read(read).await?;
         let tailing = Tailing {
             parts: Arc::clone(&self.parts),
             peer,
             party,
-            request,
-            end,
-            out,
+            origin,
+            index,
+            once: request.once.then_some(end),
+            open,
         };
-        tokio::spawn(tailing.run());
-        Ok(Box::pin(ReceiverStream::new(stream)))
+        Ok(tailing.start())
     }
 
-    async fn record_read(
-        &self,
-        party: &PartyId,
-        method: &str,
-        first_index: u64,
-        entries: u64,
-    ) -> Result<(), Refusal> {
-        let read = v1::AuditRead {
-            party: party.to_string(),
-            method: method.to_owned(),
-            first_index,
-            entries,
-        };
+    async fn record_read(&self, read: v1::AuditRead) -> Result<(), Refusal> {
         record_entry(&self.parts.ledger, v1::entry::Event::AuditRead(read)).await?;
         Ok(())
     }
@@ -136,74 +189,14 @@ impl AuditDoor {
     }
 }
 
-/// The entries of a tail.
-pub(super) type TailStream = Pin<Box<dyn Stream<Item = Result<TailResponse, Status>> + Send>>;
-
-/// A reader that follows the log.
-struct Tailing {
-    parts: Arc<AuditParts>,
-    peer: Arc<Peer>,
-    party: PartyId,
-    request: TailRequest,
-    /// The end when the reading began.
-    end: u64,
-    out: mpsc::Sender<Result<TailResponse, Status>>,
-}
-
-impl Tailing {
-    async fn run(self) {
-        if let Err(refusal) = self.follow().await {
-            let refusals = &self.parts.refusals;
-            let recorded = refusals.record(&self.party, "AuditService.Tail", &refusal);
-            let told = recorded.await.err().unwrap_or(refusal);
-            let _ = self.out.send(Err(status(&told))).await;
-        }
-    }
-
-    /// Certificate and licence are looked at again for each entry.
-    fn check(&self) -> Result<(), Refusal> {
-        let now = self.parts.clock.now();
-        let party = self.peer.check(&self.parts.trust, now)?;
-        self.parts.governance.current().check_licence(party, now)
-    }
-
-    async fn follow(&self) -> Result<(), Refusal> {
-        let mut grown = self.parts.ledger.subscribe();
-        let origin = origin(&self.request.origin);
-        let mut index = self.request.from_index;
-        loop {
-            let size = match self.request.once {
-                true => self.end,
-                false => self.parts.ledger.size_of(origin)?,
-            };
-            while index < size {
-                self.check()?;
-                let entry = self.parts.ledger.entry(origin, index)?;
-                if visible(&entry, &self.party)
-                    && self
-                        .out
-                        .send(Ok(TailResponse { index, entry }))
-                        .await
-                        .is_err()
-                {
-                    return Ok(());
-                }
-                index += 1;
-            }
-            if self.request.once {
-                return Ok(());
-            }
-            tokio::select! {
-                more = grown.changed() => if more.is_err() { return Ok(()) },
-                () = self.out.closed() => return Ok(()),
-            }
-        }
-    }
-}
-
-/// The current log, unless another is named.
-fn origin(text: &str) -> Option<&str> {
-    (!text.is_empty()).then_some(text)
+/// Reads where that may block.
+async fn read_blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|_| Refusal::NotReady("the reading of its ledger broke off"))?
+        .map_err(Refusal::from)
 }
 
 #[tonic::async_trait]
@@ -215,12 +208,10 @@ impl AuditService for AuditDoor {
         request: Request<GetCheckpointRequest>,
     ) -> Result<Response<GetCheckpointResponse>, Status> {
         let peer = peer(&request)?;
-        let checkpoint = self.reader(&peer).and_then(|_| {
-            let origin = origin(&request.get_ref().origin);
-            Ok(self.parts.ledger.checkpoint(origin)?.to_string())
-        });
-        match checkpoint {
-            Ok(checkpoint) => Ok(Response::new(GetCheckpointResponse { checkpoint })),
+        match self.checkpoint(&peer, &request.get_ref().origin).await {
+            Ok(checkpoint) => Ok(Response::new(GetCheckpointResponse {
+                checkpoint: checkpoint.to_string(),
+            })),
             Err(refusal) => Err(self
                 .refuse(&peer, "AuditService.GetCheckpoint", refusal)
                 .await),
@@ -243,14 +234,7 @@ impl AuditService for AuditDoor {
         request: Request<ProveInclusionRequest>,
     ) -> Result<Response<ProveInclusionResponse>, Status> {
         let peer = peer(&request)?;
-        let proof = self.reader(&peer).and_then(|_| {
-            let request = request.get_ref();
-            Ok(self
-                .parts
-                .ledger
-                .prove_inclusion(origin(&request.origin), request.index)?)
-        });
-        match proof {
+        match self.inclusion(&peer, request.get_ref()).await {
             Ok(proof) => Ok(Response::new(ProveInclusionResponse { proof })),
             Err(refusal) => Err(self
                 .refuse(&peer, "AuditService.ProveInclusion", refusal)
@@ -263,15 +247,7 @@ impl AuditService for AuditDoor {
         request: Request<ProveConsistencyRequest>,
     ) -> Result<Response<ProveConsistencyResponse>, Status> {
         let peer = peer(&request)?;
-        let proof = self.reader(&peer).and_then(|_| {
-            let request = request.get_ref();
-            let origin = origin(&request.origin);
-            Ok(self
-                .parts
-                .ledger
-                .prove_consistency(origin, request.old_size, request.new_size)?)
-        });
-        match proof {
+        match self.consistency(&peer, request.get_ref()).await {
             Ok((hashes, checkpoint)) => {
                 let hashes = hashes.into_iter().map(|hash| hash.to_vec()).collect();
                 Ok(Response::new(ProveConsistencyResponse {
@@ -289,7 +265,7 @@ impl AuditService for AuditDoor {
         let peer = peer(&request)?;
         match Self::tail(self, Arc::clone(&peer), request.into_inner()).await {
             Ok(stream) => Ok(Response::new(stream)),
-            Err(refusal) => Err(self.refuse(&peer, "AuditService.Tail", refusal).await),
+            Err(refusal) => Err(self.refuse(&peer, TAIL, refusal).await),
         }
     }
 }

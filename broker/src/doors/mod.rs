@@ -14,7 +14,7 @@ use tonic::{Request, Status};
 
 pub use adapter_service::{AdapterDoor, AdapterParts};
 pub use agreement_service::AgreementDoor;
-pub use audit_service::{AuditDoor, AuditParts};
+pub use audit_service::{AuditDoor, AuditParts, Tails};
 pub use signal_service::SignalDoor;
 pub use status::status;
 pub use unread::UnreadLayer;

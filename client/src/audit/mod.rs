@@ -52,6 +52,8 @@ pub struct SignedCheckpoint {
 /// One entry of the ledger.
 #[derive(Clone, Debug)]
 pub struct LedgerEntry {
+    /// The origin of the log that it is in; empty: the current one.
+    pub origin: String,
     /// Its index.
     pub index: u64,
     /// Its exact bytes: the leaf.
@@ -61,10 +63,11 @@ pub struct LedgerEntry {
 }
 
 impl LedgerEntry {
-    fn parse(index: u64, bytes: Vec<u8>) -> Result<Self, Mistrust> {
+    fn parse(origin: String, index: u64, bytes: Vec<u8>) -> Result<Self, Mistrust> {
         let entry =
             v1::Entry::decode(bytes.as_slice()).map_err(|_| Mistrust::Malformed("entry"))?;
         Ok(Self {
+            origin,
             index,
             bytes,
             entry,
@@ -123,7 +126,11 @@ impl Auditor {
             audit(channel).get_entry(request).await
         };
         let response = self.failover.call(self.deadline, call).await?.into_inner();
-        Ok(LedgerEntry::parse(index, response.entry)?)
+        Ok(LedgerEntry::parse(
+            origin.to_owned(),
+            index,
+            response.entry,
+        )?)
     }
 
     /// A C2SP `tlog-proof` that the entry with this leaf hash is in the log, and how far it was
@@ -187,7 +194,8 @@ impl Auditor {
         Ok(new)
     }
 
-    /// Entries from an index on, then as they come; with `once`, up to the present end.
+    /// Entries from an index on, then as they come, from one month's log into the next; with
+    /// `once`, up to the present end of the one log.
     ///
     /// # Errors
     /// [`CallError`] if the stream can't be opened.
@@ -270,7 +278,10 @@ impl Tail {
     pub async fn next(&mut self) -> Result<Option<LedgerEntry>, CallError> {
         let refused = |status: Status| CallError::Refused(Refusal::from_status(&status));
         match self.entries.message().await.map_err(refused)? {
-            Some(message) => Ok(Some(LedgerEntry::parse(message.index, message.entry)?)),
+            Some(message) => {
+                let entry = LedgerEntry::parse(message.origin, message.index, message.entry)?;
+                Ok(Some(entry))
+            }
             None => Ok(None),
         }
     }

@@ -60,6 +60,7 @@ async fn tail(
         }
     };
     let mut entries = auditor.tail(log, from, once).await?;
+    let mut origin = None;
     loop {
         let next = tokio::select! {
             next = entries.next() => next?,
@@ -71,8 +72,12 @@ async fn tail(
         if terminal.is_json() {
             terminal.json(&entry_view::json(&entry))?;
         } else {
+            if origin.is_some_and(|last| last != entry.origin) {
+                terminal.line(&format!("log {}", entry.origin))?;
+            }
             terminal.line(&line(&entry))?;
         }
+        origin = Some(entry.origin);
         // Whoever follows a tail sees each entry as it comes.
         terminal.flush()?;
     }

@@ -15,6 +15,7 @@ use crate::{LedgerEntry, random::hex};
 pub(super) fn json(entry: &LedgerEntry) -> Json {
     let (kind, fields) = event(entry.entry.event.as_ref());
     json!({
+        "origin": entry.origin,
         "index": entry.index,
         "time": time(entry),
         "kind": kind,
@@ -91,8 +92,8 @@ pub(super) fn summary(entry: &LedgerEntry) -> String {
             )
         }
         Some(Event::AuditRead(read)) => format!(
-            "{} read with {} from {}, {} entries",
-            read.party, read.method, read.first_index, read.entries
+            "{} read {} with {} from {}, {} entries",
+            read.party, read.origin, read.method, read.first_index, read.entries
         ),
         Some(Event::DocumentLoaded(document)) if document.refused.is_empty() => format!(
             "{} {} version {} in force, signed by {}",
@@ -156,6 +157,7 @@ fn event(event: Option<&Event>) -> (&'static str, Json) {
             json!({
                 "party": read.party,
                 "method": read.method,
+                "origin": read.origin,
                 "first_index": read.first_index,
                 "entries": read.entries,
             }),
@@ -301,6 +303,7 @@ mod tests {
     #[test]
     fn an_access_is_shown_in_fields_without_the_empty_ones() {
         let entry = LedgerEntry {
+            origin: String::new(),
             index: 7,
             bytes: vec![1],
             entry: v1::Entry {

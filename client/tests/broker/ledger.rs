@@ -118,7 +118,11 @@ impl AuditService for Broker {
         let (to_client, responses) = mpsc::channel(4);
         for (index, entry) in (0..).zip(entries()).filter(|(index, _)| *index >= from) {
             to_client
-                .send(Ok(v1::TailResponse { index, entry }))
+                .send(Ok(v1::TailResponse {
+                    index,
+                    entry,
+                    origin: LOG.to_owned(),
+                }))
                 .await
                 .unwrap();
         }
