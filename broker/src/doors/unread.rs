@@ -3,6 +3,7 @@
 //! that every other refusal has.
 
 use std::{
+    error::Error as _,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -28,9 +29,12 @@ const METHODS: [&str; 7] = [
 ];
 
 /// What a status of the library says about a message that it could not read: `OutOfRange` for one
-/// beyond the limit, `Internal` for bytes that do not decode. Our own statuses have neither code.
+/// beyond the limit, `Internal` for bytes that do not decode. Our own statuses have neither code. A
+/// stream or connection that broke has a source, and is nobody's message.
 pub(super) fn unread(status: &Status) -> Option<Refusal> {
-    if status.code() == Code::OutOfRange {
+    if status.source().is_some() {
+        None
+    } else if status.code() == Code::OutOfRange {
         Some(Refusal::MessageTooLong)
     } else if status.code() == Code::Internal && status.details().is_empty() {
         Some(Refusal::MessageMalformed)
@@ -129,6 +133,14 @@ mod tests {
         ] {
             assert_eq!(reason(&status(&refusal)), None);
         }
+    }
+
+    #[test]
+    fn a_stream_that_broke_is_no_malformed_message() {
+        let mut reset = Status::new(Code::Internal, "h2 protocol error");
+        assert!(unread(&reset).is_some());
+        reset.set_source(Arc::new(std::io::Error::other("stream error received")));
+        assert!(unread(&reset).is_none());
     }
 
     #[test]
