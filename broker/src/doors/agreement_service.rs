@@ -13,7 +13,7 @@ use super::{peer, status::status};
 use crate::{
     governance::Governance,
     identity::{Peer, TrustStore},
-    path::Refusal,
+    path::{Rates, Refusal},
     refusals::RefusalBook,
 };
 
@@ -25,22 +25,25 @@ pub struct AgreementDoor {
     trust: Arc<TrustStore>,
     governance: Arc<Governance>,
     refusals: Arc<RefusalBook>,
+    rates: Arc<Rates>,
     clock: SharedClock,
 }
 
 impl AgreementDoor {
-    /// A door to what is in force.
+    /// A door to what is in force, at these rates for each party.
     #[must_use]
     pub const fn new(
         trust: Arc<TrustStore>,
         governance: Arc<Governance>,
         refusals: Arc<RefusalBook>,
+        rates: Arc<Rates>,
         clock: SharedClock,
     ) -> Self {
         Self {
             trust,
             governance,
             refusals,
+            rates,
             clock,
         }
     }
@@ -59,6 +62,9 @@ impl AgreementDoor {
         let party = peer.check(&self.trust, now)?;
         let governed = self.governance.current();
         governed.check_licence(party, now)?;
+        self.rates
+            .party(party.org())
+            .map_err(|retry_after| Refusal::RateLimited { retry_after })?;
         let signed = governed.signed();
         let term = signed.document().term();
         Ok(GetAgreementResponse {

@@ -3,7 +3,10 @@
 use accord_proto::v1::{
     LookupRequest, LookupResponse, ScreenRequest, signal_service_server::SignalService,
 };
-use tokio::time::{Duration, Instant};
+use tokio::{
+    sync::watch,
+    time::{Duration, Instant},
+};
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 
 use super::{
@@ -12,8 +15,8 @@ use super::{
     status::status,
 };
 use crate::{
-    identity::bearer,
-    path::{Call, Path},
+    identity::{Peer, bearer},
+    path::{Call, DRAINING, Path},
 };
 
 /// The longest deadline that a caller may set.
@@ -24,18 +27,35 @@ const DEADLINE_MAX: Duration = Duration::from_secs(60);
 pub struct SignalDoor {
     path: Path,
     limits: ScreenLimits,
+    stopping: watch::Receiver<bool>,
 }
 
 impl SignalDoor {
-    /// A door into a path, with this many lines in flight for each screening.
+    /// A door into a path, with this many lines in flight for each screening. It lets nobody in
+    /// from when the broker begins to stop.
     #[must_use]
-    pub const fn new(path: Path, screen_in_flight_max: u32) -> Self {
+    pub const fn new(
+        path: Path,
+        screen_in_flight_max: u32,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             path,
+            stopping,
             limits: ScreenLimits {
                 in_flight_max: screen_in_flight_max,
             },
         }
+    }
+
+    /// Questions on their way may hold all places while the broker drains, so a new one would be
+    /// told that it is full: not that another broker has room.
+    async fn check_open(&self, peer: &Peer, method: &'static str) -> Result<(), Status> {
+        if !*self.stopping.borrow() {
+            return Ok(());
+        }
+        let refusal = self.path.refused(peer, method, DRAINING).await;
+        Err(status(&refusal))
     }
 }
 
@@ -46,6 +66,7 @@ impl SignalService for SignalDoor {
         request: Request<LookupRequest>,
     ) -> Result<Response<LookupResponse>, Status> {
         let peer = peer(&request)?;
+        self.check_open(&peer, "SignalService.Lookup").await?;
         let call = Call {
             token: token(request.metadata(), &peer, &self.path).await?,
             peer,
@@ -69,6 +90,7 @@ impl SignalService for SignalDoor {
         request: Request<Streaming<ScreenRequest>>,
     ) -> Result<Response<ScreenStream>, Status> {
         let peer = peer(&request)?;
+        self.check_open(&peer, "SignalService.Screen").await?;
         let token = token(request.metadata(), &peer, &self.path).await?;
         let opened = screen(
             self.path.clone(),
@@ -85,11 +107,7 @@ impl SignalService for SignalDoor {
 }
 
 /// The bearer token. A malformed header is refused here, and on the record, as the path would.
-async fn token(
-    metadata: &MetadataMap,
-    peer: &crate::identity::Peer,
-    path: &Path,
-) -> Result<Option<String>, Status> {
+async fn token(metadata: &MetadataMap, peer: &Peer, path: &Path) -> Result<Option<String>, Status> {
     match bearer(metadata.as_ref()) {
         Ok(token) => Ok(token.map(str::to_owned)),
         Err(error) => {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use accord_proto::{
-    agreement::{AgreementError, SignedAgreement},
+    agreement::{AgreementError, NotInForce, SignedAgreement},
     document::{Authorities, Loaded},
     msisdn::{Msisdn, MsisdnError},
     parties::{Parties, PartiesError},
@@ -45,6 +45,14 @@ pub enum DocumentError {
         path: PathBuf,
         /// Why.
         error: AgreementError,
+    },
+    /// Its term is over.
+    #[error("`{path}`: {state}")]
+    Expired {
+        /// Which file.
+        path: PathBuf,
+        /// Since when.
+        state: NotInForce,
     },
     /// Not a register to believe.
     #[error("`{path}`: {error}")]

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 pub use documents::{DocumentError, read_agreement, read_parties, read_ported};
-pub use reload::Reloader;
+pub use reload::{Reloader, Seen};
 
 use crate::{identity::KeyDirectory, path::Refusal, routing::RouteTable};
 

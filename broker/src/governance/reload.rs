@@ -1,9 +1,15 @@
 //! Replaces documents while the broker runs: each load is an entry of the ledger before it takes
-//! effect, and a bad new file keeps what was in force.
+//! effect, and a bad new file keeps what was in force. So does an agreement whose day has not come.
 
 use std::{fs, path::Path, sync::Arc, time::SystemTime};
 
-use accord_proto::{agreement::SignedAgreement, clock::SharedClock, parties::Parties, v1};
+use accord_proto::{
+    agreement::{NotInForce, SignedAgreement},
+    clock::SharedClock,
+    parties::Parties,
+    v1,
+};
+use jiff::Timestamp;
 
 use super::{
     DocumentFiles, Governance, Governed,
@@ -19,19 +25,17 @@ use crate::{
 /// Watches the document files.
 #[derive(Debug)]
 pub struct Reloader {
-    files: DocumentFiles,
-    governance: Arc<Governance>,
+    loader: Loader,
     ledger: Arc<Ledger>,
-    metrics: Arc<Metrics>,
     clock: SharedClock,
-    seen: Seen,
+    at: At,
     origin: String,
     warned_days: Option<i64>,
 }
 
 /// The files as they were last looked at.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-struct Seen {
+pub struct Seen {
     agreement: Option<Stamp>,
     parties: Option<Stamp>,
     ported: Option<Stamp>,
@@ -39,33 +43,56 @@ struct Seen {
 
 type Stamp = (u64, SystemTime);
 
+/// How far the reloader has come.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    seen: Seen,
+    /// When the agreement in the file takes effect, where that is not yet.
+    pending: Option<Timestamp>,
+}
+
 /// What a look at changed files found.
 struct Loading {
     /// What is about to be in force, if anything changed.
     governed: Option<Governed>,
     /// What the ledger is told of it first.
     records: Vec<v1::DocumentLoaded>,
+    /// When the agreement in the file takes effect, where that is not yet.
+    pending: Option<Timestamp>,
+}
+
+/// Reads the files.
+#[derive(Clone, Debug)]
+struct Loader {
+    files: DocumentFiles,
+    governance: Arc<Governance>,
+    metrics: Arc<Metrics>,
 }
 
 impl Reloader {
-    /// A reloader of files that were just read.
+    /// A reloader of files that were read after `seen` was looked at.
     #[must_use]
     pub fn new(
         files: DocumentFiles,
+        seen: Seen,
         governance: Arc<Governance>,
         ledger: Arc<Ledger>,
         metrics: Arc<Metrics>,
         clock: SharedClock,
     ) -> Self {
-        let seen = Seen::look(&files);
         let origin = ledger.origin();
         Self {
-            files,
-            governance,
+            loader: Loader {
+                files,
+                governance,
+                metrics,
+            },
             ledger,
-            metrics,
             clock,
-            seen,
+            at: At {
+                seen,
+                pending: None,
+            },
             origin,
             warned_days: None,
         }
@@ -76,7 +103,7 @@ impl Reloader {
     /// # Errors
     /// If the ledger takes nothing.
     pub async fn record_start(&self) -> Result<(), LedgerError> {
-        let governed = self.governance.current();
+        let governed = self.loader.governance.current();
         self.record(loaded_agreement(governed.signed())).await?;
         self.record(loaded_parties(governed.parties())).await
     }
@@ -90,47 +117,89 @@ impl Reloader {
         let origin = self.ledger.origin();
         if origin != self.origin {
             // A new month's log must by itself say what was in force.
-            self.origin = origin;
             self.record_start().await?;
+            self.origin = origin;
         }
-        let seen = Seen::look(&self.files);
-        if seen == self.seen {
+        let (seen, now) = (Seen::look(&self.loader.files), self.clock.now());
+        let due = self.at.pending.is_some_and(|effective| effective <= now);
+        if seen == self.at.seen && !due {
             return Ok(());
         }
-        let Loading { governed, records } = self.load(&seen);
+        let (loader, at) = (self.loader.clone(), self.at);
+        // Ported numbers may be many.
+        let load = move || loader.load(at, seen, now);
+        let Loading {
+            governed,
+            records,
+            pending,
+        } = match tokio::task::spawn_blocking(load).await {
+            Ok(loading) => loading,
+            Err(panic) => {
+                tracing::error!(%panic, "the reading of changed documents broke off");
+                return Ok(());
+            }
+        };
         for record in records {
             self.record(record).await?;
         }
         if let Some(governed) = governed {
-            self.governance.replace(governed);
+            self.loader.governance.replace(governed);
         }
         // Only now: what could not be put on the record is tried again.
-        self.seen = seen;
+        self.at = At { seen, pending };
         Ok(())
     }
 
-    /// Reads the documents that changed, each by itself: a bad one keeps its own predecessor in
-    /// force and not the others', so that a suspension acts whatever else is broken.
-    fn load(&self, seen: &Seen) -> Loading {
-        let old = self.governance.current();
-        let authorities = self.governance.authorities();
-        let (mut agreement, mut parties) = (Arc::clone(&old.agreement), Arc::clone(&old.parties));
-        let mut records = Vec::new();
-        let mut changed = self.seen.ported != seen.ported;
-        if self.seen.agreement != seen.agreement {
-            let last = agreement.loaded();
-            match read_agreement(&self.files.agreement, authorities, Some(last)) {
-                Ok(new) if new.loaded() == last => {}
-                Ok(new) => {
-                    changed = true;
-                    records.push(in_force(loaded_agreement(&new)));
-                    agreement = Arc::new(new);
-                }
-                Err(error) => records.push(self.refused("agreement", &error)),
+    async fn record(&self, loaded: v1::DocumentLoaded) -> Result<(), LedgerError> {
+        record_entry(&self.ledger, v1::entry::Event::DocumentLoaded(loaded))
+            .await
+            .map(drop)
+    }
+
+    /// Says 30, 7 and 1 days before that the agreement expires.
+    fn warn(&mut self) {
+        let governed = self.loader.governance.current();
+        let term = governed.signed().document().term();
+        let now = self.clock.now();
+        self.loader.metrics.agreement_days_left(term.days_left(now));
+        let warning = term.warning_days(now);
+        if warning != self.warned_days {
+            self.warned_days = warning;
+            if let Some(days) = warning {
+                tracing::warn!(days, expires = %term.expires(), "the agreement expires soon");
             }
         }
-        if self.seen.parties != seen.parties {
+    }
+}
+
+impl Loader {
+    /// Reads the documents that changed, each by itself: a bad one keeps its own predecessor in
+    /// force and not the others', so that a suspension acts whatever else is broken.
+    fn load(&self, at: At, seen: Seen, now: Timestamp) -> Loading {
+        let old = self.governance.current();
+        let (mut agreement, mut parties) = (Arc::clone(&old.agreement), Arc::clone(&old.parties));
+        let mut records = Vec::new();
+        let mut changed = at.seen.ported != seen.ported;
+        let mut pending = at.pending;
+        if at.seen.agreement != seen.agreement || pending.is_some_and(|effective| effective <= now)
+        {
+            match self.agreement(&old, now) {
+                Ok(Next::Same) => pending = None,
+                Ok(Next::Later(effective)) => pending = Some(effective),
+                Ok(Next::Now(new)) => {
+                    (changed, pending) = (true, None);
+                    records.push(in_force(loaded_agreement(&new)));
+                    agreement = new;
+                }
+                Err(error) => {
+                    pending = None;
+                    records.push(self.refused("agreement", &error));
+                }
+            }
+        }
+        if at.seen.parties != seen.parties {
             let last = parties.loaded();
+            let authorities = self.governance.authorities();
             match read_parties(&self.files.parties, authorities, Some(last)) {
                 Ok(new) if new.loaded() == last => {}
                 Ok(new) => {
@@ -141,24 +210,43 @@ impl Reloader {
                 Err(error) => records.push(self.refused("parties", &error)),
             }
         }
-        if !changed {
-            let governed = None;
-            return Loading { governed, records };
-        }
-        let ported = read_ported(self.files.ported.as_deref()).map_err(|error| {
-            records.push(self.refused("ported", &error));
+        let governed = changed.then(|| {
+            let ported = read_ported(self.files.ported.as_deref()).map_err(|error| {
+                records.push(self.refused("ported", &error));
+            });
+            let routes = match ported {
+                Ok(ported) => routes(&parties, &ported),
+                Err(()) => old.routes.clone(),
+            };
+            Governed::new(agreement, parties, routes, old.generation() + 1)
         });
-        let routes = match ported {
-            Ok(ported) => routes(&parties, &ported),
-            Err(()) => old.routes.clone(),
-        };
-        let governed = Some(Governed::new(
-            agreement,
-            parties,
-            routes,
-            old.generation() + 1,
-        ));
-        Loading { governed, records }
+        Loading {
+            governed,
+            records,
+            pending,
+        }
+    }
+
+    /// Reads the agreement, and looks whether its term has begun.
+    fn agreement(&self, old: &Governed, now: Timestamp) -> Result<Next, Box<DocumentError>> {
+        let (path, last) = (&self.files.agreement, old.agreement.loaded());
+        let new = read_agreement(path, self.governance.authorities(), Some(last))?;
+        if new.loaded() == last {
+            return Ok(Next::Same);
+        }
+        let term = new.document().term();
+        match term.check_in_force(now) {
+            Ok(()) => Ok(Next::Now(Arc::new(new))),
+            Err(NotInForce::NotYet { effective }) => {
+                let version = new.document().version();
+                tracing::info!(version, %effective, "a new agreement waits for its first day");
+                Ok(Next::Later(term.effective_at()))
+            }
+            Err(state @ NotInForce::Expired { .. }) => Err(Box::new(DocumentError::Expired {
+                path: path.clone(),
+                state,
+            })),
+        }
     }
 
     /// Counts and logs a document that is not taken.
@@ -171,31 +259,23 @@ impl Reloader {
             ..v1::DocumentLoaded::default()
         }
     }
+}
 
-    async fn record(&self, loaded: v1::DocumentLoaded) -> Result<(), LedgerError> {
-        record_entry(&self.ledger, v1::entry::Event::DocumentLoaded(loaded))
-            .await
-            .map(drop)
-    }
-
-    /// Says 30, 7 and 1 days before that the agreement expires.
-    fn warn(&mut self) {
-        let governed = self.governance.current();
-        let term = governed.signed().document().term();
-        let now = self.clock.now();
-        self.metrics.agreement_days_left(term.days_left(now));
-        let warning = term.warning_days(now);
-        if warning != self.warned_days {
-            self.warned_days = warning;
-            if let Some(days) = warning {
-                tracing::warn!(days, expires = %term.expires(), "the agreement expires soon");
-            }
-        }
-    }
+/// What becomes of the agreement in the file.
+enum Next {
+    /// It takes effect at this instant.
+    Later(Timestamp),
+    /// It takes effect.
+    Now(Arc<SignedAgreement>),
+    /// It is in force already.
+    Same,
 }
 
 impl Seen {
-    fn look(files: &DocumentFiles) -> Self {
+    /// Looks at the files, without reading them. What changes between this look and the reading is
+    /// read again.
+    #[must_use]
+    pub fn look(files: &DocumentFiles) -> Self {
         Self {
             agreement: stamp(&files.agreement),
             parties: stamp(&files.parties),

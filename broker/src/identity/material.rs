@@ -136,10 +136,16 @@ impl TlsFiles {
         for content in [&certificate, &roots, &key] {
             whole.update(digest::digest(&SHA256, content).as_ref());
         }
-        let mut lists = Vec::new();
-        for path in &self.revocation_lists {
+        let certificates = vec![
+            LoadedFile::of("certificate".to_owned(), &certificate),
+            LoadedFile::of("client_roots".to_owned(), &roots),
+        ];
+        let (mut lists, mut revocations) = (Vec::new(), Vec::new());
+        for (at, path) in self.revocation_lists.iter().enumerate() {
             let content = read(path)?;
-            whole.update(digest::digest(&SHA256, &content).as_ref());
+            let file = LoadedFile::of(format!("revocation_lists[{at}]"), &content);
+            whole.update(&file.sha256);
+            revocations.push(file);
             for list in
                 parse::<CertificateRevocationListDer<'static>>(path, &content, "revocation list")?
             {
@@ -156,6 +162,8 @@ impl TlsFiles {
             roots: Roots::parse(&self.client_roots, &roots)?,
             lists,
             digest: whole.finish().as_ref().to_vec(),
+            certificates,
+            revocations,
         })
     }
 }
@@ -168,6 +176,26 @@ pub(super) struct Material {
     lists: Vec<(PathBuf, CertificateRevocationListDer<'static>)>,
     /// Of everything, to see whether a changed file says anything new.
     pub(super) digest: Vec<u8>,
+    /// The files with certificates.
+    pub(super) certificates: Vec<LoadedFile>,
+    /// The files with revocation lists.
+    pub(super) revocations: Vec<LoadedFile>,
+}
+
+/// A file that was loaded. The private key is never among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedFile {
+    /// Its key in the configuration.
+    pub name: String,
+    /// SHA-256 of its bytes.
+    pub sha256: Vec<u8>,
+}
+
+impl LoadedFile {
+    fn of(name: String, content: &[u8]) -> Self {
+        let sha256 = digest::digest(&SHA256, content).as_ref().to_vec();
+        Self { name, sha256 }
+    }
 }
 
 impl Material {

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::error::IdentityError;
-use super::material::{Stamp, TlsFiles, TrustError};
+use super::material::{LoadedFile, Stamp, TlsFiles, TrustError};
 use super::metrics::IdentityMetrics;
 use super::peer::Peer;
 use super::tls::Tls;
@@ -27,6 +27,8 @@ pub(super) struct Trust {
     pub(super) tls: Tls,
     certificate_expires: Timestamp,
     digest: Vec<u8>,
+    certificates: Vec<LoadedFile>,
+    revocations: Vec<LoadedFile>,
 }
 
 impl Trust {
@@ -34,6 +36,8 @@ impl Trust {
         let material = files.read()?;
         let (_, lists_expire) = material.check_lists()?;
         let digest = material.digest.clone();
+        let (certificates, revocations) =
+            (material.certificates.clone(), material.revocations.clone());
         let certificate_expires = material
             .chain
             .iter()
@@ -55,6 +59,8 @@ impl Trust {
             tls,
             certificate_expires,
             digest,
+            certificates,
+            revocations,
         })
     }
 }
@@ -66,6 +72,17 @@ pub enum Reload {
     Loaded,
     /// Nothing new.
     Unchanged,
+}
+
+/// The files of one load.
+#[derive(Clone, Debug)]
+pub struct TrustLoaded {
+    /// Counts loads from 1.
+    pub generation: u64,
+    /// The broker's chain and the CAs of parties.
+    pub certificates: Vec<LoadedFile>,
+    /// The revocation lists.
+    pub revocations: Vec<LoadedFile>,
 }
 
 /// How long what is loaded will do.
@@ -216,6 +233,17 @@ impl TrustStore {
             generation: current.generation,
             certificate_expires: current.certificate_expires,
             lists_expire: current.lists_expire,
+        }
+    }
+
+    /// The files that are in force now.
+    #[must_use]
+    pub fn loaded(&self) -> TrustLoaded {
+        let current = self.current.load();
+        TrustLoaded {
+            generation: current.generation,
+            certificates: current.certificates.clone(),
+            revocations: current.revocations.clone(),
         }
     }
 

@@ -8,7 +8,6 @@ use accord_proto::{
     v1,
 };
 use aws_lc_rs::digest::{SHA256, digest};
-use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -16,11 +15,19 @@ use tokio::{
     time::Duration,
 };
 
-use super::{Running, admin, gauges::Gauges, recall};
+use super::{
+    Running,
+    acts::{Acts, record_act},
+    admin,
+    gauges::Gauges,
+    recall,
+};
 use crate::{
     config::Config,
-    entry::record_entry,
-    governance::{DocumentError, Governance, read_agreement, read_parties, read_ported},
+    governance::{
+        DocumentError, DocumentFiles, Governance, Reloader, Seen, read_agreement, read_parties,
+        read_ported,
+    },
     identity::{
         Connections, IdentityMetrics, TlsFiles, TokenVerifier, TrustError, TrustStore, keep_current,
     },
@@ -121,7 +128,13 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
     let grpc = listen(config.listen.grpc, "listen.grpc").await?;
     let admin = listen(config.listen.admin, "listen.admin").await?;
     let identity = IdentityMetrics::default();
+    // Looked at first: what changes while it is read is then read again.
+    let seen = Seen::look(&document_files(&config));
     let house = House::open(config, clock, &identity).await?;
+    let reloader = house.reloader(seen);
+    reloader.record_start().await?;
+    let mut acts = house.acts();
+    acts.look().await?;
     let (shutdown, stopping) = watch::channel(false);
     let mut housekeeping = JoinSet::new();
     let connections =
@@ -130,7 +143,7 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
         Arc::clone(&house.trust),
         Arc::clone(&connections),
     ));
-    house.keep(&mut housekeeping);
+    house.keep(&mut housekeeping, reloader, acts);
     let gauges = Gauges::new(&house, stopping.clone());
     let mut running = Running {
         grpc: address(&grpc, house.config.listen.grpc),
@@ -194,7 +207,7 @@ impl House {
         let (tag_keys, made_key) = TagKeys::open(&config.keys.dir, clock.now())?;
         let (ledger, replayed) = Ledger::open(ledger_config(&config)?, Arc::clone(&clock))?;
         let ledger = Arc::new(ledger);
-        let governance = Arc::new(govern(&config, &ledger, clock.now())?);
+        let governance = Arc::new(govern(&config, &ledger)?);
         let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
         recall::subjects(&ledger, &subjects, &governance.current(), clock.now())?;
         let cache_bytes = u64::from(config.views.cache_mib) << 20;
@@ -279,19 +292,40 @@ impl House {
         digests: Vec<v1::NamedDigest>,
         detail: String,
     ) -> Result<(), LedgerError> {
-        let operation = v1::Operation {
-            kind: kind as i32,
-            digests,
-            detail,
-        };
-        record_entry(&self.ledger, v1::entry::Event::Operation(operation))
-            .await
-            .map(drop)
+        record_act(&self.ledger, kind, digests, detail).await
+    }
+
+    /// Who replaces the documents that were read after `seen` was looked at.
+    fn reloader(&self, seen: Seen) -> Reloader {
+        Reloader::new(
+            document_files(&self.config),
+            seen,
+            Arc::clone(&self.governance),
+            Arc::clone(&self.ledger),
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.clock),
+        )
+    }
+
+    fn acts(&self) -> Acts {
+        Acts::new(
+            Arc::clone(&self.trust),
+            Arc::clone(&self.ledger),
+            Arc::clone(&self.clock),
+        )
+    }
+}
+
+fn document_files(config: &Config) -> DocumentFiles {
+    DocumentFiles {
+        agreement: config.documents.agreement.clone(),
+        parties: config.documents.parties.clone(),
+        ported: config.documents.ported.clone(),
     }
 }
 
 /// The signed documents, under the keys that the ledger pins.
-fn govern(config: &Config, ledger: &Ledger, now: Timestamp) -> Result<Governance, StartError> {
+fn govern(config: &Config, ledger: &Ledger) -> Result<Governance, StartError> {
     let authorities = config
         .authorities()
         .map_err(|(key, rule)| StartError::Config(key, rule))?;
@@ -302,7 +336,7 @@ fn govern(config: &Config, ledger: &Ledger, now: Timestamp) -> Result<Governance
     {
         return Err(StartError::OtherAuthorities);
     }
-    let recalled = recall::documents(ledger, now)?;
+    let recalled = recall::documents(ledger)?;
     let files = &config.documents;
     let agreement = read_agreement(&files.agreement, &authorities, recalled.agreement)?;
     let parties = read_parties(&files.parties, &authorities, recalled.parties)?;

@@ -25,10 +25,12 @@ impl Running {
         tracing::info!("draining");
         self.shutdown.send_replace(true);
         let all = self.limits.questions_in_flight_max;
-        let questions = timeout_at(until, self.permits.acquire_many(all))
-            .await
-            .is_ok();
+        // The doors let nobody in from here on. Lines of screenings still wait for a place; closed
+        // while all places are held, none slips in between.
+        let places = timeout_at(until, self.permits.acquire_many(all)).await;
         self.permits.close();
+        let questions = matches!(places, Ok(Ok(_)));
+        drop(places);
         self.links.close();
         // Half of what is left is for clients to close; then they are left behind.
         let patience = until.saturating_duration_since(Instant::now()) / 2;

@@ -5,38 +5,41 @@ use std::sync::Arc;
 use accord_proto::{clock::SharedClock, v1};
 use tokio::{
     task::JoinSet,
-    time::{Duration, MissedTickBehavior, interval},
+    time::{Duration, Instant, MissedTickBehavior, interval, interval_at},
 };
 
-use super::assemble::House;
+use super::{
+    acts::{Acts, record_act},
+    assemble::House,
+};
 use crate::{
-    entry::record_entry,
-    governance::{DocumentFiles, Reloader},
+    governance::{Governance, Reloader},
     ledger::Ledger,
     refusals::RefusalBook,
     subjects::tag_keys::TagKeys,
+    views::Views,
 };
 
 impl House {
     /// What goes on beside the questions: documents and the calendar twice a second, counts and
-    /// keys each second.
-    pub(super) fn keep(&self, housekeeping: &mut JoinSet<()>) {
-        let files = DocumentFiles {
-            agreement: self.config.documents.agreement.clone(),
-            parties: self.config.documents.parties.clone(),
-            ported: self.config.documents.ported.clone(),
-        };
-        let mut reloader = Reloader::new(
-            files,
-            Arc::clone(&self.governance),
-            Arc::clone(&self.ledger),
-            Arc::clone(&self.metrics),
-            Arc::clone(&self.clock),
-        );
+    /// keys each second, the view each hour.
+    pub(super) fn keep(
+        &self,
+        housekeeping: &mut JoinSet<()>,
+        mut reloader: Reloader,
+        mut acts: Acts,
+    ) {
         housekeeping.spawn(async move {
-            if let Err(error) = reloader.record_start().await {
-                tracing::error!(%error, "can't record the documents in force");
+            let mut look = interval(Duration::from_secs(1));
+            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                look.tick().await;
+                if let Err(error) = acts.look().await {
+                    tracing::error!(%error, "can't record an act of the broker's operator");
+                }
             }
+        });
+        housekeeping.spawn(async move {
             let mut look = interval(Duration::from_millis(500));
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
@@ -46,12 +49,40 @@ impl House {
                 }
             }
         });
+        housekeeping.spawn(sweep_views(
+            Arc::clone(&self.views),
+            Arc::clone(&self.governance),
+            Arc::clone(&self.clock),
+        ));
         housekeeping.spawn(each_second(
             Arc::clone(&self.refusals),
             Arc::clone(&self.tag_keys),
             Arc::clone(&self.ledger),
             Arc::clone(&self.clock),
         ));
+    }
+}
+
+/// How often the view is swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+/// How long after the start it is swept first, when the adapters are back.
+const SWEEP_AFTER: Duration = Duration::from_secs(60);
+
+/// Removes what no clause lets the view serve any more.
+async fn sweep_views(views: Arc<Views>, governance: Arc<Governance>, clock: SharedClock) {
+    let mut tick = interval_at(Instant::now() + SWEEP_AFTER, SWEEP_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let governed = governance.current();
+        let clauses = governed.agreement().clauses().iter();
+        let kept = clauses.filter_map(|clause| clause.caching()).max();
+        let Ok(older_than) = clock.now().checked_sub(kept.unwrap_or_default()) else {
+            continue;
+        };
+        let views = Arc::clone(&views);
+        let swept = tokio::task::spawn_blocking(move || views.sweep(older_than)).await;
+        tracing::info!(removed = swept.unwrap_or_default(), "the view is swept");
     }
 }
 
@@ -72,13 +103,9 @@ async fn each_second(
         match tag_keys.roll(clock.now()) {
             Ok(false) => {}
             Ok(true) => {
-                let operation = v1::Operation {
-                    kind: v1::operation::Kind::TagKeyCreated as i32,
-                    digests: Vec::new(),
-                    detail: tag_keys.pair().this_month.month().to_string(),
-                };
-                let event = v1::entry::Event::Operation(operation);
-                if let Err(error) = record_entry(&ledger, event).await {
+                let month = tag_keys.pair().this_month.month().to_string();
+                let kind = v1::operation::Kind::TagKeyCreated;
+                if let Err(error) = record_act(&ledger, kind, Vec::new(), month).await {
                     tracing::error!(%error, "can't record a new tag key");
                 }
             }

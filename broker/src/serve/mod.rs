@@ -3,6 +3,7 @@
 //! [`start`] is all that `accord-broker serve` does; the sandbox and the tests start the broker the
 //! same way.
 
+mod acts;
 mod admin;
 mod assemble;
 mod drain;

@@ -16,9 +16,9 @@ use crate::{
     subjects::state::SubjectState,
 };
 
-/// A month's log begins with what is in force, so the newest documents are in this month's or the
-/// last one's.
-const DOCUMENTS_REACH: SignedDuration = SignedDuration::from_hours(62 * 24);
+/// A log begins with what is in force, unless the broker ended at that moment: then the log before
+/// does. So many logs are looked at, however old they are.
+const DOCUMENTS_LOGS: usize = 2;
 
 /// The first bytes of an entry: its salt, 32 bytes long. Then comes the event's tag.
 const EVENT_TAG_AT: usize = 34;
@@ -26,11 +26,11 @@ const ACCESS_TAG: u8 = (3 << 3) | 2;
 const DOCUMENT_LOADED_TAG: u8 = (7 << 3) | 2;
 
 /// The newest documents in force that the ledger knows of.
-pub(super) fn documents(ledger: &Ledger, now: Timestamp) -> Result<LastLoaded, LedgerError> {
+pub(super) fn documents(ledger: &Ledger) -> Result<LastLoaded, LedgerError> {
     let mut last = LastLoaded::default();
     scan(
         ledger,
-        before(now, DOCUMENTS_REACH),
+        newest_logs_begin(ledger)?,
         DOCUMENT_LOADED_TAG,
         |entry, _| {
             let Some(Event::DocumentLoaded(loaded)) = entry.event else {
@@ -54,6 +54,16 @@ pub(super) fn documents(ledger: &Ledger, now: Timestamp) -> Result<LastLoaded, L
         },
     )?;
     Ok(last)
+}
+
+/// When the oldest of the newest logs began: its month's first instant.
+fn newest_logs_begin(ledger: &Ledger) -> Result<Timestamp, LedgerError> {
+    let origins = ledger.origins()?;
+    let oldest = origins.iter().rev().take(DOCUMENTS_LOGS).next_back();
+    Ok(oldest
+        .and_then(|origin| origin.rsplit('/').next())
+        .and_then(|month| format!("{month}-01T00:00:00Z").parse().ok())
+        .unwrap_or(Timestamp::MIN))
 }
 
 /// Puts the uses of the longest window back.
@@ -100,4 +110,50 @@ fn scan(
 
 fn before(now: Timestamp, span: SignedDuration) -> Timestamp {
     now.checked_sub(span).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use accord_proto::{
+        c2sp::SigningKey,
+        clock::{ManualClock, SharedClock},
+        v1,
+    };
+    use prost::Message as _;
+
+    use super::*;
+    use crate::ledger::LedgerConfig;
+
+    #[test]
+    fn documents_are_remembered_over_a_pause_of_half_a_year() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = SigningKey::generate("accord.test").unwrap();
+        let clock = ManualClock::at("2026-01-31T23:00:00Z".parse().unwrap());
+        let shared: SharedClock = clock.clone();
+        Ledger::init(dir.path(), &key, &[], &shared).unwrap();
+        let loaded = v1::DocumentLoaded {
+            kind: "agreement".to_owned(),
+            version: 7,
+            sha256: vec![7; 32],
+            ..v1::DocumentLoaded::default()
+        };
+        let entry = Entry {
+            salt: vec![1; 32],
+            event: Some(Event::DocumentLoaded(loaded)),
+            time_unix_ms: 0,
+        };
+        let open = || {
+            Ledger::open(
+                LedgerConfig::new(dir.path(), key.renamed("accord.test").unwrap()),
+                shared.clone(),
+            )
+        };
+        let (ledger, _) = open().unwrap();
+        ledger.append_blocking(entry.encode_to_vec()).unwrap();
+        drop(ledger);
+        clock.set("2026-08-01T00:00:00Z".parse().unwrap());
+        let (ledger, _) = open().unwrap();
+        let last = documents(&ledger).unwrap();
+        assert_eq!(last.agreement.unwrap().version, 7);
+    }
 }

@@ -7,16 +7,23 @@ use accord_proto::v1::{
     agreement_service_server::AgreementServiceServer, audit_service_server::AuditServiceServer,
     signal_service_server::SignalServiceServer,
 };
-use tokio::{net::TcpListener, sync::watch, time::Duration};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{Duration, sleep},
+};
 use tonic::transport::Server;
+use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Error as ReflectionError;
 
 use super::assemble::House;
 use crate::{
     doors::{
-        AdapterDoor, AdapterParts, AgreementDoor, AuditDoor, AuditParts, SignalDoor, UnreadLayer,
+        AdapterDoor, AdapterParts, AgreementDoor, AuditDoor, AuditParts, SignalDoor, Tails,
+        UnreadLayer,
     },
     identity::{AcceptLimits, Connections, Incoming, RefusedConnection},
+    ledger::Ledger,
     path::{Parts, Path, PathLimits, Rates},
 };
 
@@ -33,7 +40,7 @@ impl House {
         &self,
         listener: TcpListener,
         connections: Arc<Connections>,
-        mut stopping: watch::Receiver<bool>,
+        stopping: watch::Receiver<bool>,
     ) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + use<>, ReflectionError>
     {
         let limits = self.config.limits;
@@ -53,13 +60,15 @@ impl House {
         );
         let message_max = limits.message_kib_max as usize * 1_024;
         let path = self.path();
-        let signals = SignalDoor::new(path, limits.screen_in_flight_max);
+        let signals = SignalDoor::new(path, limits.screen_in_flight_max, stopping.clone());
         let agreement = AgreementDoor::new(
             Arc::clone(&self.trust),
             Arc::clone(&self.governance),
             Arc::clone(&self.refusals),
+            Arc::new(Rates::new(limits.audit_per_second)),
             Arc::clone(&self.clock),
         );
+        let ledger = Arc::clone(&self.ledger);
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
@@ -86,16 +95,8 @@ impl House {
             .add_service(health_service)
             .add_service(reflection);
         Ok(async move {
-            health
-                .set_serving::<SignalServiceServer<SignalDoor>>()
-                .await;
-            let stop = async move {
-                // An error means that the broker itself is gone: then serving ends as well.
-                let _ = stopping.wait_for(|stop| *stop).await;
-                health
-                    .set_not_serving::<SignalServiceServer<SignalDoor>>()
-                    .await;
-            };
+            tell(&health, ledger.is_ready()).await;
+            let stop = until_stopped(health, ledger, stopping);
             router.serve_with_incoming_shutdown(incoming, stop).await
         })
     }
@@ -145,7 +146,45 @@ impl House {
             ledger: Arc::clone(&self.ledger),
             refusals: Arc::clone(&self.refusals),
             rates: Rates::new(self.config.limits.audit_per_second),
+            tails: Tails::default(),
             clock: Arc::clone(&self.clock),
         })
+    }
+}
+
+/// How often the health that is told is compared with what it is.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Tells clients that ask for health whether questions are answered, until the broker stops.
+async fn until_stopped(
+    health: HealthReporter,
+    ledger: Arc<Ledger>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut told = None;
+    loop {
+        let ready = ledger.is_ready();
+        // Told only when it changes: each telling wakes whoever watches.
+        if told.replace(ready) != Some(ready) {
+            tell(&health, ready).await;
+        }
+        tokio::select! {
+            // An error means that the broker itself is gone: then serving ends as well.
+            _ = stopping.wait_for(|stop| *stop) => break,
+            () = sleep(HEALTH_INTERVAL) => {}
+        }
+    }
+    tell(&health, false).await;
+}
+
+async fn tell(health: &HealthReporter, serving: bool) {
+    if serving {
+        health
+            .set_serving::<SignalServiceServer<SignalDoor>>()
+            .await;
+    } else {
+        health
+            .set_not_serving::<SignalServiceServer<SignalDoor>>()
+            .await;
     }
 }
