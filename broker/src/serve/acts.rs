@@ -33,7 +33,7 @@ pub(super) async fn record_act(
         .map(drop)
 }
 
-/// What is looked at each second.
+/// What is looked at a few times a second.
 #[derive(Debug)]
 pub(super) struct Acts {
     trust: Arc<TrustStore>,

@@ -20,6 +20,9 @@ use crate::{
     views::Views,
 };
 
+/// How often the clock and the certificates in force are looked at, for the record.
+const ACTS_EVERY: Duration = Duration::from_millis(250);
+
 impl House {
     /// What goes on beside the questions: documents and the calendar twice a second, counts and
     /// keys each second, the view each hour.
@@ -30,7 +33,7 @@ impl House {
         mut acts: Acts,
     ) {
         housekeeping.spawn(async move {
-            let mut look = interval(Duration::from_secs(1));
+            let mut look = interval(ACTS_EVERY);
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 look.tick().await;
