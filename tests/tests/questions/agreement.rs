@@ -157,27 +157,37 @@ async fn a_bad_new_agreement_keeps_the_old_one_and_says_why() {
 }
 
 #[tokio::test]
-async fn an_agreement_that_is_over_or_has_not_begun_answers_nothing() {
+async fn an_agreement_that_is_over_is_refused_and_the_old_one_stays() {
     let stage = Stage::sandbox().await;
     let bank = stage.bank("first-bank");
-    ask(&bank, payment()).await;
+    let text = stage.files.next_agreement_text().unwrap();
+    let text = with_dates(&text, days_ago(400), days_ago(1)).unwrap();
+    let before = record::size(&stage);
+    stage.files.resign_agreement(&text).unwrap();
+    let why = loaded(&stage, before, "agreement").await.refused;
+    assert!(why.contains("agreement.toml"), "{why}");
+    assert!(why.contains("expired on"), "{why}");
+    let answered = ask(&bank, payment()).await;
+    assert_eq!(answered.answer.agreement_version, 1);
+}
+
+#[tokio::test]
+async fn a_broker_that_starts_with_an_agreement_not_in_force_answers_nothing() {
     for (from, until, says) in [(-10, -400, "takes effect on"), (400, 1, "expired on")] {
-        let text = stage.files.next_agreement_text().unwrap();
+        let dir = TempDir::new().unwrap();
+        let spec = WorldSpec::default();
+        let files = WorldFiles::write(dir.path(), &spec).unwrap();
+        let text = files.next_agreement_text().unwrap();
         let text = with_dates(&text, days_ago(from), days_ago(until)).unwrap();
-        let before = record::size(&stage);
-        stage.files.resign_agreement(&text).unwrap();
-        assert_eq!(loaded(&stage, before, "agreement").await.refused, "");
-        wait_until("the agreement to be over", || async {
-            bank.lookup(payment()).await.is_err()
-        })
-        .await
-        .unwrap();
-        let before = record::size(&stage);
+        files.resign_agreement(&text).unwrap();
+        let world = World::start(files, spec.clock).await.unwrap();
+        let bank = world.client("first-bank").unwrap();
+        let before = record::size(&world);
         let refused = refusal(&bank, payment()).await;
         assert_eq!(refused.code, Code::FailedPrecondition);
         assert_eq!(refused.reason, "NO_AGREEMENT_IN_FORCE");
         assert!(refused.message.contains(says), "{}", refused.message);
-        let recorded = record::refused(&record::since(&stage, before));
+        let recorded = record::refused(&record::since(&world, before));
         assert_eq!(recorded.len(), 1);
         assert_eq!(recorded[0].2, "NO_AGREEMENT_IN_FORCE");
     }

@@ -82,6 +82,7 @@ async fn each_read_is_an_entry_and_so_is_each_refused_one() {
         .filter_map(|event| match event {
             Event::AuditRead(read) => {
                 assert_eq!(read.party, "spiffe://accord.test/bank/first-bank");
+                assert_eq!(read.origin, stage.broker.ledger().origin());
                 Some((read.method.as_str(), read.first_index, read.entries))
             }
             _ => None,
