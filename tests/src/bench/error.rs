@@ -37,6 +37,9 @@ pub enum BenchError {
     /// Connections to a server.
     #[error("can't connect")]
     Connect(#[from] tonic::transport::Error),
+    /// Somebody had no patience.
+    #[error("interrupted")]
+    Interrupted,
     /// A file or a system call.
     #[error("can't {act} `{path}`")]
     Io {

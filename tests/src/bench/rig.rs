@@ -11,6 +11,7 @@ use accord_broker::{config::Config, serve};
 use accord_client::TokenAlg;
 use accord_proto::{clock::SystemClock, purpose::Purpose};
 use prost::Message as _;
+use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -32,6 +33,8 @@ const OPERATOR: &str = "bench-mobile";
 const AGREEMENT: &str = include_str!("agreement.toml");
 /// No rate is met before the machine's own.
 const BANK_PER_SECOND: u32 = 1_000_000;
+/// On a machine that is busy with other things figures are bad, and nothing else.
+const OPERATOR_DEADLINE_MS: u32 = 4_000;
 
 /// Answers from the view, which a clause with caching grants.
 pub(super) const FROM_VIEW: Purpose = Purpose::Payment;
@@ -156,6 +159,7 @@ fn spec() -> WorldSpec {
         ..WorldSpec::default()
     };
     spec.limit("bank_per_second", BANK_PER_SECOND)
+        .limit("operator_deadline_ms", OPERATOR_DEADLINE_MS)
 }
 
 async fn get(from: SocketAddr, path: &str) -> std::io::Result<String> {
@@ -174,6 +178,9 @@ async fn get(from: SocketAddr, path: &str) -> std::io::Result<String> {
 /// [`BenchError`].
 pub async fn serve_broker(config: &Path) -> Result<(), BenchError> {
     let config = Config::read(config)?;
+    // A benchmark that is killed leaves no broker behind.
+    set_parent_process_death_signal(Some(Signal::TERM))
+        .map_err(|error| BenchError::io("watch", Path::new("the parent process"))(error.into()))?;
     let failed = || BenchError::io("wait for", Path::new("signals"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
     let running = serve::start(config, SystemClock::shared()).await?;

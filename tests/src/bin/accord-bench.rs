@@ -139,7 +139,11 @@ async fn measure(cli: &Cli) -> Result<(), BenchError> {
             let _ = writeln!(io::stderr(), "{text}");
         }
     };
-    let measured = bench::run(&plan, dir.path(), &progress).await;
+    let measured = tokio::select! {
+        measured = bench::run(&plan, dir.path(), &progress) => measured,
+        // The directory goes with this function.
+        _ = tokio::signal::ctrl_c() => return Err(BenchError::Interrupted),
+    };
     let report = measured.inspect_err(|_| {
         let left = dir.keep();
         let text = format!(
