@@ -19,6 +19,7 @@ mod doors;
 mod house;
 mod limits;
 mod links;
+mod ported;
 mod record;
 mod register;
 mod repeats;
