@@ -194,7 +194,7 @@ async fn a_number_outside_the_prefix_is_not_ours() {
         "+33639980001",
         "+4477009001",
         "+4477009000001",
-        "+447700901000",
+        "+99907001000",
     ] {
         let told = ask(&operator, msisdn, 100).await;
         assert_eq!(

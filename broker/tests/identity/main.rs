@@ -8,6 +8,8 @@ mod open_connections;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod remembered;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod token;

@@ -23,13 +23,13 @@ const AUDIENCE: &str = "accord-test";
 
 /// The register of parties, with first-bank alone.
 #[derive(Debug, Default)]
-struct Keys {
+pub(crate) struct Keys {
     generation: AtomicU64,
     parties: Mutex<Vec<Party>>,
 }
 
 impl Keys {
-    fn register(&self, keys: &[(&str, &TokenKey)]) {
+    pub(crate) fn register(&self, keys: &[(&str, &TokenKey)]) {
         let mut document = FIRST_BANK.to_owned();
         for (kid, key) in keys {
             let (algorithm, pem) = (key.algorithm(), key.public_pem());
@@ -69,13 +69,13 @@ licence = { number = "B-1", supervisor = "Central Bank", from = 2020-01-01, stat
 "#;
 
 /// A bank with a connection, a key and a broker that knows it.
-struct Desk {
-    door: Door,
-    peer: Arc<Peer>,
+pub(crate) struct Desk {
+    pub(crate) door: Door,
+    pub(crate) peer: Arc<Peer>,
     _tls: TlsStream<TcpStream>,
-    key: TokenKey,
-    keys: Arc<Keys>,
-    tokens: TokenVerifier,
+    pub(crate) key: TokenKey,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) tokens: TokenVerifier,
 }
 
 impl Desk {
@@ -97,11 +97,11 @@ impl Desk {
         }
     }
 
-    async fn es256() -> Self {
+    pub(crate) async fn es256() -> Self {
         Self::new(TokenKey::es256().unwrap()).await
     }
 
-    fn claims(&self) -> Value {
+    pub(crate) fn claims(&self) -> Value {
         let now = start_of_tests().as_second();
         json!({
             "iss": "spiffe://accord.test/bank/first-bank",
@@ -116,7 +116,7 @@ impl Desk {
         })
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub(crate) fn sign(&self, claims: &Value) -> String {
         self.sign_as("key-1", claims)
     }
 
@@ -124,11 +124,11 @@ impl Desk {
         sign(&self.key, kid, claims)
     }
 
-    fn verify(&self, token: &str) -> Result<(), IdentityError> {
+    pub(crate) fn verify(&self, token: &str) -> Result<(), IdentityError> {
         self.verify_at(token, start_of_tests())
     }
 
-    fn verify_at(&self, token: &str, now: Timestamp) -> Result<(), IdentityError> {
+    pub(crate) fn verify_at(&self, token: &str, now: Timestamp) -> Result<(), IdentityError> {
         self.tokens.verify(&self.peer, Some(token), now).map(|_| ())
     }
 
@@ -343,95 +343,4 @@ async fn refuses_a_header_that_must_be_understood() {
     let token = format!("{}.{}.AA", b64(&header), b64(&desk.claims()));
     let error = desk.verify(&token).unwrap_err();
     assert!(error.to_string().contains("crit"), "{error}");
-}
-
-#[tokio::test]
-async fn a_remembered_token_is_refused_once_it_has_expired() {
-    let desk = Desk::es256().await;
-    let token = desk.sign(&desk.claims());
-    desk.verify(&token).unwrap();
-    let last = start_of_tests() + SignedDuration::from_millis(299_999);
-    desk.verify_at(&token, last).unwrap();
-    assert_eq!(desk.door.bench.metrics.cached_tokens(), 1);
-    let after = start_of_tests() + SignedDuration::from_secs(300);
-    let expired = desk.verify_at(&token, after);
-    assert_eq!(expired, Err(IdentityError::TokenExpired));
-}
-
-#[tokio::test]
-async fn a_remembered_token_is_refused_once_its_key_is_gone() {
-    let desk = Desk::es256().await;
-    let token = desk.sign(&desk.claims());
-    desk.verify(&token).unwrap();
-    let next = TokenKey::es256().unwrap();
-    desk.keys
-        .register(&[("key-1", &desk.key), ("key-2", &next)]);
-    desk.verify(&token).unwrap();
-    desk.keys.register(&[("key-2", &next)]);
-    assert_eq!(desk.verify(&token), Err(IdentityError::TokenUnknownKey));
-}
-
-#[tokio::test]
-async fn a_remembered_token_is_refused_over_another_certificate() {
-    let desk = Desk::es256().await;
-    let token = desk.sign(&desk.claims());
-    desk.verify(&token).unwrap();
-    let twin = desk.door.bench.bank("first-bank");
-    let (twin, _tls) = desk.door.peer(&twin).await;
-    let outcome = desk.tokens.verify(&twin, Some(&token), start_of_tests());
-    assert_eq!(outcome.unwrap_err(), IdentityError::TokenWrongCertificate);
-}
-
-#[tokio::test]
-async fn refuses_a_jti_that_came_with_another_certificate() {
-    let desk = Desk::es256().await;
-    let token = desk.sign(&desk.claims());
-    desk.verify(&token).unwrap();
-    let twin = desk.door.bench.bank("first-bank");
-    let (twin, _tls) = desk.door.peer(&twin).await;
-    let mut claims = desk.claims();
-    claims["cnf"]["x5t#S256"] = json!(twin.thumbprint());
-    let minted = desk.sign(&claims);
-    let outcome = desk.tokens.verify(&twin, Some(&minted), start_of_tests());
-    assert_eq!(outcome.unwrap_err(), IdentityError::TokenReused);
-
-    claims["jti"] = json!("two");
-    let minted = desk.sign(&claims);
-    desk.tokens
-        .verify(&twin, Some(&minted), start_of_tests())
-        .unwrap();
-}
-
-#[tokio::test]
-async fn refuses_the_token_of_a_certificate_without_identity() {
-    let desk = Desk::es256().await;
-    let options = accord_certs::LeafOptions::at(start_of_tests()).without_identity();
-    let leaf = desk.door.bench.pki.issue("bank", "first-bank", &options);
-    let (nobody, _tls) = desk.door.peer(&leaf.unwrap()).await;
-    let token = desk.sign(&desk.claims());
-    let outcome = desk.tokens.verify(&nobody, Some(&token), start_of_tests());
-    assert_eq!(outcome.unwrap_err(), IdentityError::CertificateNoIdentity);
-}
-
-/// Run by hand: `cargo test -p accord-broker --test identity -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement, not a test"]
-async fn measure_what_a_remembered_token_costs() {
-    let desk = Desk::es256().await;
-    let token = desk.sign(&desk.claims());
-    let rounds = 1_000_000;
-    let start = tokio::time::Instant::now();
-    for _ in 0..rounds {
-        desk.peer.check(&desk.door.trust, start_of_tests()).unwrap();
-    }
-    let checks = start.elapsed() / rounds;
-    let start = tokio::time::Instant::now();
-    for _ in 0..rounds {
-        desk.verify(&token).unwrap();
-    }
-    let hits = start.elapsed() / rounds;
-    println!(
-        "certificate {checks:?}, remembered token {hits:?} ({} bytes)",
-        token.len()
-    );
 }

@@ -40,7 +40,7 @@ MCowBQYDK2VwAyEAEPRkdc7H9Ot3UDmnqs93YkGIVPQ11lhVrz7mjCq9lYU=
 [[party]]
 id = "spiffe://accord.test/operator/north-mobile"
 name = "North Mobile"
-ranges = ["+447700900"]
+ranges = ["+4477009000"]
 
 [party.licence]
 number = "M-1"
@@ -52,7 +52,7 @@ status = "suspended"
 [[party]]
 id = "spiffe://accord.test/operator/south-mobile"
 name = "South Mobile"
-ranges = ["+4477009", "+33639980"]
+ranges = ["+447700900", "+33639980"]
 licence = { number = "M-2", supervisor = "Telecom Regulator", from = 2020-01-01, status = "active" }
 "#;
 
@@ -106,9 +106,9 @@ fn the_longest_range_serves_a_number() {
         party.map(|party| party.id.org().as_str().to_owned())
     };
     assert_eq!(operator("+447700900001").as_deref(), Some("north-mobile"));
-    assert_eq!(operator("+447700901001").as_deref(), Some("south-mobile"));
+    assert_eq!(operator("+447700900901").as_deref(), Some("south-mobile"));
     assert_eq!(operator("+33639980001").as_deref(), Some("south-mobile"));
-    assert_eq!(operator("+33639970001"), None);
+    assert_eq!(operator("+99907001001"), None);
     assert_eq!(parties.ranges().count(), 3);
 }
 
@@ -235,12 +235,12 @@ fn each_mistake_in_a_list_is_named_with_its_line() {
         &["line 12: `party.keys.alg`: unknown algorithm `none`"],
     );
     list_mistakes(
-        "\"+4477009\"",
+        "\"+447700900\"",
         "\"44\"",
         &["line 44: `party.ranges`: a range is `+`"],
     );
     list_mistakes(
-        "ranges = [\"+447700900\"]",
+        "ranges = [\"+4477009000\"]",
         "",
         &["line 29: `party.ranges`: is required"],
     );

@@ -150,7 +150,7 @@ async fn without_a_clause_or_an_operator_nobody_is_asked() {
         ("not_contracted", None)
     );
     // No operator of this world serves the number.
-    let lookup = Lookup::about("+447700901001", Purpose::Payment).sim_swap();
+    let lookup = Lookup::about("+99907001001", Purpose::Payment).sim_swap();
     let answered = ask(&stage.bank("first-bank"), lookup).await;
     assert_eq!(words(&answered), ["not_covered"]);
     assert_eq!(answered.answer.routing_basis, None);
