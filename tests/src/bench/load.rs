@@ -38,8 +38,7 @@ use super::{
 
 /// Connections of the load generator.
 pub(super) const CONNECTIONS: usize = 4;
-/// Requests in flight in an open loop; one that finds so many before it means that the server does
-/// not keep up.
+/// Requests in flight in an open loop, so that a server that stalls is not buried.
 const OPEN_IN_FLIGHT_MAX: usize = 4_096;
 /// The pacing thread sleeps at least so long.
 const PACE: Duration = Duration::from_micros(100);
@@ -203,16 +202,13 @@ impl Target {
         let begun = Instant::now();
         let (mut due, mut sent) = (begun, 0);
         while due < begun + counted {
-            if Instant::now() < due {
+            // A question that waits for room leaves late, which its latency shows.
+            let full = flight.in_flight.load(Ordering::Acquire) >= OPEN_IN_FLIGHT_MAX;
+            if full || Instant::now() < due {
                 thread::sleep(PACE);
                 continue;
             }
-            if flight.in_flight.fetch_add(1, Ordering::AcqRel) >= OPEN_IN_FLIGHT_MAX {
-                flight.land(Err(
-                    self.wrong("the server does not keep up with half of its peak")
-                ));
-                return sent;
-            }
+            flight.in_flight.fetch_add(1, Ordering::AcqRel);
             let (target, flight) = (Arc::clone(self), Arc::clone(flight));
             let (bearer, meant) = (bearer.clone(), due);
             runtime.spawn(async move {
