@@ -265,8 +265,8 @@ fn what_stands_twice_in_a_list_names_both_lines() {
     );
     list_mistakes(
         "\"+33639980\"",
-        "\"+447700900\"",
-        &["line 41: `party.ranges`: `+447700900` is served by the operator on line 29"],
+        "\"+4477009000\"",
+        &["line 41: `party.ranges`: `+4477009000` is served by the operator on line 29"],
     );
     list_mistakes(
         "accord.test/operator/south",
