@@ -43,7 +43,7 @@ pub(super) fn unread(status: &Status) -> Option<Refusal> {
     }
 }
 
-/// Puts [`Unread`] around every door.
+/// Puts `Unread` around every door.
 #[derive(Clone, Debug)]
 pub struct UnreadLayer {
     refusals: Arc<RefusalBook>,
