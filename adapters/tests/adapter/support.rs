@@ -161,7 +161,7 @@ impl FakeBroker {
             .unwrap();
         let (bound, is_bound) = oneshot::channel();
         runtime.spawn(async move {
-            let listener = TcpListener::bind(addr).await.unwrap();
+            let listener = bind(addr).await;
             bound.send(listener.local_addr().unwrap()).unwrap();
             let mut server = Server::builder();
             if let Some(tls) = tls {
@@ -191,6 +191,20 @@ impl FakeBroker {
             tls: None,
         }
     }
+}
+
+/// Binds as soon as the address is free: a broker that was killed a moment ago may hold it still.
+async fn bind(addr: SocketAddr) -> TcpListener {
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    let bound = async {
+        loop {
+            look.tick().await;
+            if let Ok(listener) = TcpListener::bind(addr).await {
+                return listener;
+            }
+        }
+    };
+    soon(bound).await
 }
 
 /// Dies as a killed process does: every connection breaks.
