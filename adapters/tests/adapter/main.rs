@@ -6,6 +6,8 @@ mod link;
 #[cfg(test)]
 mod news;
 #[cfg(test)]
+mod port;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod support;

@@ -32,7 +32,6 @@ use accord_proto::{
 use prost::Message as _;
 use tempfile::TempDir;
 use tokio::{
-    net::TcpListener,
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
@@ -42,6 +41,8 @@ use tonic::{
     Request, Response, Status, Streaming,
     transport::{Certificate, Identity, Server, ServerTlsConfig},
 };
+
+use crate::port;
 
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(20);
 
@@ -161,7 +162,7 @@ impl FakeBroker {
             .unwrap();
         let (bound, is_bound) = oneshot::channel();
         runtime.spawn(async move {
-            let listener = bind(addr).await;
+            let listener = port::bind(addr).await;
             bound.send(listener.local_addr().unwrap()).unwrap();
             let mut server = Server::builder();
             if let Some(tls) = tls {
@@ -191,20 +192,6 @@ impl FakeBroker {
             tls: None,
         }
     }
-}
-
-/// Binds as soon as the address is free: a broker that was killed a moment ago may hold it still.
-async fn bind(addr: SocketAddr) -> TcpListener {
-    let mut look = tokio::time::interval(Duration::from_millis(10));
-    let bound = async {
-        loop {
-            look.tick().await;
-            if let Ok(listener) = TcpListener::bind(addr).await {
-                return listener;
-            }
-        }
-    };
-    soon(bound).await
 }
 
 /// Dies as a killed process does: every connection breaks.
