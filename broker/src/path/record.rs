@@ -115,7 +115,7 @@ fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access
         purpose: question.purpose.to_wire() as i32,
         agreement,
         agreement_version,
-        subject_tag: key.subject(&question.msisdn).0.to_vec(),
+        subject_tag: observed.admitted.tag.0.to_vec(),
         tag_month: key.month().to_string(),
         customer_ref_mac: mac("customer_ref", &question.customer_ref),
         consent_ref_mac: mac("consent_ref", &question.consent_ref),
@@ -164,14 +164,10 @@ fn report(observed: Observed, committed: &Committed) {
 
 fn give_back(parts: &Parts, observed: &Observed, told: &[bool]) {
     let Admitted {
-        routed,
-        keys,
-        taken,
-        ..
+        routed, tag, taken, ..
     } = &observed.admitted;
     let bank = routed.asked.caller.party().org();
-    let tag = keys.this_month.subject(&routed.asked.question.msisdn);
-    quotas::give_back(&parts.subjects, tag, bank, taken, told);
+    quotas::give_back(&parts.subjects, *tag, bank, taken, told);
 }
 
 fn halves(random: &[u8; 64]) -> ([u8; 32], [u8; 32]) {

@@ -9,6 +9,7 @@ use accord_proto::{
     agreement::{Clause, ClauseId},
     party::OrgName,
     reason::Reason,
+    subject::SubjectTag,
 };
 use tokio::time::{Duration, Instant, sleep_until};
 
@@ -30,6 +31,8 @@ pub(super) struct Admitted {
     pub(super) taken: Vec<Option<Taken>>,
     /// The keys under which it was admitted; its entry is tagged under the same.
     pub(super) keys: Arc<Pair>,
+    /// The subject's tag under this month's key.
+    pub(super) tag: SubjectTag,
     _seal: Seal,
 }
 
@@ -56,7 +59,9 @@ pub(super) async fn limit(parts: &Parts, permitted: Permitted) -> Admitted {
     let asked = &routed.asked;
     let bank = asked.caller.party().org();
     let keys = parts.tag_keys.pair();
-    let tags = keys.tags(&asked.question.msisdn);
+    let number = asked.question.msisdn;
+    let tags = keys.tags(&number);
+    let tag = tags.first().copied();
     let mut taken = Vec::with_capacity(permits.len());
     let mut clauses: Vec<(ClauseId, bool)> = Vec::with_capacity(1);
     for slot in &mut permits {
@@ -104,6 +109,7 @@ pub(super) async fn limit(parts: &Parts, permitted: Permitted) -> Admitted {
         routed,
         permits,
         taken,
+        tag: tag.unwrap_or_else(|| keys.this_month.subject(&number)),
         keys,
         _seal: Seal,
     }
