@@ -84,11 +84,21 @@ pub(super) fn subjects(
         .max()
         .unwrap_or(0);
     let since = before(now, SignedDuration::from_hours(longest));
+    let mut left_out = 0_u64;
     scan(ledger, since, ACCESS_TAG, |entry, at| {
-        if let Some(Event::Access(access)) = entry.event {
-            restore_subjects(subjects, governed, &access, at);
+        if let Some(Event::Access(access)) = entry.event
+            && !restore_subjects(subjects, governed, &access, at)
+        {
+            left_out += 1;
         }
-    })
+    })?;
+    if left_out > 0 {
+        tracing::error!(
+            left_out,
+            "not every quota in use found room; raise `limits.subjects_max`"
+        );
+    }
+    Ok(())
 }
 
 fn scan(
