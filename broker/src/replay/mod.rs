@@ -8,7 +8,7 @@
 mod spool;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     hash::{BuildHasher as _, RandomState},
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
@@ -25,10 +25,10 @@ use spool::{Place, Spool};
 pub const WINDOW_MINUTES: u32 = 10;
 const SHARDS: usize = 64;
 
-/// The answers of the last ten minutes.
+/// The answers of the last ten minutes. Trees and no hash tables, as in `subjects::state`.
 #[derive(Debug)]
 pub struct Replays {
-    shards: Vec<Mutex<HashMap<u64, Slot>>>,
+    shards: Vec<Mutex<BTreeMap<u64, Slot>>>,
     hasher: RandomState,
     spool: Spool,
     swept_minute: Mutex<u32>,
@@ -192,7 +192,7 @@ impl Replays {
         }
     }
 
-    fn shard(&self, key: u64) -> Option<MutexGuard<'_, HashMap<u64, Slot>>> {
+    fn shard(&self, key: u64) -> Option<MutexGuard<'_, BTreeMap<u64, Slot>>> {
         let at = usize::try_from(key % SHARDS as u64).ok()?;
         self.shards.get(at)?.lock().ok()
     }

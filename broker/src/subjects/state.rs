@@ -10,7 +10,7 @@
 mod banks;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     hash::{BuildHasher as _, RandomState},
     sync::{
         Mutex, MutexGuard,
@@ -55,10 +55,11 @@ pub struct Subject {
     pub parameter: u32,
 }
 
-/// State of all subjects, bounded.
+/// State of all subjects, bounded. Trees and no hash tables: a table that has just doubled holds
+/// twice what it needs, and all shards double together.
 #[derive(Debug)]
 pub struct SubjectState {
-    shards: Vec<Mutex<HashMap<u64, Slot>>>,
+    shards: Vec<Mutex<BTreeMap<u64, Slot>>>,
     hasher: RandomState,
     shard_len_max: usize,
     banks: Banks,
@@ -204,7 +205,7 @@ impl SubjectState {
         self.len() == 0
     }
 
-    fn insert(&self, shard: &mut HashMap<u64, Slot>, key: u64, slot: Slot) -> Result<(), NoRoom> {
+    fn insert(&self, shard: &mut BTreeMap<u64, Slot>, key: u64, slot: Slot) -> Result<(), NoRoom> {
         if shard.len() >= self.shard_len_max || !self.banks.has_room(slot.bank) {
             return Err(NoRoom::Full);
         }
@@ -260,7 +261,7 @@ impl SubjectState {
         self.hasher.hash_one((tag, use_.bank, use_.scope))
     }
 
-    fn shard(&self, key: u64) -> Option<MutexGuard<'_, HashMap<u64, Slot>>> {
+    fn shard(&self, key: u64) -> Option<MutexGuard<'_, BTreeMap<u64, Slot>>> {
         let at = usize::try_from(key % SHARDS as u64).ok()?;
         self.shards.get(at)?.lock().ok()
     }
