@@ -18,6 +18,7 @@ mod caller;
 mod claims;
 mod connections;
 mod error;
+mod gathered;
 mod jti;
 mod keys;
 mod material;

@@ -12,12 +12,13 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use super::connections::Ticket;
+use super::gathered::Gathered;
 use super::peer::Peer;
 
 /// A TLS connection. Reads and writes fail once its certificate is no longer trusted.
 #[derive(Debug)]
 pub struct PeerStream {
-    tls: TlsStream<TcpStream>,
+    tls: Gathered<TlsStream<TcpStream>>,
     peer: Arc<Peer>,
     ticket: Ticket,
     _slot: OwnedSemaphorePermit,
@@ -31,7 +32,7 @@ impl PeerStream {
         slot: OwnedSemaphorePermit,
     ) -> Self {
         Self {
-            tls,
+            tls: Gathered::new(tls),
             peer,
             ticket,
             _slot: slot,

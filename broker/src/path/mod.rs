@@ -7,13 +7,14 @@
 //!
 //! Each step takes what the step before made, and only that step can make its own: the types have a
 //! private seal. So no adapter is asked without a permit, and no answer leaves without a receipt.
-//! The path runs detached from the connection and holds its concurrency permit until its entry is
+//! The path outlives the connection (`detached`) and holds its concurrency permit until its entry is
 //! durable: a bank that hangs up still leaves its entry, and drain waits for it.
 
 mod authenticate;
 mod authorise;
 mod bulk;
 mod derive;
+mod detached;
 mod fetch;
 mod limit;
 mod minimise;
@@ -29,7 +30,7 @@ use accord_proto::v1;
 use jiff::Timestamp;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use self::bulk::BulkTurns;
+use self::{bulk::BulkTurns, detached::Detached};
 use crate::{identity::Peer, replay::Claim};
 
 pub use limit::rates::Rates;
@@ -137,7 +138,7 @@ impl Path {
     /// A [`Refusal`] of the whole question, which is on the record where a known party sent it.
     pub async fn ask(&self, call: Call) -> Result<Answered, Refusal> {
         let (parts, bulk) = (Arc::clone(&self.parts), Arc::clone(&self.bulk));
-        let path = tokio::spawn(async move {
+        let path = Detached::new(async move {
             let began = Instant::now();
             let party = call.peer.party().cloned();
             let method = call.method;
