@@ -115,7 +115,7 @@ fn restrict(observed: &mut Observed, operator: &Operator, digest: &NumberDigest)
 /// operator, so without room for a report the view serves nothing.
 fn from_view(parts: &Parts, observed: &mut Observed, operator: &Operator, digest: &NumberDigest) {
     let now = observed.admitted.routed.asked.now;
-    let mut report = None;
+    let (mut report, mut customer_lock) = (None, false);
     for seen in observed.unknown() {
         let Some(age_max) = seen.permit.clause.caching() else {
             continue;
@@ -124,17 +124,19 @@ fn from_view(parts: &Parts, observed: &mut Observed, operator: &Operator, digest
         let Some(known) = parts.views.find(digest, seen.signal()) else {
             continue;
         };
-        if now.duration_since(known.observed_at) > age_max {
+        if now.duration_since(known.observation.observed_at) > age_max {
             continue;
         }
         if report.is_none() {
             report = operator.reserve_report();
         }
         if report.is_some() {
-            seen.outcome = Some(Ok(known));
+            seen.outcome = Some(Ok(known.observation));
             seen.from_view = true;
+            customer_lock |= known.customer_lock;
         }
     }
+    observed.customer_lock |= customer_lock;
     observed.report = report;
 }
 
@@ -177,7 +179,8 @@ async fn from_operator(
             continue;
         };
         if let (Ok(observation), Some(_)) = (&fetched.outcome, seen.permit.clause.caching()) {
-            parts.views.keep(digest, fetched.signal, observation);
+            let lock = Some(said.customer_lock);
+            parts.views.keep(digest, fetched.signal, observation, lock);
         }
         seen.outcome = Some(fetched.outcome);
     }

@@ -1,10 +1,20 @@
-//! How an observation lies in the view: its wire form, which is small and checked when it is read.
+//! How an observation lies in the view: whether the SIM was locked then, in one byte, and its wire
+//! form, which is small and checked when it is read.
 
 use accord_proto::{observation::Observation, signal::Signal, v1, wire};
 use jiff::Timestamp;
 use prost::Message as _;
 
 use crate::link::restrictions::NumberDigest;
+
+/// What the view knows of one signal of a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// What was observed.
+    pub observation: Observation,
+    /// The operator said then that the subscriber has locked the SIM.
+    pub customer_lock: bool,
+}
 
 pub(super) fn key(digest: &NumberDigest, signal: Signal) -> [u8; 17] {
     let mut key = [0; 17];
@@ -25,12 +35,65 @@ pub(super) fn signal(key: &[u8]) -> Option<Signal> {
         .and_then(|number| Signal::from_wire(i32::from(*number)))
 }
 
-pub(super) fn encode(observation: &Observation) -> Vec<u8> {
-    wire::observation(observation).encode_to_vec()
+pub(super) fn encode(observation: &Observation, customer_lock: bool) -> Vec<u8> {
+    let mut bytes = vec![u8::from(customer_lock)];
+    bytes.extend(wire::observation(observation).encode_to_vec());
+    bytes
 }
 
-pub(super) fn decode(bytes: &[u8], signal: Signal) -> Option<Observation> {
+pub(super) fn decode(bytes: &[u8], signal: Signal) -> Option<Kept> {
+    let (lock, bytes) = bytes.split_first()?;
+    let customer_lock = match lock {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
     let wire = v1::Observation::decode(bytes).ok()?;
     // It was checked against the clock when it came; only damage can make it fail now.
-    wire::parse_observation(&wire, signal, Timestamp::MAX).ok()
+    let observation = wire::parse_observation(&wire, signal, Timestamp::MAX).ok()?;
+    Some(Kept {
+        observation,
+        customer_lock,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use accord_proto::observation::{Observed, Roaming, SourceClass};
+
+    use super::*;
+    use crate::views::Views;
+
+    #[test]
+    fn a_lock_is_kept_until_the_operator_says_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("view.key");
+        let opened = Views::open(&dir.path().join("view"), &key, 1 << 20).unwrap();
+        let views = opened.views;
+        let what = Observed::Roaming(Roaming {
+            roaming: false,
+            visited_mcc: None,
+        });
+        let seen = Observation {
+            what,
+            observed_at: Timestamp::UNIX_EPOCH,
+            source: SourceClass::Network,
+        };
+        let said = |lock| {
+            views.keep(&[1; 16], Signal::Roaming, &seen, lock);
+            let kept = views.find(&[1; 16], Signal::Roaming).unwrap();
+            assert_eq!(kept.observation, seen);
+            kept.customer_lock
+        };
+        let locks = [None, Some(true), None, Some(false), None].map(said);
+        assert_eq!(locks, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_record_without_the_byte_of_the_lock_is_as_good_as_none() {
+        let roaming = Signal::Roaming;
+        assert_eq!(decode(&[], roaming), None);
+        // How a record began before there was one: the tag of its first field.
+        assert_eq!(decode(&[0x0a, 0], roaming), None);
+    }
 }

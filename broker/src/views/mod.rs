@@ -21,6 +21,7 @@ use accord_proto::{msisdn::Msisdn, observation::Observation, party::OrgName, sig
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
 
+pub use codec::Kept;
 pub use open::ViewError;
 
 use crate::link::restrictions::NumberDigest;
@@ -85,7 +86,7 @@ impl Views {
 
     /// The newest observation, if there is one. A record that does not decode is as good as none.
     #[must_use]
-    pub fn find(&self, digest: &NumberDigest, signal: Signal) -> Option<Observation> {
+    pub fn find(&self, digest: &NumberDigest, signal: Signal) -> Option<Kept> {
         match self.db.get(codec::key(digest, signal)) {
             Ok(found) => codec::decode(&found?, signal),
             Err(error) => {
@@ -95,20 +96,26 @@ impl Views {
         }
     }
 
-    /// Keeps an observation, unless a newer one is there.
-    pub fn keep(&self, digest: &NumberDigest, signal: Signal, observation: &Observation) {
-        let bytes = codec::encode(observation);
+    /// Keeps an observation, unless a newer one is there. A change that an operator pushes says
+    /// nothing of a lock (`None`): what it said before still holds.
+    pub fn keep(
+        &self,
+        digest: &NumberDigest,
+        signal: Signal,
+        observation: &Observation,
+        customer_lock: Option<bool>,
+    ) {
         // Compared and set in one step: between a look and a write, a newer one may come.
         let kept = self
             .db
-            .fetch_and_update(codec::key(digest, signal), |known| {
-                let newer = known
-                    .filter(|bytes| {
-                        codec::decode(bytes, signal)
-                            .is_some_and(|known| known.observed_at > observation.observed_at)
-                    })
-                    .map(<[u8]>::to_vec);
-                Some(newer.unwrap_or_else(|| bytes.clone()))
+            .fetch_and_update(codec::key(digest, signal), |bytes| {
+                let known = bytes.and_then(|bytes| codec::decode(bytes, signal));
+                let newer = |known: &Kept| known.observation.observed_at > observation.observed_at;
+                if known.as_ref().is_some_and(newer) {
+                    return bytes.map(<[u8]>::to_vec);
+                }
+                let before = known.is_some_and(|known| known.customer_lock);
+                Some(codec::encode(observation, customer_lock.unwrap_or(before)))
             });
         if let Err(error) = kept {
             self.failed(&error);
@@ -131,7 +138,7 @@ impl Views {
                 continue;
             };
             let fresh = codec::decode(&bytes, signal)
-                .is_some_and(|observation| observation.observed_at >= older_than);
+                .is_some_and(|kept| kept.observation.observed_at >= older_than);
             if fresh {
                 continue;
             }
@@ -218,6 +225,10 @@ mod tests {
         OrgName::parse("north-mobile").unwrap()
     }
 
+    fn keep(views: &Views, digest: &NumberDigest, at: &str) {
+        views.keep(digest, Signal::Roaming, &seen(at), None);
+    }
+
     fn open(dir: &Path) -> Opened {
         Views::open(&dir.join("view"), &dir.join("view.key"), 1 << 20).unwrap()
     }
@@ -229,15 +240,16 @@ mod tests {
         let views = open(dir.path()).views;
         let digest = views.digest(&north(), &number);
         let (newer, older) = (seen("2026-11-21T12:00:00Z"), seen("2026-11-21T11:00:00Z"));
-        views.keep(&digest, Signal::Roaming, &newer);
-        views.keep(&digest, Signal::Roaming, &older);
+        views.keep(&digest, Signal::Roaming, &newer, None);
+        views.keep(&digest, Signal::Roaming, &older, None);
         let epoch = views.epoch();
         views.close();
         drop(views);
         let again = open(dir.path());
         assert!(again.set_aside.is_none());
         assert_eq!(again.views.epoch(), epoch);
-        assert_eq!(again.views.find(&digest, Signal::Roaming), Some(newer));
+        let found = again.views.find(&digest, Signal::Roaming).unwrap();
+        assert_eq!(found.observation, newer);
         assert_eq!(again.views.find(&digest, Signal::SimSwap), None);
     }
 
@@ -247,7 +259,7 @@ mod tests {
         let number = Msisdn::parse("+447700900006").unwrap();
         let views = open(dir.path()).views;
         let digest = views.digest(&north(), &number);
-        views.keep(&digest, Signal::Roaming, &seen("2026-11-21T12:00:00Z"));
+        keep(&views, &digest, "2026-11-21T12:00:00Z");
         let ported = views.digest(&OrgName::parse("south-mobile").unwrap(), &number);
         assert_eq!(views.find(&ported, Signal::Roaming), None);
         assert!(views.find(&digest, Signal::Roaming).is_some());
@@ -271,10 +283,10 @@ mod tests {
                 scope.spawn(move || {
                     for minutes in 0..2_000 {
                         start.wait();
-                        views.keep(&digest, Signal::Roaming, &at(minutes * 2 + first));
+                        views.keep(&digest, Signal::Roaming, &at(minutes * 2 + first), None);
                         start.wait();
-                        let found = views.find(&digest, Signal::Roaming);
-                        assert_eq!(found, Some(at(minutes * 2 + 1)));
+                        let found = views.find(&digest, Signal::Roaming).unwrap();
+                        assert_eq!(found.observation, at(minutes * 2 + 1));
                     }
                 });
             }
@@ -287,8 +299,8 @@ mod tests {
         let views = open(dir.path()).views;
         let digest = |number| views.digest(&north(), &Msisdn::parse(number).unwrap());
         let (old, new) = (digest("+447700900006"), digest("+447700900007"));
-        views.keep(&old, Signal::Roaming, &seen("2026-11-21T11:59:59Z"));
-        views.keep(&new, Signal::Roaming, &seen("2026-11-21T12:00:00Z"));
+        keep(&views, &old, "2026-11-21T11:59:59Z");
+        keep(&views, &new, "2026-11-21T12:00:00Z");
         assert_eq!(views.sweep("2026-11-21T12:00:00Z".parse().unwrap()), 1);
         assert_eq!(views.find(&old, Signal::Roaming), None);
         assert!(views.find(&new, Signal::Roaming).is_some());
@@ -310,7 +322,7 @@ mod tests {
         for hours in 0..2_000 {
             let mut one = seen("2026-01-01T00:00:00Z");
             one.observed_at += SignedDuration::from_hours(hours);
-            views.keep(&digest, Signal::Roaming, &one);
+            views.keep(&digest, Signal::Roaming, &one, None);
         }
         let epoch = views.epoch();
         views.close();
@@ -321,9 +333,7 @@ mod tests {
         assert!(again.set_aside.is_some_and(|aside| aside.exists()));
         assert_ne!(again.views.epoch(), epoch);
         assert_eq!(again.views.find(&digest, Signal::Roaming), None);
-        again
-            .views
-            .keep(&digest, Signal::Roaming, &seen("2026-11-21T12:00:00Z"));
+        keep(&again.views, &digest, "2026-11-21T12:00:00Z");
         assert!(again.views.find(&digest, Signal::Roaming).is_some());
     }
 
@@ -333,7 +343,7 @@ mod tests {
         let number = Msisdn::parse("+447700900006").unwrap();
         let views = open(dir.path()).views;
         let digest = views.digest(&north(), &number);
-        views.keep(&digest, Signal::Roaming, &seen("2026-11-21T12:00:00Z"));
+        keep(&views, &digest, "2026-11-21T12:00:00Z");
         let epoch = views.epoch();
         drop(views);
         let again = open(dir.path());
@@ -358,11 +368,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let views = open(dir.path()).views;
         let number = Msisdn::parse("+447700900006").unwrap();
-        views.keep(
-            &views.digest(&north(), &number),
-            Signal::Roaming,
-            &seen("2026-11-21T12:00:00Z"),
-        );
+        let digest = views.digest(&north(), &number);
+        keep(&views, &digest, "2026-11-21T12:00:00Z");
         views.close();
         drop(views);
         let mut bytes = 0;

@@ -118,6 +118,17 @@ async fn a_lock_against_swaps_is_told_with_what_the_view_serves() {
 }
 
 #[tokio::test]
+async fn a_lock_that_came_with_a_reply_is_told_again_from_the_view() {
+    let stage = Stage::sandbox().await;
+    // 014 and 033 are locked in the operator's own system, which sends no restriction.
+    for (digits, locked) in [(14, true), (33, true), (1, false)] {
+        served_from_view(&stage, digits).await;
+        let again = one(&stage.bank("first-bank"), sim(digits)).await;
+        assert_eq!(again.customer_lock, locked, "{digits:03}");
+    }
+}
+
+#[tokio::test]
 async fn a_pushed_change_is_what_the_view_serves_next() {
     let stage = Stage::sandbox().await;
     served_from_view(&stage, 0).await;

@@ -236,7 +236,8 @@ impl<'a> Incoming<'a> {
             .map_err(|_| "the broker can't record changes")?;
         for (msisdn, signal, observation) in &changes {
             let digest = self.parts.views.digest(self.operator, msisdn);
-            self.parts.views.keep(&digest, *signal, observation);
+            let views = &self.parts.views;
+            views.keep(&digest, *signal, observation, None);
         }
         let view_epoch = self.parts.views.epoch();
         let accepted = ChangesAccepted {
