@@ -116,6 +116,9 @@ impl Spool {
         let newest = inner.files.back()?;
         let (minute, written) = (newest.minute, newest.written);
         let offset = written.checked_add(u32::try_from(inner.buffer.len()).ok()?)?;
+        // A file has room for as much as an offset can name.
+        let sealed_len = answer.len().checked_add(AES_256_GCM.tag_len())?;
+        offset.checked_add(u32::try_from(sealed_len).ok()?)?;
         let mut sealed = answer.to_vec();
         self.key
             .seal_in_place_append_tag(nonce(minute, offset), Aad::empty(), &mut sealed)
@@ -127,13 +130,11 @@ impl Spool {
         };
         inner.buffer.extend_from_slice(&sealed);
         inner.bytes += u64::from(place.len);
-        if inner.buffer.len() >= BUFFER_BYTES_MAX {
-            flush(&mut inner)?;
-        }
+        let kept = inner.buffer.len() < BUFFER_BYTES_MAX || flush(&mut inner);
         while inner.bytes > self.bytes_max && inner.files.len() > 1 {
             drop_oldest(&mut inner);
         }
-        Some(place)
+        kept.then_some(place)
     }
 
     pub(super) fn read(&self, place: Place) -> Option<Vec<u8>> {
@@ -181,7 +182,8 @@ impl Spool {
     }
 
     fn begin(&self, inner: &mut Inner, minute: u32) -> Option<()> {
-        flush(inner)?;
+        // What the old file did not take is lost; the new one may take what comes.
+        flush(inner);
         let path = self.dir.join(format!("{minute}.spool"));
         let file = fs::OpenOptions::new()
             .read(true)
@@ -205,20 +207,22 @@ impl Spool {
     }
 }
 
-fn flush(inner: &mut Inner) -> Option<()> {
-    let Some(newest) = inner.files.back_mut() else {
-        return Some(());
+/// Empties the buffer into the newest file; false if the disk does not take it. Then it is dropped,
+/// and the next answer lies beyond it all the same: an offset that was used is a nonce that was.
+fn flush(inner: &mut Inner) -> bool {
+    let Inner { files, buffer, .. } = inner;
+    let Some(newest) = files.back_mut() else {
+        return true;
     };
-    newest
+    let taken = newest
         .file
-        .write_all_at(&inner.buffer, u64::from(newest.written))
+        .write_all_at(buffer, u64::from(newest.written))
         .inspect_err(|error| tracing::warn!(%error, "can't keep answers for repeats"))
-        .ok()?;
-    newest.written = newest
-        .written
-        .checked_add(u32::try_from(inner.buffer.len()).ok()?)?;
-    inner.buffer.clear();
-    Some(())
+        .is_ok();
+    let len = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+    newest.written = newest.written.saturating_add(len);
+    buffer.clear();
+    taken
 }
 
 /// Only called while a newer file exists or the window has passed, so the buffer, which belongs to
@@ -248,4 +252,48 @@ fn nonce(minute: u32, offset: u32) -> Nonce {
         *to = from;
     }
     Nonce::assume_unique_for_key(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_nothing_for_a_while_loses_answers_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), 1 << 30).unwrap();
+        let answer = |byte: u8| vec![byte; BUFFER_BYTES_MAX / 2];
+        let first = spool.append(&answer(1), 7).unwrap();
+        let path = dir.path().join("7.spool");
+        let swap = |file: File| {
+            let mut inner = spool.lock().unwrap();
+            std::mem::replace(&mut inner.files.back_mut().unwrap().file, file)
+        };
+        // A file that is only open for reading takes nothing.
+        let writable = swap(File::open(&path).unwrap());
+        assert_eq!(spool.append(&answer(2), 7), None);
+        swap(writable);
+        assert_eq!(spool.read(first), None);
+        assert!(spool.lock().unwrap().buffer.is_empty());
+        // From here on answers are kept again, at offsets that none before had.
+        let lost = 2 * (answer(0).len() + AES_256_GCM.tag_len());
+        let kept: Vec<Place> = (3..6)
+            .map(|byte| spool.append(&answer(byte), 7).unwrap())
+            .collect();
+        assert_eq!(kept[0].offset as usize, lost);
+        for (byte, place) in (3..6).zip(kept) {
+            assert_eq!(spool.read(place), Some(answer(byte)));
+        }
+    }
+
+    #[test]
+    fn a_minute_whose_last_answers_were_lost_does_not_stop_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), 1 << 30).unwrap();
+        spool.append(b"lost", 7).unwrap();
+        let read_only = File::open(dir.path().join("7.spool")).unwrap();
+        spool.lock().unwrap().files.back_mut().unwrap().file = read_only;
+        let place = spool.append(b"kept", 8).unwrap();
+        assert_eq!(spool.read(place), Some(b"kept".to_vec()));
+    }
 }
