@@ -10,20 +10,23 @@ use aws_lc_rs::digest;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use jiff::civil::Date;
 
-use super::super::exit::{Exit, Failure};
+use super::{
+    super::exit::{Exit, Failure},
+    own::RUN_LEN,
+};
 use crate::random::hex;
 
 /// Columns that a heading may name.
 const COLUMNS: [&str; 4] = ["number", "since", "customer_ref", "consent_ref"];
-/// Hexadecimal digits of a run's name.
-const RUN_LEN: usize = 32;
 
 /// A file of numbers.
 #[derive(Debug)]
 pub(super) struct Input {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// Numbers in it.
     pub(super) count: u64,
+    /// The line of the last number.
+    pub(super) line_max: u64,
     /// The name of this screening: a digest of the file and of what is asked. It begins each
     /// request id, so that a screening that is taken up again is the same to the broker.
     pub(super) run: String,
@@ -62,6 +65,7 @@ impl Input {
         let mut input = Self {
             path: path.to_owned(),
             count: 0,
+            line_max: 0,
             run,
             columns: Columns::default(),
         };
@@ -70,7 +74,7 @@ impl Input {
         }
         // A mistake of the file is found before the first question is asked.
         for line in input.lines()? {
-            line?;
+            input.line_max = line?.number;
             input.count += 1;
         }
         Ok(input)

@@ -2,6 +2,7 @@
 
 mod input;
 mod output;
+mod own;
 
 use std::{
     io::IsTerminal as _,

@@ -1,8 +1,8 @@
 //! The answers of a screening: a file that can be taken up again.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _},
+    fs::File,
+    io::{self, BufWriter, Seek as _, SeekFrom, Write as _},
     path::Path,
     sync::Arc,
 };
@@ -16,6 +16,7 @@ use super::{
         json,
     },
     input::{Input, InputLine},
+    own::{self, Done, Held, Problem, Signs},
 };
 use crate::{
     LineError, Screened,
@@ -26,46 +27,14 @@ use crate::{
 /// The first columns of a CSV file; `request_id` is the first of all, also in JSON lines.
 const FIRST_COLUMNS: [&str; 4] = ["request_id", "line", "number", "outcome"];
 
+/// What can be done where a file is not ours.
+const OTHER_OUTPUT: &str = "name another file with --output";
+
 /// The form of the file, by its extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Csv,
     JsonLines,
-}
-
-/// Which lines have a result: one bit each, so that ten million lines take a megabyte.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    bits: Vec<u64>,
-    count: u64,
-}
-
-impl Done {
-    pub(super) fn holds(&self, line: u64) -> bool {
-        let (word, bit) = place(line);
-        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
-    }
-
-    fn insert(&mut self, line: u64) {
-        if self.holds(line) {
-            return;
-        }
-        let (word, bit) = place(line);
-        if self.bits.len() <= word {
-            self.bits.resize(word + 1, 0);
-        }
-        if let Some(bits) = self.bits.get_mut(word) {
-            *bits |= bit;
-            self.count += 1;
-        }
-    }
-}
-
-fn place(line: u64) -> (usize, u64) {
-    (
-        usize::try_from(line / 64).unwrap_or(usize::MAX),
-        1 << (line % 64),
-    )
 }
 
 /// The file of answers.
@@ -80,7 +49,7 @@ pub(super) struct Output {
 
 impl Output {
     /// Opens the file and learns which lines of `input` it holds. A last line that was cut off is
-    /// taken away.
+    /// taken away; a file that is not this screening's own is left as it is.
     pub(super) fn open(path: &Path, input: &Input, signals: Vec<Signal>) -> Result<Self, Failure> {
         let form = match path.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => Form::Csv,
@@ -90,24 +59,23 @@ impl Output {
                 return Err(Failure::new(Exit::Usage, message));
             }
         };
-        let failed = |error: std::io::Error| {
+        let failed = |error: io::Error| {
             let message = format!("can't write `{}`", path.display());
             Failure::new(Exit::Failure, message).because(&error)
         };
-        let mut file = open_private(path).map_err(failed)?;
-        let (done, whole) =
-            done_lines(&file, form, &input.run).map_err(|problem| match problem {
-                Problem::Io(error) => failed(error),
-                Problem::OtherRun => Failure::new(
-                    Exit::Failure,
-                    format!(
-                        "`{}` holds the answers of another screening (another file, party or \
-                     question)",
-                        path.display()
-                    ),
-                )
-                .hint("name another file with --output"),
-            })?;
+        let mut file = own::open_private(path).map_err(failed)?;
+        refuse_the_input(&file, path, &input.path)?;
+        let heading = (form == Form::Csv)
+            .then(|| line_of(&heading(&signals)))
+            .transpose()?;
+        let signs = Signs {
+            heading: heading.as_deref(),
+            before_id: form.before_id(),
+            run: &input.run,
+            line_max: input.line_max,
+        };
+        let held = own::read(&file, &signs).map_err(|problem| not_ours(problem, path))?;
+        let Held { done, whole } = held;
         file.set_len(whole).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
         let mut output = Self {
@@ -117,8 +85,8 @@ impl Output {
             run: input.run.clone(),
             signals,
         };
-        if whole == 0 && form == Form::Csv {
-            output.write_heading()?;
+        if let Some(heading) = heading.filter(|_| whole == 0) {
+            output.to.write_all(&heading)?;
         }
         Ok(output)
     }
@@ -163,16 +131,6 @@ impl Output {
         let fields = rest.strip_prefix('{').unwrap_or(&rest);
         writeln!(self.to, "{{\"request_id\":{id},{fields}")?;
         Ok(())
-    }
-
-    fn write_heading(&mut self) -> Result<(), Failure> {
-        let mut heading: Vec<String> = FIRST_COLUMNS.map(str::to_owned).to_vec();
-        for signal in &self.signals {
-            heading.push(signal.name().to_owned());
-            heading.push(format!("{signal}_clause"));
-        }
-        heading.extend(["origin", "index", "leaf_hash"].map(str::to_owned));
-        self.write_record(&heading)
     }
 
     fn write_csv(&mut self, screened: &Screened<InputLine>) -> Result<(), Failure> {
@@ -223,64 +181,78 @@ impl Output {
     }
 
     fn write_record(&mut self, record: &[String]) -> Result<(), Failure> {
-        // One line a record: nothing that we write holds a line break.
-        let mut bytes = Vec::new();
-        let mut writer = csv::Writer::from_writer(&mut bytes);
-        writer
-            .write_record(record)
-            .map_err(|error| Failure::from(std::io::Error::other(error)))?;
-        drop(writer);
-        self.to.write_all(&bytes)?;
+        self.to.write_all(&line_of(record)?)?;
         Ok(())
     }
 }
 
-/// The answers are personal data: nobody else on the machine reads them.
-fn open_private(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
+impl Form {
+    /// What stands before the request id, which is the first field of each line.
+    const fn before_id(self) -> &'static str {
+        match self {
+            Self::Csv => "",
+            Self::JsonLines => "{\"request_id\":\"",
+        }
     }
-    options.open(path)
 }
 
-enum Problem {
-    Io(std::io::Error),
-    OtherRun,
+fn heading(signals: &[Signal]) -> Vec<String> {
+    let mut heading: Vec<String> = FIRST_COLUMNS.map(str::to_owned).to_vec();
+    for signal in signals {
+        heading.push(signal.name().to_owned());
+        heading.push(format!("{signal}_clause"));
+    }
+    heading.extend(["origin", "index", "leaf_hash"].map(str::to_owned));
+    heading
 }
 
-/// The lines that a file holds, and how many of its bytes are whole lines.
-fn done_lines(file: &File, form: Form, run: &str) -> Result<(Done, u64), Problem> {
-    let mut reader = BufReader::new(file);
-    let mut done = Done::default();
-    let mut whole = 0;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = reader.read_until(b'\n', &mut line).map_err(Problem::Io)?;
-        if line.last() != Some(&b'\n') {
-            return Ok((done, whole));
-        }
-        let heading = form == Form::Csv && whole == 0;
-        whole += u64::try_from(read).unwrap_or(0);
-        if heading {
-            continue;
-        }
-        let text = std::str::from_utf8(&line).map_err(|_| Problem::OtherRun)?;
-        let id = match form {
-            Form::Csv => text.split(',').next(),
-            Form::JsonLines => text
-                .strip_prefix("{\"request_id\":\"")
-                .and_then(|rest| rest.split('"').next()),
-        };
-        let number = id
-            .and_then(|id| id.strip_prefix(run)?.strip_prefix('-')?.parse().ok())
-            .ok_or(Problem::OtherRun)?;
-        done.insert(number);
+/// One line of CSV: nothing that we write holds a line break.
+fn line_of(record: &[String]) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let mut writer = csv::Writer::from_writer(&mut bytes);
+    writer
+        .write_record(record)
+        .map_err(|error| Failure::from(io::Error::other(error)))?;
+    drop(writer);
+    Ok(bytes)
+}
+
+/// Whoever names the file of numbers as the output as well would lose it.
+fn refuse_the_input(file: &File, path: &Path, input: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| {
+        let message = format!("can't look at `{}`", path.display());
+        Failure::new(Exit::Failure, message).because(&error)
+    };
+    let opened = file.metadata().map_err(failed)?;
+    if !opened.is_file() {
+        let message = format!("`{}` is no file that can be written to", path.display());
+        return Err(Failure::new(Exit::Usage, message));
     }
+    if own::is_same_file(&opened, path, input).map_err(failed)? {
+        let message = format!(
+            "`{}` is the file of numbers itself; it was left as it is",
+            path.display()
+        );
+        return Err(Failure::new(Exit::Usage, message).hint(OTHER_OUTPUT));
+    }
+    Ok(())
+}
+
+fn not_ours(problem: Problem, path: &Path) -> Failure {
+    let path = path.display();
+    let message = match problem {
+        Problem::Io(error) => {
+            return Failure::new(Exit::Failure, format!("can't read `{path}`")).because(&error);
+        }
+        Problem::Foreign => {
+            format!("`{path}` holds what `accord screen` did not write; it was left as it is")
+        }
+        Problem::OtherRun => format!(
+            "`{path}` holds the answers of another screening (another file, party or question); \
+             it was left as it is"
+        ),
+    };
+    Failure::new(Exit::Failure, message).hint(OTHER_OUTPUT)
 }
 
 #[cfg(test)]
@@ -319,21 +291,83 @@ mod tests {
             let signals = vec![Signal::Roaming];
             let mut output = Output::open(&path, &input, signals.clone()).unwrap();
             output.write(&refused(1)).unwrap();
-            output.write(&refused(70)).unwrap();
+            output.write(&refused(2)).unwrap();
             output.flush().unwrap();
             let whole = std::fs::read(&path).unwrap();
             std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
 
             let mut output = Output::open(&path, &input, signals.clone()).unwrap();
             assert_eq!(output.done_count(), 1, "{name}");
-            assert!(output.done().holds(1) && !output.done().holds(70));
-            output.write(&refused(70)).unwrap();
+            assert!(output.done().holds(1) && !output.done().holds(2));
+            output.write(&refused(2)).unwrap();
             output.flush().unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), whole, "{name}");
 
             let other = Input::open(&numbers, "asked otherwise").unwrap();
             let error = Output::open(&path, &other, signals).unwrap_err();
             assert!(format!("{error:?}").contains("another screening"));
+            assert_eq!(std::fs::read(&path).unwrap(), whole, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_ours_is_left_as_it_is() {
+        let id = "0123456789abcdef0123456789abcdef-1";
+        for (name, text) in [
+            ("one-line.jsonl", "a line without an end".to_owned()),
+            ("one-line.csv", "a line without an end".to_owned()),
+            ("lines.jsonl", "{\"name\":1}\n{\"name\":2}\n".to_owned()),
+            ("heading.csv", "name,balance\n".to_owned()),
+            ("rows.csv", "name,balance\nfirst,1\nsec".to_owned()),
+            ("bytes.csv", "\u{0}\u{1}\n".to_owned()),
+            ("other-run.jsonl", format!("{{\"request_id\":\"{id}\"}}\n")),
+            ("other-torn.jsonl", format!("{{\"request_id\":\"{id}")),
+            ("other-signals.csv", "request_id,line\n".to_owned()),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let numbers = dir.path().join("numbers");
+            std::fs::write(&numbers, "+447700900001\n").unwrap();
+            let input = Input::open(&numbers, "asked").unwrap();
+            let path = dir.path().join(name);
+            std::fs::write(&path, &text).unwrap();
+            let error = Output::open(&path, &input, vec![Signal::Roaming]).unwrap_err();
+            let error = format!("{error:?}");
+            assert!(error.contains("left as it is"), "{name}: {error}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_result_of_a_line_that_the_input_has_not_is_not_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let numbers = dir.path().join("numbers");
+        std::fs::write(&numbers, "+447700900001\n").unwrap();
+        let input = Input::open(&numbers, "asked").unwrap();
+        let path = dir.path().join("out.jsonl");
+        for line in ["0", "2", "18446744073709551615"] {
+            let text = format!("{{\"request_id\":\"{}-{line}\"}}\n", input.run);
+            std::fs::write(&path, &text).unwrap();
+            Output::open(&path, &input, vec![]).unwrap_err();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn the_file_of_numbers_is_never_the_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let numbers = dir.path().join("numbers.csv");
+        let text = "number\n+447700900001";
+        std::fs::write(&numbers, text).unwrap();
+        let input = Input::open(&numbers, "asked").unwrap();
+        let (hard, soft) = (dir.path().join("hard.csv"), dir.path().join("soft.jsonl"));
+        std::fs::hard_link(&numbers, &hard).unwrap();
+        std::os::unix::fs::symlink(&numbers, &soft).unwrap();
+        let around = dir.path().join(".").join("numbers.csv");
+        for path in [&numbers, &around, &hard, &soft] {
+            let error = Output::open(path, &input, vec![Signal::Roaming]).unwrap_err();
+            let error = format!("{error:?}");
+            assert!(error.contains("the file of numbers itself"), "{error}");
+            assert_eq!(std::fs::read_to_string(&numbers).unwrap(), text);
         }
     }
 }
