@@ -29,7 +29,7 @@ use crate::{
     refusal::{CallError, Refusal, retry_after},
 };
 
-/// How often one call is tried.
+/// How often one call is tried; with more endpoints than that, each is tried once.
 pub const ATTEMPTS_MAX: u32 = 6;
 /// The first wait after all endpoints failed; it doubles.
 const BACKOFF_MS: u64 = 50;
@@ -122,6 +122,19 @@ impl Failover {
     where
         F: Future<Output = Result<T, Status>>,
     {
+        let (answer, _) = self.call_one(deadline, call).await?;
+        Ok(answer)
+    }
+
+    /// As [`call`](Self::call), and says which endpoint answered.
+    pub(crate) async fn call_one<T, F>(
+        &self,
+        deadline: Duration,
+        call: impl Fn(Channel, Duration) -> F,
+    ) -> Result<(T, &str), CallError>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
         let ends = Instant::now() + deadline;
         let late = |attempts| CallError::Deadline { deadline, attempts };
         let first = self.first();
@@ -134,7 +147,7 @@ impl Failover {
             let (status, next) = match result {
                 Ok(Ok(answer)) => {
                     self.prefer(at);
-                    return Ok(answer);
+                    return Ok((answer, &broker.endpoint));
                 }
                 // This one hangs; another may not.
                 Err(_) => (
@@ -142,8 +155,12 @@ impl Failover {
                     Next::Elsewhere(None),
                 ),
                 Ok(Err(status)) if Instant::now() >= until => (status, Next::Elsewhere(None)),
+                // A broker that ends a moment before us was given its share of the time only.
                 Ok(Err(status)) if status.code() == Code::DeadlineExceeded => {
-                    return Err(late(attempt));
+                    if attempt >= self.count() {
+                        return Err(late(attempt));
+                    }
+                    (status, Next::Elsewhere(None))
                 }
                 Ok(Err(status)) => {
                     let next = next(&status);
@@ -161,7 +178,7 @@ impl Failover {
                 return Err(late(attempt));
             }
             // A wait beyond the deadline would be in vain, so say at once what happened.
-            if attempt >= ATTEMPTS_MAX || come_back >= ends {
+            if attempt >= ATTEMPTS_MAX.max(self.count()) || come_back >= ends {
                 return Err(given_up(next, broker, attempt, status));
             }
             sleep_until(come_back).await;

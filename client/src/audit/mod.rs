@@ -21,7 +21,7 @@ use tonic::{Request, Status, Streaming, transport::Channel};
 use crate::{
     answer::Mistrust,
     connect::{RECEIVE_BYTES_MAX, SEND_BYTES_MAX},
-    failover::Failover,
+    failover::{self, Failover, Next},
     receipt::{Assurance, LogTrust, chain, check_proof},
     refusal::{CallError, Refusal},
 };
@@ -209,8 +209,12 @@ impl Auditor {
             audit(channel).tail(Request::new(message)).await
         };
         let deadline = self.deadline.max(Duration::from_secs(OPEN_S_MAX));
-        let entries = self.failover.call(deadline, call).await?.into_inner();
-        Ok(Tail { entries })
+        let (entries, endpoint) = self.failover.call_one(deadline, call).await?;
+        Ok(Tail {
+            entries: entries.into_inner(),
+            endpoint: endpoint.to_owned(),
+            once,
+        })
     }
 
     /// The agreement in force.
@@ -267,22 +271,37 @@ const AGREEMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Tail {
     entries: Streaming<v1::TailResponse>,
+    endpoint: String,
+    once: bool,
 }
 
 impl Tail {
     /// The next entry; `None` at the end of a tail that was asked for `once`.
     ///
     /// # Errors
-    /// [`CallError::Refused`] if the broker ends the stream or the connection breaks; tail again
-    /// from the index after the last one.
+    /// [`CallError::Unreachable`] if the broker stops or the connection breaks: tail again from
+    /// the index after the last one. [`CallError::Refused`] if the broker ends the stream on
+    /// purpose.
     pub async fn next(&mut self) -> Result<Option<LedgerEntry>, CallError> {
-        let refused = |status: Status| CallError::Refused(Refusal::from_status(&status));
-        match self.entries.message().await.map_err(refused)? {
+        let message = self.entries.message().await;
+        match message.map_err(|status| self.ended(status))? {
             Some(message) => {
                 let entry = LedgerEntry::parse(message.origin, message.index, message.entry)?;
                 Ok(Some(entry))
             }
-            None => Ok(None),
+            None if self.once => Ok(None),
+            None => Err(self.ended(Status::unavailable("the broker ended the stream"))),
+        }
+    }
+
+    fn ended(&self, status: Status) -> CallError {
+        match failover::next(&status) {
+            Next::Elsewhere(_) => CallError::Unreachable {
+                endpoint: self.endpoint.clone(),
+                attempts: 1,
+                source: Box::new(status),
+            },
+            Next::Later(_) | Next::Never => CallError::Refused(Refusal::from_status(&status)),
         }
     }
 }

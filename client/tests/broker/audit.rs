@@ -56,6 +56,20 @@ async fn a_tail_brings_the_entries_in_order() {
 }
 
 #[tokio::test]
+async fn a_tail_that_the_broker_ends_is_no_refusal_and_no_end_of_the_log() {
+    let parties = Parties::new();
+    let stub = Stub::start(&parties).await;
+    let auditor = auditor(&parties, &stub, log_key());
+    let mut tail = auditor.tail("", 1, false).await.unwrap();
+    assert_eq!(tail.next().await.unwrap().unwrap().index, 1);
+    let error = tail.next().await.unwrap_err();
+    let CallError::Unreachable { endpoint, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(endpoint, stub.address.to_string());
+}
+
+#[tokio::test]
 async fn a_rewritten_history_is_noticed() {
     let parties = Parties::new();
     let stub = Stub::start(&parties).await;

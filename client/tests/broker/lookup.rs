@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use accord_client::{Assurance, CallError, Lookup, Mistrust, Value};
+use accord_client::{Assurance, CallError, ENDPOINTS_MAX, Lookup, Mistrust, Value};
 use accord_proto::purpose::Purpose;
 use tonic::Code;
 
@@ -48,6 +48,34 @@ async fn the_next_endpoint_is_asked_when_one_is_down_and_preferred_from_then_on(
         client.lookup(question()).await.unwrap();
     }
     assert_eq!(stub.seen.request_ids.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn every_endpoint_gets_its_turn() {
+    let parties = Parties::new();
+    let stub = Stub::start(&parties).await;
+    let mut addresses = Vec::new();
+    for _ in 1..ENDPOINTS_MAX {
+        addresses.push(dead_address().await);
+    }
+    addresses.push(stub.address);
+    let client = parties.client(&addresses);
+    client.lookup(question()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_that_is_late_leaves_time_for_the_next_one() {
+    let parties = Parties::new();
+    let late = planned(&parties, [Plan::Refuse(Code::DeadlineExceeded, 0)]).await;
+    let stub = Stub::start(&parties).await;
+    let client = parties.client(&[late.address, stub.address]);
+    client.lookup(question()).await.unwrap();
+    assert_eq!(late.seen.request_ids.lock().unwrap().len(), 1);
+
+    let late = planned(&parties, [Plan::Refuse(Code::DeadlineExceeded, 0)]).await;
+    let client = parties.client(&[late.address]);
+    let error = client.lookup(question()).await.unwrap_err();
+    assert!(matches!(error, CallError::Deadline { .. }), "{error:?}");
 }
 
 #[tokio::test]
