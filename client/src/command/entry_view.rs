@@ -64,9 +64,7 @@ pub(super) fn summary(entry: &LedgerEntry) -> String {
     match entry.entry.event.as_ref() {
         Some(Event::Access(access)) => {
             let told = |signal: &v1::SignalRecord| {
-                let reason = Reason::from_wire(signal.reason);
-                let reason = reason.map_or("answered", Reason::name);
-                format!("{} {reason}", signal_name(signal.signal))
+                format!("{} {}", signal_name(signal.signal), status(signal.reason))
             };
             let signals: Vec<_> = access.signals.iter().map(told).collect();
             let operator = if access.operator.is_empty() {
@@ -194,7 +192,7 @@ fn access(access: &v1::Access) -> Json {
     let signals = access.signals.iter().map(|signal| {
         json!({
             "signal": signal_name(signal.signal),
-            "status": Reason::from_wire(signal.reason).map_or("answered", Reason::name),
+            "status": status(signal.reason),
             "clause": signal.clause,
             "granularity": signal.granularity,
             "threshold_hours": signal.threshold_hours,
@@ -257,6 +255,17 @@ fn source_changes(changes: &v1::SourceChanges) -> Json {
     })
 }
 
+/// What became of a signal. A reason of a newer version is no answer.
+fn status(reason: i32) -> String {
+    if reason == v1::Reason::Unspecified as i32 {
+        return "answered".to_owned();
+    }
+    Reason::from_wire(reason).map_or_else(
+        || format!("unknown_reason_{reason}"),
+        |reason| reason.name().to_owned(),
+    )
+}
+
 fn signal_name(number: i32) -> &'static str {
     Signal::from_wire(number).map_or("?", Signal::name)
 }
@@ -300,27 +309,31 @@ fn short(name: &str, prefix: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_access_is_shown_in_fields_without_the_empty_ones() {
-        let entry = LedgerEntry {
+    fn entry(event: Event) -> LedgerEntry {
+        LedgerEntry {
             origin: String::new(),
             index: 7,
             bytes: vec![1],
             entry: v1::Entry {
                 time_unix_ms: 1_000,
-                event: Some(Event::Access(v1::Access {
-                    bank: "first-bank".to_owned(),
-                    purpose: v1::Purpose::Payment as i32,
-                    signals: vec![v1::SignalRecord {
-                        signal: v1::Signal::SimSwap as i32,
-                        reason: v1::Reason::Timeout as i32,
-                        ..v1::SignalRecord::default()
-                    }],
-                    ..v1::Access::default()
-                })),
+                event: Some(event),
                 ..v1::Entry::default()
             },
-        };
+        }
+    }
+
+    #[test]
+    fn an_access_is_shown_in_fields_without_the_empty_ones() {
+        let entry = entry(Event::Access(v1::Access {
+            bank: "first-bank".to_owned(),
+            purpose: v1::Purpose::Payment as i32,
+            signals: vec![v1::SignalRecord {
+                signal: v1::Signal::SimSwap as i32,
+                reason: v1::Reason::Timeout as i32,
+                ..v1::SignalRecord::default()
+            }],
+            ..v1::Access::default()
+        }));
         assert_eq!(
             summary(&entry),
             "first-bank asked no operator for payment: sim_swap timeout"
@@ -331,5 +344,30 @@ mod tests {
         assert!(found.contains(&pair("access.signals[0].status", "timeout")));
         assert!(found.contains(&pair("time", "1970-01-01T00:00:01Z")));
         assert!(!found.iter().any(|(key, _)| key == "access.on_behalf_of"));
+    }
+
+    #[test]
+    fn a_reason_of_a_newer_version_is_not_shown_as_answered() {
+        for (reason, shown) in [
+            (0, "answered"),
+            (v1::Reason::Timeout as i32, "timeout"),
+            (99, "unknown_reason_99"),
+            (-1, "unknown_reason_-1"),
+        ] {
+            let access = v1::Access {
+                bank: "first-bank".to_owned(),
+                signals: vec![v1::SignalRecord {
+                    signal: v1::Signal::Roaming as i32,
+                    reason,
+                    ..v1::SignalRecord::default()
+                }],
+                ..v1::Access::default()
+            };
+            let entry = entry(Event::Access(access));
+            let summary = summary(&entry);
+            assert!(summary.ends_with(&format!("roaming {shown}")), "{summary}");
+            let status = json(&entry)["access"]["signals"][0]["status"].clone();
+            assert_eq!(status, shown);
+        }
     }
 }
