@@ -80,12 +80,12 @@ pub(super) fn summary(entry: &LedgerEntry) -> String {
             )
         }
         Some(Event::RefusedCall(call)) => format!(
-            "{} refused {}: {} {}",
+            "the broker refused {}: {} {} {}",
             call.party, call.method, call.reason, call.field
         ),
         Some(Event::RefusalCount(count)) => {
             format!(
-                "{} refused {} times in a second",
+                "the broker refused {}: {} calls in a second",
                 count.party, count.refused
             )
         }
@@ -344,6 +344,28 @@ mod tests {
         assert!(found.contains(&pair("access.signals[0].status", "timeout")));
         assert!(found.contains(&pair("time", "1970-01-01T00:00:01Z")));
         assert!(!found.iter().any(|(key, _)| key == "access.on_behalf_of"));
+    }
+
+    #[test]
+    fn a_refusal_says_who_refused_whom() {
+        let call = v1::RefusedCall {
+            party: "first-bank".to_owned(),
+            method: "SignalService.Lookup".to_owned(),
+            reason: "MALFORMED_FIELD".to_owned(),
+            field: "msisdn".to_owned(),
+        };
+        assert_eq!(
+            summary(&entry(Event::RefusedCall(call))),
+            "the broker refused first-bank: SignalService.Lookup MALFORMED_FIELD msisdn"
+        );
+        let count = v1::RefusalCount {
+            party: "first-bank".to_owned(),
+            refused: 7,
+        };
+        assert_eq!(
+            summary(&entry(Event::RefusalCount(count))),
+            "the broker refused first-bank: 7 calls in a second"
+        );
     }
 
     #[test]
