@@ -58,7 +58,7 @@ pub struct Answer {
     pub agreement: String,
     /// Its version.
     pub agreement_version: u64,
-    /// How the operator was found; `None` where it was not.
+    /// How the operator was found; `None` where that is not told.
     pub routing_basis: Option<RoutingBasis>,
     /// One for each signal asked, in the order asked.
     pub signals: Vec<SignalOutcome>,

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     Answered, Lookup,
+    answer::RoutingBasis,
     profile::{PartySection, ProfileRole},
     random::hex,
     words::{Place, age_words, mood, outcome_words, question_words},
@@ -97,13 +98,19 @@ pub(super) fn exit_of(answered: &Answered) -> Exit {
     }
 }
 
+/// How the operator was found. Where the bank may learn nothing it is not told either, however well
+/// the operator is known.
+fn routed_words(basis: Option<RoutingBasis>) -> String {
+    basis.map_or_else(
+        || "operator not told".to_owned(),
+        |basis| format!("operator found by {}", basis.name()),
+    )
+}
+
 fn print(answered: &Answered, number: &str, terminal: &mut Terminal) -> Result<(), Failure> {
     let now = SystemClock::shared().now();
     let answer = &answered.answer;
-    let routed = answer.routing_basis.map_or_else(
-        || "no operator found".to_owned(),
-        |basis| format!("operator found by {}", basis.name()),
-    );
+    let routed = routed_words(answer.routing_basis);
     terminal.line(&format!(
         "{number}   {routed}   agreement {} version {}",
         answer.agreement, answer.agreement_version
@@ -136,4 +143,18 @@ fn print(answered: &Answered, number: &str, terminal: &mut Terminal) -> Result<(
         terminal.line(proof.trim_end())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_that_is_not_told_is_not_said_to_be_unknown() {
+        assert_eq!(routed_words(None), "operator not told");
+        assert_eq!(
+            routed_words(Some(RoutingBasis::Ported)),
+            "operator found by ported"
+        );
+    }
 }
