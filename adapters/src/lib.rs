@@ -3,6 +3,7 @@
 pub mod config;
 pub mod conformance;
 pub mod csv_export;
+mod disk;
 pub mod interval_journal;
 pub mod journal;
 pub mod osmo_hlr;

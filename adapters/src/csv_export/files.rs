@@ -2,7 +2,6 @@
 //! one accepted.
 
 use std::fs::Metadata;
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use jiff::Timestamp;
 use super::config::Complete;
 use super::plan::{ExportedPlan, Plan};
 use super::refusal::Refusal;
+use crate::disk;
 
 /// The most entries of the directory that are looked at.
 const ENTRIES_MAX: usize = 10_000;
@@ -143,10 +143,6 @@ impl Accepted {
     }
 
     pub(super) fn store(self, path: &Path) -> std::io::Result<()> {
-        let new = path.with_extension("new");
-        let mut file = std::fs::File::create(&new)?;
-        file.write_all(&serde_json::to_vec(&self)?)?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)
+        disk::replace(path, &serde_json::to_vec(&self)?)
     }
 }

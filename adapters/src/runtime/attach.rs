@@ -9,7 +9,7 @@ use futures_util::stream;
 use tokio::{sync::mpsc, time::timeout};
 use tonic::{Streaming, transport::Channel};
 
-use super::{SOFTWARE, Shared, link::Lost};
+use super::{SOFTWARE, Shared, link_end::Lost};
 
 /// The broker must accept the attachment within this.
 const ATTACH_MAX: Duration = Duration::from_secs(5);

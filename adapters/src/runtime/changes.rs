@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,11 +21,10 @@ use crate::{
 const BATCH_MAX: usize = 256;
 /// The most changes that are kept to be told again; the oldest go first.
 const CHANGES_KEPT_MAX: usize = 262_144;
-/// A batch on which so many links in a row broke is skipped: the broker does not believe it.
-const BREAKS_MAX: u32 = 5;
 
 /// The batches of one adapter.
 pub(super) struct ChangeLog {
+    dir: PathBuf,
     /// Held while a batch is made durable. `kept` is locked for moments only, so no link waits for
     /// the disk.
     file: Mutex<ChangesFile>,
@@ -57,19 +56,19 @@ impl Kept {
 }
 
 impl ChangeLog {
-    /// Opens the log in the journal's folder. The first sequence number ever is the time in
-    /// milliseconds, so that numbers go on rising even if the file is lost.
+    /// Opens the log in the journal's folder. Numbers go on from the time in milliseconds, so that
+    /// none is given twice even if the file, or its end, is lost: a broker that has acknowledged a
+    /// number is never told it again.
     pub(super) fn open(dir: &Path, clock: SharedClock) -> Result<Self, JournalError> {
         let (file, batches) = ChangesFile::open(dir)?;
         let now_ms = u64::try_from(clock.now().as_millisecond()).unwrap_or(1);
-        let mut kept = Kept {
-            next_sequence: now_ms.max(1),
-            ..Kept::default()
-        };
+        let mut kept = Kept::default();
         for batch in batches {
             kept.add(batch);
         }
+        kept.next_sequence = kept.next_sequence.max(now_ms).max(1);
         Ok(Self {
+            dir: dir.to_owned(),
             file: Mutex::new(file),
             kept: Mutex::new(kept),
             clock,
@@ -81,13 +80,28 @@ impl ChangeLog {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first batch that is kept at or after a sequence number.
-    fn at_or_after(&self, sequence: u64) -> Option<v1::ChangeBatch> {
+    /// The folder of the log.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The sequence number of the newest batch that is kept, of those up to `sequence`.
+    pub(super) fn newest_up_to(&self, sequence: u64) -> Option<u64> {
         let kept = self.kept();
-        let at = kept
+        let after = kept
             .batches
-            .partition_point(|batch| batch.sequence < sequence);
-        kept.batches.get(at).cloned()
+            .partition_point(|batch| batch.sequence <= sequence);
+        let newest = kept.batches.get(after.checked_sub(1)?)?;
+        Some(newest.sequence)
+    }
+
+    /// A batch, if it is still kept.
+    pub(super) fn batch(&self, sequence: u64) -> Option<v1::ChangeBatch> {
+        let kept = self.kept();
+        let found = kept
+            .batches
+            .binary_search_by_key(&sequence, |batch| batch.sequence);
+        kept.batches.get(found.ok()?).cloned()
     }
 
     pub(super) fn follow(&self) -> watch::Receiver<u64> {
@@ -165,157 +179,62 @@ pub(super) async fn pump(
     }
 }
 
-/// How far one broker has been told. It outlives its links.
-#[derive(Debug, Default)]
-pub(super) struct Cursor {
-    epoch: Option<u64>,
-    acknowledged: u64,
-    next: u64,
-    credit: u32,
-    /// The first batch that was sent and not acknowledged when a link broke, and how often.
-    broke_on: (u64, u32),
-}
-
-impl Cursor {
-    /// A new link: what was not acknowledged is sent again, and all of it to a new view.
-    pub(super) fn attach(&mut self, welcome: v1::AttachWelcome, log: &ChangeLog) {
-        self.credit = welcome.credit;
-        self.skip_disbelieved(log);
-        self.next = self.acknowledged + 1;
-        self.see(welcome.view_epoch);
-    }
-
-    /// A broker breaks the link over a batch that it does not believe. Sent again and again, it
-    /// would keep the adapter from ever answering.
-    fn skip_disbelieved(&mut self, log: &ChangeLog) {
-        let first = log
-            .at_or_after(self.acknowledged + 1)
-            .map(|batch| batch.sequence)
-            .filter(|sequence| *sequence < self.next);
-        let Some(first) = first else {
-            self.broke_on = (0, 0);
-            return;
-        };
-        let (on, breaks) = self.broke_on;
-        self.broke_on = (first, if on == first { breaks + 1 } else { 1 });
-        if self.broke_on.1 >= BREAKS_MAX {
-            tracing::error!(
-                sequence = first,
-                "a batch of changes is skipped: links break on it"
-            );
-            self.acknowledged = first;
-        }
-    }
-
-    fn see(&mut self, epoch: u64) {
-        if self.epoch.replace(epoch) != Some(epoch) {
-            self.acknowledged = 0;
-            self.next = 0;
-        }
-    }
-
-    pub(super) fn accepted(&mut self, accepted: v1::ChangesAccepted) {
-        self.credit = self.credit.saturating_add(1);
-        self.see(accepted.view_epoch);
-        // Batches are sent and acknowledged in order; one that was sent before the view was
-        // rebuilt says nothing about the new one.
-        if accepted.sequence < self.next {
-            self.acknowledged = accepted.sequence;
-        }
-    }
-
-    pub(super) const fn grant(&mut self, more: u32) {
-        self.credit = self.credit.saturating_add(more);
-    }
-
-    /// The next batch to send, while there is credit.
-    pub(super) fn next(&mut self, log: &ChangeLog) -> Option<v1::ChangeBatch> {
-        if self.credit == 0 {
-            return None;
-        }
-        let batch = log.at_or_after(self.next)?;
-        self.credit -= 1;
-        self.next = batch.sequence + 1;
-        Some(batch)
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
     use accord_proto::clock::SystemClock;
-    use tempfile::TempDir;
 
     use super::*;
 
-    fn log(dir: &TempDir, sequences: std::ops::Range<u64>) -> ChangeLog {
-        let log = ChangeLog::open(dir.path(), SystemClock::shared()).unwrap();
+    /// A log with empty batches of these numbers, in memory only.
+    pub(in crate::runtime) fn log(dir: &Path, sequences: std::ops::Range<u64>) -> ChangeLog {
+        let log = ChangeLog::open(dir, SystemClock::shared()).unwrap();
+        add(&log, sequences);
+        log
+    }
+
+    pub(in crate::runtime) fn add(log: &ChangeLog, sequences: std::ops::Range<u64>) {
         for sequence in sequences {
             log.kept().add(v1::ChangeBatch {
                 sequence,
                 changes: Vec::new(),
             });
         }
-        log
     }
+}
 
-    fn welcome(credit: u32, view_epoch: u64) -> v1::AttachWelcome {
-        v1::AttachWelcome {
-            credit,
-            view_epoch,
-            heartbeat_ms: 1_000,
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use accord_proto::clock::ManualClock;
 
-    fn sent(cursor: &mut Cursor, log: &ChangeLog) -> Vec<u64> {
-        std::iter::from_fn(|| cursor.next(log))
-            .map(|batch| batch.sequence)
-            .collect()
-    }
-
-    fn accept(cursor: &mut Cursor, sequence: u64, view_epoch: u64) {
-        cursor.accepted(v1::ChangesAccepted {
-            sequence,
-            view_epoch,
-        });
-    }
+    use super::*;
 
     #[test]
-    fn only_what_was_not_acknowledged_is_sent_again() {
-        let dir = TempDir::new().unwrap();
-        let log = log(&dir, 10..14);
-        let mut cursor = Cursor::default();
-        cursor.attach(welcome(3, 1), &log);
-        assert_eq!(sent(&mut cursor, &log), [10, 11, 12]);
-        accept(&mut cursor, 10, 1);
-        accept(&mut cursor, 11, 1);
-        assert_eq!(sent(&mut cursor, &log), [13]);
-        cursor.attach(welcome(3, 1), &log);
-        assert_eq!(sent(&mut cursor, &log), [12, 13]);
-    }
-
-    #[test]
-    fn a_view_rebuilt_during_the_link_gets_all_of_it_and_late_news_of_the_old_one_counts_for_none()
-    {
-        let dir = TempDir::new().unwrap();
-        let log = log(&dir, 10..13);
-        let mut cursor = Cursor::default();
-        cursor.attach(welcome(3, 1), &log);
-        assert_eq!(sent(&mut cursor, &log), [10, 11, 12]);
-        accept(&mut cursor, 12, 2);
-        cursor.attach(welcome(3, 2), &log);
-        assert_eq!(sent(&mut cursor, &log), [10, 11, 12]);
-    }
-
-    #[test]
-    fn a_batch_on_which_links_break_is_skipped_at_last() {
-        let dir = TempDir::new().unwrap();
-        let log = log(&dir, 10..12);
-        let mut cursor = Cursor::default();
-        for _ in 0..BREAKS_MAX {
-            cursor.attach(welcome(3, 1), &log);
-            assert_eq!(sent(&mut cursor, &log), [10, 11]);
-        }
-        cursor.attach(welcome(3, 1), &log);
-        assert_eq!(sent(&mut cursor, &log), [11]);
+    fn no_number_is_given_twice_even_if_the_newest_batches_are_lost() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let clock = ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap());
+        let next = |clock: &Arc<ManualClock>| {
+            let log = ChangeLog::open(dir.path(), clock.clone()).unwrap();
+            let next = log.kept().next_sequence;
+            let mut file = log.file.lock().unwrap();
+            let batch = v1::ChangeBatch {
+                sequence: next,
+                changes: Vec::new(),
+            };
+            file.append(&batch.encode_to_vec()).unwrap();
+            next
+        };
+        let first = next(&clock);
+        clock.step(jiff::SignedDuration::from_secs(1));
+        let second = next(&clock);
+        assert!(second > first);
+        // Only the first one is left.
+        let path = dir.path().join("changes.bin");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        clock.step(jiff::SignedDuration::from_secs(1));
+        assert!(next(&clock) > second);
+        // And a clock that went back changes nothing of that.
+        clock.step(jiff::SignedDuration::from_secs(-3600));
+        assert!(next(&clock) > second);
     }
 }

@@ -12,8 +12,9 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use super::{
     RuntimeError, Shared,
-    changes::Cursor,
-    link::{self, LinkEnd, stopped},
+    cursor::Cursor,
+    link::{self, stopped},
+    link_end::LinkEnd,
 };
 
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
@@ -101,7 +102,7 @@ pub(super) async fn keep_attached(
     broker: BrokerEndpoint,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), RuntimeError> {
-    let mut cursor = Cursor::default();
+    let mut cursor = Cursor::load(&shared.changes, &broker.uri);
     let mut failures = 0;
     while !*stopping.borrow() {
         let dialled = tokio::select! {

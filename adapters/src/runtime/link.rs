@@ -22,13 +22,11 @@ use super::{
     DRAIN_MAX, Shared,
     answer::{Next, Nonces, Question, record_served},
     attach::{attach, message},
-    changes::Cursor,
+    cursor::Cursor,
+    link_end::{LinkEnd, Lost},
     restrictions::Restriction,
 };
-use crate::{
-    journal::JournalError,
-    source::{Observations, SourceFuture},
-};
+use crate::source::{Observations, SourceFuture};
 
 /// No ask is kept longer than this, whatever its deadline.
 const DEADLINE_MAX: Duration = Duration::from_secs(30);
@@ -44,45 +42,6 @@ const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
 const STUCK_MAX: Duration = Duration::from_secs(5);
 /// How long the broker may take to close its side after a stop.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
-
-/// How a link ended.
-pub(super) enum LinkEnd {
-    /// The adapter stops.
-    Stopped,
-    /// It broke, and may be made again.
-    Lost(Lost),
-    /// The journal failed.
-    Journal(JournalError),
-}
-
-/// Why a link broke.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Lost {
-    #[error("the broker closed the stream")]
-    Closed,
-    #[error("the broker did not accept the attachment in time")]
-    NotWelcomed,
-    #[error("the broker said something else before its welcome")]
-    NoWelcome,
-    #[error("the broker was silent for three heartbeats")]
-    Silent,
-    #[error("the broker does not read what it is sent")]
-    Stuck,
-    #[error("the stream broke")]
-    Status(#[from] Status),
-}
-
-impl From<Lost> for LinkEnd {
-    fn from(lost: Lost) -> Self {
-        Self::Lost(lost)
-    }
-}
-
-impl From<JournalError> for LinkEnd {
-    fn from(error: JournalError) -> Self {
-        Self::Journal(error)
-    }
-}
 
 /// Attaches and serves until the link ends.
 pub(super) async fn serve(
@@ -118,6 +77,7 @@ pub(super) async fn serve(
         cursor,
     };
     let end = link.run(stopping).await;
+    cursor.save();
     shared.attached.send_modify(|count| *count -= 1);
     match end {
         Ok(()) => LinkEnd::Stopped,
@@ -173,6 +133,7 @@ impl Link<'_> {
             }
             changed.mark_unchanged();
             self.push_changes();
+            self.cursor.save_soon();
             self.beat()?;
             self.flush()?;
             if drained_by.is_none() && *stopping.borrow() {
@@ -214,7 +175,9 @@ impl Link<'_> {
             Some(Message::Served(served)) => {
                 record_served(self.shared, self.broker, &served)?;
             }
-            Some(Message::Accepted(accepted)) => self.cursor.accepted(accepted),
+            Some(Message::Accepted(accepted)) => {
+                self.cursor.accepted(accepted, &self.shared.changes);
+            }
             Some(Message::Credit(credit)) => self.cursor.grant(credit.more),
             Some(Message::Heartbeat(_)) => {}
             Some(Message::Welcome(_)) | None => {

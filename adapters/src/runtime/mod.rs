@@ -15,8 +15,10 @@ mod answer;
 mod attach;
 mod changes;
 mod changes_file;
+mod cursor;
 mod endpoint;
 mod link;
+mod link_end;
 mod restrictions;
 mod restrictions_file;
 
