@@ -4,6 +4,9 @@
 //! A frame for each batch: length and CRC-32C of the body (32 bits each, little-endian), then the
 //! body, a serialised `ChangeBatch`. Unlike the journal it holds numbers, as the operator's own
 //! systems do; its mode is 0600 and it never leaves the operator.
+//!
+//! A bad frame with a sound one behind it is damage, since an unfinished write has nothing behind
+//! it: then the file is set aside as `changes.bin.damaged`, and all sound batches are kept.
 
 use std::{
     fs::{self, File},
@@ -17,6 +20,8 @@ use prost::Message as _;
 
 use crate::journal::JournalError;
 
+/// The longest body of a frame. A batch has some hundred bytes for each change.
+const BODY_BYTES_MAX: usize = 1 << 20;
 /// Beyond this the file is written anew, with the batches that are still kept.
 const FILE_BYTES_MAX: u64 = 128 << 20;
 const HEADER_BYTES: usize = 8;
@@ -30,7 +35,8 @@ pub(super) struct ChangesFile {
 }
 
 impl ChangesFile {
-    /// Opens the file of a journal's folder and reads the batches in it; a torn last one is cut.
+    /// Opens the file of a journal's folder and reads the batches in it; a torn last one is cut, and
+    /// what is damaged is left out.
     pub(super) fn open(dir: &Path) -> Result<(Self, Vec<ChangeBatch>), JournalError> {
         let path = dir.join("changes.bin");
         let io = |deed| io(deed, &path);
@@ -39,19 +45,41 @@ impl ChangesFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(io("read")(error)),
         };
-        let (batches, whole) = parse(&content);
+        let Parsed {
+            batches,
+            end,
+            damaged_bytes,
+        } = parse(&content);
         let file = open_to_append(&path)?;
-        if whole < content.len() {
+        sync_dir(dir)?;
+        if end < content.len() {
             tracing::warn!(
                 file = %path.display(),
-                bytes = content.len() - whole,
+                bytes = content.len() - end,
                 "torn last batch cut"
             );
-            file.set_len(len(whole)).map_err(io("cut"))?;
+            file.set_len(len(end)).map_err(io("cut"))?;
             file.sync_all().map_err(io("sync"))?;
         }
-        let bytes = len(whole);
-        Ok((Self { path, file, bytes }, batches))
+        let bytes = len(end);
+        let mut opened = Self { path, file, bytes };
+        if damaged_bytes > 0 {
+            opened.mend(damaged_bytes, &batches)?;
+        }
+        Ok((opened, batches))
+    }
+
+    /// Sets a copy of the damaged file aside and writes what is sound of it anew.
+    fn mend(&mut self, bytes: usize, batches: &[ChangeBatch]) -> Result<(), JournalError> {
+        let aside = self.path.with_extension("bin.damaged");
+        fs::copy(&self.path, &aside).map_err(io("set aside", &aside))?;
+        tracing::error!(
+            file = %self.path.display(),
+            bytes,
+            aside = %aside.display(),
+            "pushed changes are damaged; brokers are not told what stood there"
+        );
+        self.rewrite(batches.iter())
     }
 
     /// Adds a batch; it is durable when this returns.
@@ -89,6 +117,9 @@ impl ChangesFile {
             .and_then(|()| file.sync_all())
             .map_err(io("write", &new))?;
         fs::rename(&new, &self.path).map_err(io("replace", &self.path))?;
+        if let Some(dir) = self.path.parent() {
+            sync_dir(dir)?;
+        }
         self.file = file;
         self.bytes = len(content.len());
         Ok(())
@@ -103,21 +134,48 @@ fn frame(body: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The batches of the whole frames, and where these end.
-fn parse(content: &[u8]) -> (Vec<ChangeBatch>, usize) {
-    let mut batches = Vec::new();
-    let mut rest = content;
-    while let Some((batch, after)) = parse_frame(rest) {
-        batches.push(batch);
-        rest = after;
+/// What is in the file.
+struct Parsed {
+    /// The batches of the sound frames.
+    batches: Vec<ChangeBatch>,
+    /// Where the last of these frames ends.
+    end: usize,
+    /// Bytes before that which are no sound frame.
+    damaged_bytes: usize,
+}
+
+fn parse(content: &[u8]) -> Parsed {
+    let mut batches: Vec<ChangeBatch> = Vec::new();
+    let (mut end, mut damaged_bytes) = (0, 0);
+    let mut at = 0;
+    while let Some(rest) = content.get(at..) {
+        let last = batches.last().map_or(0, |batch| batch.sequence);
+        let sound = parse_frame(rest).filter(|(batch, _)| batch.sequence > last);
+        if let Some((batch, after)) = sound {
+            damaged_bytes += at - end;
+            end = content.len() - after.len();
+            at = end;
+            batches.push(batch);
+        } else {
+            // Where a length was spoiled, the next frame may begin anywhere.
+            at += 1;
+        }
     }
-    (batches, content.len() - rest.len())
+    Parsed {
+        batches,
+        end,
+        damaged_bytes,
+    }
 }
 
 fn parse_frame(content: &[u8]) -> Option<(ChangeBatch, &[u8])> {
     let (length, rest) = content.split_first_chunk::<4>()?;
     let (crc, rest) = rest.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    // A power cut may leave zeros, which would make an empty frame.
+    if !(1..=BODY_BYTES_MAX).contains(&length) {
+        return None;
+    }
     let (body, rest) = rest.split_at_checked(length)?;
     if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
         return None;
@@ -132,6 +190,12 @@ fn open_to_append(path: &Path) -> Result<File, JournalError> {
         .mode(0o600)
         .open(path)
         .map_err(io("open", path))
+}
+
+fn sync_dir(dir: &Path) -> Result<(), JournalError> {
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(io("sync", dir))
 }
 
 fn io(deed: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> JournalError {
@@ -184,6 +248,45 @@ mod tests {
         let (mut file, _) = ChangesFile::open(dir.path()).unwrap();
         file.append(&batch(9).encode_to_vec()).unwrap();
         assert_eq!(sequences(dir.path()), [5, 6, 9]);
+    }
+
+    #[test]
+    fn damage_in_an_old_batch_costs_that_batch_only() {
+        let dir = TempDir::new().unwrap();
+        let (mut file, _) = ChangesFile::open(dir.path()).unwrap();
+        for sequence in 5..9 {
+            file.append(&batch(sequence).encode_to_vec()).unwrap();
+        }
+        drop(file);
+        let path = dir.path().join("changes.bin");
+        let aside = dir.path().join("changes.bin.damaged");
+        let whole = fs::read(&path).unwrap();
+        let frame_len = whole.len() / 4;
+        for at in frame_len..2 * frame_len {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x04;
+            fs::write(&path, &damaged).unwrap();
+            assert_eq!(sequences(dir.path()), [5, 7, 8], "byte {at}");
+            assert_eq!(fs::read(&aside).unwrap(), damaged);
+            fs::remove_file(&aside).unwrap();
+            // What was kept is a sound file.
+            assert_eq!(sequences(dir.path()), [5, 7, 8]);
+            assert!(!aside.exists());
+        }
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_a_torn_batch_and_no_batch() {
+        let dir = TempDir::new().unwrap();
+        let (mut file, _) = ChangesFile::open(dir.path()).unwrap();
+        file.append(&batch(5).encode_to_vec()).unwrap();
+        drop(file);
+        let path = dir.path().join("changes.bin");
+        let whole = fs::read(&path).unwrap();
+        let torn = [whole.as_slice(), &[0; 100]].concat();
+        fs::write(&path, torn).unwrap();
+        assert_eq!(sequences(dir.path()), [5]);
+        assert_eq!(fs::read(&path).unwrap(), whole);
     }
 
     #[test]
