@@ -1,7 +1,5 @@
 //! The key file, and what is derived from it.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use accord_proto::{msisdn::Msisdn, secret::Secret};
@@ -9,6 +7,7 @@ use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{hmac, rand};
 
 use super::{JournalError, entry::IdentityDigest};
+use crate::disk;
 
 const KEY_LEN: usize = 32;
 const NONCE_LEN: usize = 12;
@@ -111,24 +110,11 @@ fn derive(root: &hmac::Key, label: &[u8]) -> hmac::Tag {
 fn make(path: &Path) -> Result<Secret<[u8; KEY_LEN]>, JournalError> {
     let mut key = [0; KEY_LEN];
     rand::fill(&mut key).map_err(|_| JournalError::Crypto)?;
-    let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    let write = || {
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        // Losing the key to a power cut would lose the journal too.
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        std::fs::File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()
-    };
-    write().map_err(|source| io("make the key file", path, source))?;
+    let mut text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    text.push('\n');
+    // Whole and durable, or not at all: a part of a key would keep the adapter from starting ever
+    // again, and losing the key to a power cut would lose the journal too.
+    disk::make(path, text.as_bytes()).map_err(|source| io("make the key file", path, source))?;
     Ok(Secret::new(key))
 }
 
@@ -171,6 +157,17 @@ mod tests {
         let sealed = made.seal(&number()).unwrap();
         assert!(read.unseal(sealed).unwrap() == number());
         assert_ne!(sealed, made.seal(&number()).unwrap(), "nonces differ");
+    }
+
+    #[test]
+    fn a_key_that_a_crash_left_half_written_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let partial = dir.path().join("key.partial");
+        std::fs::write(&partial, "00ff").unwrap();
+        let made = Keys::load(&path, false).unwrap();
+        assert!(!partial.exists());
+        assert_eq!(made.check(), Keys::load(&path, true).unwrap().check());
     }
 
     #[test]

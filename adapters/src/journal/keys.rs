@@ -2,8 +2,8 @@
 
 use std::{
     fmt, fs,
-    io::{ErrorKind, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    io::ErrorKind,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use accord_proto::{c2sp::SigningKey, msisdn::Msisdn, secret::Secret};
 use aws_lc_rs::{hmac, rand};
 
 use super::Hex;
+use crate::disk;
 
 /// Why a key file can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -140,15 +141,31 @@ fn load_or_make(
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(io("make the folder of"))?;
     }
-    let mut file = fs::File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(io("make"))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(io("write"))?;
+    // Whole or not at all: a part of a key would keep the adapter from starting ever again.
+    disk::make(path, text.as_bytes()).map_err(io("make"))?;
     tracing::info!(file = %path.display(), "key made");
     Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_a_crash_left_half_written_are_made_anew() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (subject, checkpoint) = (dir.path().join("a.key"), dir.path().join("b.key"));
+        for path in [&subject, &checkpoint] {
+            fs::write(path.with_extension("key.partial"), "PRIVATE+K").unwrap();
+        }
+        let number = Msisdn::parse("+447700900001").unwrap();
+        let made = SubjectKey::load_or_make(&subject).unwrap();
+        let again = SubjectKey::load_or_make(&subject).unwrap();
+        assert_eq!(made.subject(&number).0, again.subject(&number).0);
+        let made = load_or_make_checkpoint_key(&checkpoint, "north/a").unwrap();
+        let again = load_or_make_checkpoint_key(&checkpoint, "north/a").unwrap();
+        assert_eq!(made.verifier(), again.verifier());
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
 }
