@@ -113,6 +113,8 @@ mod receipt;
 mod refusal;
 mod screen;
 mod token;
+#[cfg(feature = "command")]
+mod unreached;
 pub mod words;
 
 pub use answer::{Answer, Answered, Mistrust, Outcome, SignalOutcome, Value};

@@ -5,7 +5,7 @@ use std::{error::Error, io, process::ExitCode};
 use serde_json::{Value, json};
 
 use super::terminal::Terminal;
-use crate::{CallError, ConnectError, Refusal, profile::ProfileError, receipt::chain};
+use crate::{CallError, ConnectError, Refusal, profile::ProfileError, receipt::chain, unreached};
 
 /// The exit codes; `--help` and the README list them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +106,22 @@ impl From<CallError> for Failure {
                 json: Some(refusal_json(&refusal)),
                 ..Self::new(Exit::Refused, message)
             },
-            CallError::Unreachable { .. } => Self::new(Exit::Unavailable, message)
-                .hint("is the broker running? for the sandbox: `cargo sandbox`"),
+            CallError::Unreachable {
+                endpoint,
+                attempts,
+                source,
+            } => {
+                let why = unreached::why(&endpoint, &source);
+                let tried = match attempts {
+                    ..=1 => String::new(),
+                    _ => format!(", tried {attempts} times"),
+                };
+                Self::new(
+                    Exit::Unavailable,
+                    format!("no broker answers: {why}{tried}"),
+                )
+                .hint("is the broker running? for the sandbox: `cargo sandbox`")
+            }
             CallError::Deadline { .. } => Self::new(Exit::Unavailable, message),
             // Nothing was sent: the command line is at fault.
             CallError::Malformed(_) => Self::new(Exit::Usage, message),

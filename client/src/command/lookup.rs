@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Answered, Lookup,
     answer::RoutingBasis,
-    profile::{PartySection, ProfileRole},
+    profile::PartySection,
     random::hex,
     words::{Place, age_words, mood, outcome_words, question_words},
 };
@@ -28,7 +28,7 @@ pub(super) async fn run(
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     let profile = whom::profile(whom)?;
-    let party = whom::party(&profile, whom, &[ProfileRole::Bank])?;
+    let party = whom::bank(&profile, whom)?;
     let purpose = purpose(&args.ask, party)?;
     whom::announce(terminal, party, &format!("purpose {purpose}"));
     let mut lookup = Lookup::about(&args.number, purpose);

@@ -41,6 +41,28 @@ pub(super) fn party<'a>(
     ))
 }
 
+/// Finds the bank that asks; nobody else may ask about numbers.
+pub(super) fn bank<'a>(
+    profile: &'a LoadedProfile,
+    whom: &Whom,
+) -> Result<&'a PartySection, Failure> {
+    let party = party(profile, whom, &[ProfileRole::Bank])?;
+    if party.role == ProfileRole::Bank {
+        return Ok(party);
+    }
+    // An authority or an operator.
+    let role = party.role.name();
+    let message = format!(
+        "`{}` is an {role}, and an {role} can't ask about numbers: only banks can",
+        party.name
+    );
+    let failure = Failure::new(Exit::Usage, message);
+    Err(match profile.profile.first(ProfileRole::Bank) {
+        Ok(bank) => failure.hint(&format!("a bank of this profile: --as {}", bank.name)),
+        Err(_) => failure,
+    })
+}
+
 /// Says first as whom the command asks, and for what.
 pub(super) fn announce(terminal: &Terminal, party: &PartySection, what: &str) {
     terminal.note(&format!("as {} ({}): {what}", party.name, party.spiffe_id));

@@ -151,6 +151,41 @@ async fn a_refusal_exits_3_and_no_broker_69() {
     let (code, _, error) = beside(dir.path(), &["lookup", NUMBER, "--deadline-ms", "500"]).await;
     assert_eq!(code, 69);
     assert!(error.contains("cargo sandbox"), "{error}");
+    let told = error.lines().find(|line| line.starts_with("error:"));
+    let told = told.unwrap();
+    assert!(told.contains("connection refused by 127.0.0.1:"), "{told}");
+    assert!(!told.contains("Error"), "{told}");
+}
+
+#[tokio::test]
+async fn a_broker_of_another_ca_is_told_from_one_that_is_down() {
+    let stub = Stub::start(&Parties::new()).await;
+    let dir = tempfile::tempdir().unwrap();
+    Parties::new().write_profile(dir.path(), stub.address);
+    let args = ["lookup", NUMBER, "--signal", "roaming"];
+    let (code, _, error) = beside(dir.path(), &args).await;
+    assert_eq!(code, 69, "{error}");
+    let said = format!("TLS with {} failed: invalid peer certificate", stub.address);
+    assert!(error.contains(&said), "{error}");
+}
+
+#[test]
+fn only_a_bank_asks_and_whoever_else_tries_is_told_so_first() {
+    let dir = tempfile::tempdir().unwrap();
+    Parties::new().write_profile(dir.path(), "127.0.0.1:1".parse().unwrap());
+    let numbers = dir.path().join("numbers");
+    std::fs::write(&numbers, NUMBER).unwrap();
+    for args in [["lookup", NUMBER], ["screen", numbers.to_str().unwrap()]] {
+        let args = [args.as_slice(), &["--as", "central-bank"]].concat();
+        let (code, _, error) = told(&accord(Some(dir.path()), &args));
+        assert_eq!(code, 2);
+        assert!(
+            error.contains("an authority can't ask about numbers"),
+            "{error}"
+        );
+        assert!(error.contains("--as first-bank"), "{error}");
+        assert!(!error.contains("--purpose"), "{error}");
+    }
 }
 
 #[tokio::test]

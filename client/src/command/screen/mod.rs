@@ -28,7 +28,7 @@ use super::{
     terminal::Terminal,
     whom,
 };
-use crate::{LineError, Lookup, Scope, Screened, profile::ProfileRole};
+use crate::{LineError, Lookup, Scope, Screened};
 
 /// Results between two flushes of the output.
 const FLUSH_EVERY: u64 = 256;
@@ -49,7 +49,7 @@ pub(super) async fn run(
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     let profile = whom::profile(whom)?;
-    let party = whom::party(&profile, whom, &[ProfileRole::Bank])?;
+    let party = whom::bank(&profile, whom)?;
     let purpose = purpose(&args.ask, party)?;
     let name = format!("{}, {purpose}, {:?}", party.spiffe_id, args.ask);
     let input = Input::open(&args.file, &name)?;
