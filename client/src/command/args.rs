@@ -110,8 +110,10 @@ pub(super) struct Lookup {
 
 #[derive(Debug, Args)]
 pub(super) struct Screen {
-    /// The numbers: one a line, or CSV with a heading: number and, if you like, since,
-    /// customer_ref and consent_ref. Blank lines and lines that begin with # are left out
+    /// The numbers: one a line, or CSV with a heading: number (or msisdn) and, if you like, since,
+    /// customer_ref and consent_ref. Blank lines and lines that begin with # are left out. Every
+    /// mistake in it is found before the first question is asked; only a malformed number is a
+    /// result of its line
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) ask: Ask,

@@ -9,7 +9,7 @@ use super::{
     args::{self, Ask, Whom},
     exit::{Exit, Failure},
     json,
-    signals::questions,
+    signals::Asking,
     terminal::{Cell, Terminal},
     whom,
 };
@@ -32,7 +32,9 @@ pub(super) async fn run(
     let purpose = purpose(&args.ask, party)?;
     whom::announce(terminal, party, &format!("purpose {purpose}"));
     let mut lookup = Lookup::about(&args.number, purpose);
-    for question in questions(&args.ask, None)? {
+    let asking = Asking::of(&args.ask)?;
+    let usage = |rule: String| Failure::new(Exit::Usage, rule);
+    for question in asking.questions(None).map_err(usage)? {
         lookup = lookup.question(question);
     }
     lookup = with_references(lookup, &args.ask, args.customer_ref.as_deref());

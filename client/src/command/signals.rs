@@ -11,39 +11,107 @@ use super::{
 /// Device swaps are asked as yes or no within this many hours, where nothing else is said.
 const DEVICE_SWAP_HOURS: u32 = 72;
 
-/// The questions of a command line. `since` may stand in a file instead of the command line.
-pub(super) fn questions(ask: &Ask, since: Option<Date>) -> Result<Vec<Question>, Failure> {
-    let since = since.or(ask.since);
-    if ask.signals.is_empty() {
-        return Ok(default_questions(since));
-    }
-    ask.signals
-        .iter()
-        .map(|text| parse(text, since).map_err(|rule| Failure::new(Exit::Usage, rule)))
-        .collect()
+/// What is asked about each number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asking {
+    wanted: Vec<Wanted>,
+    /// The date of the command line, for numbers that have none of their own.
+    since: Option<Date>,
+    /// Named by the command line, and not by us: then nothing is left out.
+    named: bool,
 }
 
-/// A date is a fact about the customer that only the bank knows, so the two signals that need one
-/// are not asked without.
-fn default_questions(since: Option<Date>) -> Vec<Question> {
-    let mut questions = vec![
-        Question::SimSwap {
+/// One signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Whole(Question),
+    /// Begins at the number's date.
+    Dated(Signal),
+}
+
+impl Asking {
+    /// What a command line asks.
+    pub(super) fn of(ask: &Ask) -> Result<Self, Failure> {
+        let wanted = if ask.signals.is_empty() {
+            default_signals()
+        } else {
+            let parse = |text: &String| parse(text).map_err(|rule| Failure::new(Exit::Usage, rule));
+            ask.signals.iter().map(parse).collect::<Result<_, _>>()?
+        };
+        Ok(Self {
+            wanted,
+            since: ask.since,
+            named: !ask.signals.is_empty(),
+        })
+    }
+
+    /// The signals, each of which has a question where its number has a date.
+    pub(super) fn signals(&self) -> Vec<Signal> {
+        self.wanted.iter().map(Wanted::signal).collect()
+    }
+
+    /// A signal that is asked in any case and must be given a date by each number.
+    pub(super) fn needs_date(&self) -> Option<Signal> {
+        let dated = |wanted: &Wanted| matches!(wanted, Wanted::Dated(_));
+        let mut wanted = self.wanted.iter().filter(|wanted| dated(wanted));
+        let first = wanted.next().filter(|_| self.named && self.since.is_none());
+        first.map(Wanted::signal)
+    }
+
+    /// The questions about a number with this date. A date is a fact about the customer that only
+    /// the bank knows: without one, the signals that need it are not asked unless they were named.
+    pub(super) fn questions(&self, since: Option<Date>) -> Result<Vec<Question>, String> {
+        let since = since.or(self.since);
+        let question = |wanted: &Wanted| match (*wanted, since) {
+            (Wanted::Whole(question), _) => Some(Ok(question)),
+            (Wanted::Dated(signal), Some(since)) => Some(Ok(dated(signal, since))),
+            (Wanted::Dated(signal), None) => self.named.then(|| Err(no_date(signal))),
+        };
+        self.wanted.iter().filter_map(question).collect()
+    }
+}
+
+impl Wanted {
+    const fn signal(&self) -> Signal {
+        match self {
+            Self::Whole(question) => question.signal(),
+            Self::Dated(signal) => *signal,
+        }
+    }
+}
+
+fn no_date(signal: Signal) -> String {
+    format!("{signal} needs a date: {signal}=2024-01-31 or --since")
+}
+
+/// Only number recycling and tenure begin at a date.
+fn dated(signal: Signal, since: Date) -> Question {
+    match signal {
+        Signal::Tenure => Question::Tenure { since },
+        Signal::SimSwap
+        | Signal::DeviceSwap
+        | Signal::CallForwarding
+        | Signal::Roaming
+        | Signal::NumberRecycling => Question::NumberRecycling { since },
+    }
+}
+
+fn default_signals() -> Vec<Wanted> {
+    vec![
+        Wanted::Whole(Question::SimSwap {
             threshold_hours: None,
-        },
-        Question::DeviceSwap {
+        }),
+        Wanted::Whole(Question::DeviceSwap {
             threshold_hours: Some(DEVICE_SWAP_HOURS),
-        },
-        Question::CallForwarding,
-        Question::Roaming,
-    ];
-    if let Some(since) = since {
-        questions.push(Question::NumberRecycling { since });
-        questions.push(Question::Tenure { since });
-    }
-    questions
+        }),
+        Wanted::Whole(Question::CallForwarding),
+        Wanted::Whole(Question::Roaming),
+        Wanted::Dated(Signal::NumberRecycling),
+        Wanted::Dated(Signal::Tenure),
+    ]
 }
 
-fn parse(text: &str, since: Option<Date>) -> Result<Question, String> {
+fn parse(text: &str) -> Result<Wanted, String> {
     let (name, parameter) = match text.split_once('=') {
         Some((name, parameter)) => (name, Some(parameter)),
         None => (text, None),
@@ -51,6 +119,7 @@ fn parse(text: &str, since: Option<Date>) -> Result<Question, String> {
     let signal: Signal = name
         .parse()
         .map_err(|error: accord_proto::UnknownWord| error.to_string())?;
+    let whole = |question: Result<Question, String>| question.map(Wanted::Whole);
     let hours = || match parameter {
         None | Some("0") => Ok(None),
         Some(text) => text
@@ -59,33 +128,43 @@ fn parse(text: &str, since: Option<Date>) -> Result<Question, String> {
             .map(Some)
             .map_err(|_| format!("{signal} takes hours, such as {signal}=72")),
     };
-    let date = || match parameter {
-        None => {
-            since.ok_or_else(|| format!("{signal} needs a date: {signal}=2024-01-31 or --since"))
-        }
-        Some(text) => text
-            .parse()
-            .map_err(|_| format!("{signal} takes a calendar date, such as {signal}=2024-01-31")),
-    };
     let bare = |question| match parameter {
         None => Ok(question),
         Some(_) => Err(format!("{signal} takes no parameter")),
     };
     match signal {
-        Signal::SimSwap => hours().map(|threshold_hours| Question::SimSwap { threshold_hours }),
-        Signal::DeviceSwap => {
-            hours().map(|threshold_hours| Question::DeviceSwap { threshold_hours })
+        Signal::SimSwap => {
+            whole(hours().map(|threshold_hours| Question::SimSwap { threshold_hours }))
         }
-        Signal::CallForwarding => bare(Question::CallForwarding),
-        Signal::Roaming => bare(Question::Roaming),
-        Signal::NumberRecycling => date().map(|since| Question::NumberRecycling { since }),
-        Signal::Tenure => date().map(|since| Question::Tenure { since }),
+        Signal::DeviceSwap => {
+            whole(hours().map(|threshold_hours| Question::DeviceSwap { threshold_hours }))
+        }
+        Signal::CallForwarding => whole(bare(Question::CallForwarding)),
+        Signal::Roaming => whole(bare(Question::Roaming)),
+        Signal::NumberRecycling | Signal::Tenure => match parameter {
+            None => Ok(Wanted::Dated(signal)),
+            Some(text) => whole(text.parse().map(|since| dated(signal, since)).map_err(
+                |_: jiff::Error| {
+                    format!("{signal} takes a calendar date, such as {signal}=2024-01-31")
+                },
+            )),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ask(signals: &[&str], since: Option<Date>) -> Ask {
+        Ask {
+            purpose: None,
+            signals: signals.iter().map(|text| (*text).to_owned()).collect(),
+            since,
+            on_behalf_of: None,
+            consent_ref: None,
+        }
+    }
 
     #[test]
     fn signals_are_parsed_with_their_parameters() {
@@ -103,7 +182,8 @@ mod tests {
                 Question::NumberRecycling { since },
             ),
         ] {
-            assert_eq!(parse(text, Some(since)), Ok(question), "{text}");
+            let asking = Asking::of(&ask(&[text], Some(since))).unwrap();
+            assert_eq!(asking.questions(None), Ok(vec![question]), "{text}");
         }
     }
 
@@ -113,17 +193,33 @@ mod tests {
             ("simswap", "one of sim_swap"),
             ("sim_swap=soon", "hours"),
             ("roaming=1", "no parameter"),
-            ("tenure", "needs a date"),
             ("tenure=2024-02-31", "calendar date"),
         ] {
-            let error = parse(text, None).unwrap_err();
-            assert!(error.contains(said), "{error}");
+            let error = Asking::of(&ask(&[text], None)).unwrap_err();
+            assert!(format!("{error:?}").contains(said), "{error:?}");
         }
     }
 
     #[test]
+    fn a_number_has_a_date_of_its_own_or_that_of_the_command_line() {
+        let date = |text: &str| text.parse::<Date>().unwrap();
+        let (own, other) = (date("2024-01-31"), date("2023-01-31"));
+        let asking = Asking::of(&ask(&["tenure"], None)).unwrap();
+        assert_eq!(asking.needs_date(), Some(Signal::Tenure));
+        assert!(asking.questions(None).unwrap_err().contains("needs a date"));
+        let asking = Asking::of(&ask(&["tenure"], Some(other))).unwrap();
+        assert_eq!(asking.needs_date(), None);
+        let asked = |since| vec![Question::Tenure { since }];
+        assert_eq!(asking.questions(None), Ok(asked(other)));
+        assert_eq!(asking.questions(Some(own)), Ok(asked(own)));
+    }
+
+    #[test]
     fn signals_with_a_date_are_asked_by_default_only_with_a_date() {
-        assert_eq!(default_questions(None).len(), 4);
-        assert_eq!(default_questions("2024-01-31".parse().ok()).len(), 6);
+        let asking = Asking::of(&ask(&[], None)).unwrap();
+        assert_eq!(asking.needs_date(), None);
+        assert_eq!(asking.questions(None).unwrap().len(), 4);
+        let since = "2024-01-31".parse().ok();
+        assert_eq!(asking.questions(since).unwrap().len(), 6);
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     process::{Command, Output},
+    sync::atomic::Ordering,
 };
 
 use serde_json::Value;
@@ -224,6 +225,41 @@ async fn a_screening_is_taken_up_where_it_was() {
     };
     assert_eq!(sorted(&again), sorted(&whole));
     assert!(stub.seen.request_ids.lock().unwrap().len() <= 7);
+}
+
+#[tokio::test]
+async fn a_mistake_of_a_file_is_found_before_the_first_question() {
+    let (stub, dir) = set_up([]).await;
+    let numbers = dir.path().join("numbers.csv");
+    let dated = ["--signal", "number_recycling"];
+    for (text, more, line) in [
+        (
+            "number,since\n+447700900001,2024-01-31\n+447700900002,\n",
+            dated.as_slice(),
+            3,
+        ),
+        ("+447700900001\n", &dated, 1),
+        ("telephone,since\n+447700900001,2024-01-31\n", &[], 1),
+        ("number,since\n+447700900001,2999-01-31\n", &[], 2),
+    ] {
+        std::fs::write(&numbers, text).unwrap();
+        let args = [&["screen", numbers.to_str().unwrap()], more].concat();
+        let (code, _, error) = beside(dir.path(), &args).await;
+        assert_eq!(code, 1, "{error}");
+        let place = format!("`{}` line {line}: ", numbers.display());
+        assert!(error.contains(&place), "{error}");
+    }
+    std::fs::write(&numbers, "number\n+447700900001\n").unwrap();
+    for signals in [
+        ["--signal", "roaming", "--signal", "roaming"],
+        ["--signal", "tenure=2999-01-31", "--signal", "roaming"],
+        ["--signal", "sim_swap=999999", "--on-behalf-of", "No Such"],
+    ] {
+        let args = [&["screen", numbers.to_str().unwrap()], signals.as_slice()].concat();
+        assert_eq!(beside(dir.path(), &args).await.0, 2);
+    }
+    assert_eq!(stub.seen.streams.load(Ordering::Relaxed), 0);
+    assert!(stub.seen.request_ids.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

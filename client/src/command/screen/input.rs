@@ -6,18 +6,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use accord_proto::{msisdn::Msisdn, wire::REFERENCE_LEN_MAX};
 use aws_lc_rs::digest;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use jiff::civil::Date;
 
 use super::{
     super::exit::{Exit, Failure},
+    columns::Columns,
     own::RUN_LEN,
 };
 use crate::random::hex;
 
-/// Columns that a heading may name.
-const COLUMNS: [&str; 4] = ["number", "since", "customer_ref", "consent_ref"];
+/// The most bytes of a line: four columns, none of which may be long.
+const LINE_BYTES_MAX: u64 = 4_096;
 
 /// A file of numbers.
 #[derive(Debug)]
@@ -27,9 +29,11 @@ pub(super) struct Input {
     pub(super) count: u64,
     /// The line of the last number.
     pub(super) line_max: u64,
-    /// The name of this screening: a digest of the file and of what is asked. It begins each
-    /// request id, so that a screening that is taken up again is the same to the broker.
-    pub(super) run: String,
+    /// The first line without a date of its own.
+    pub(super) dateless: Option<u64>,
+    /// The first line without a consent of its own.
+    pub(super) consentless: Option<u64>,
+    sha256: digest::Digest,
     columns: Columns,
 }
 
@@ -47,43 +51,58 @@ pub(super) struct InputLine {
 /// The number of a line, from 1, and its fields.
 type Record = Result<(u64, StringRecord), Failure>;
 
-/// Where each column stands; `None`: there is no heading and the number stands first.
-#[derive(Clone, Debug, Default)]
-struct Columns {
-    heading: bool,
-    at: [Option<usize>; COLUMNS.len()],
-}
-
 impl Input {
-    /// Opens a file and counts its numbers. `asked` is everything else that is part of the
-    /// screening's identity.
-    pub(super) fn open(path: &Path, asked: &str) -> Result<Self, Failure> {
-        let failed = |error: &dyn std::error::Error| {
-            Failure::new(Exit::Failure, format!("can't read `{}`", path.display())).because(error)
-        };
-        let run = run_name(path, asked).map_err(|error| failed(&error))?;
+    /// Reads a file once from its beginning to its end, so that every mistake in it is found
+    /// before the first question is asked. A malformed number is none: it is the result of its
+    /// line, and spoils no other.
+    pub(super) fn open(path: &Path, today: Date) -> Result<Self, Failure> {
         let mut input = Self {
             path: path.to_owned(),
             count: 0,
             line_max: 0,
-            run,
+            dateless: None,
+            consentless: None,
+            sha256: digest(path).map_err(|error| unreadable(path, &error))?,
             columns: Columns::default(),
         };
         if let Some(first) = input.records()?.next() {
-            input.columns = Columns::of(&first?.1)?;
+            let (number, record) = first?;
+            input.columns = Columns::of(&record).map_err(|rule| mistake(path, number, &rule))?;
+            let [msisdn, ..] = input.columns.cells(&record);
+            if !input.columns.heading && Msisdn::parse(msisdn.unwrap_or_default()).is_err() {
+                return Err(mistake(path, number, NO_NUMBER));
+            }
         }
-        // A mistake of the file is found before the first question is asked.
         for line in input.lines()? {
-            input.line_max = line?.number;
+            let line = line?;
+            check(&line, today).map_err(|rule| mistake(path, line.number, &rule))?;
             input.count += 1;
+            input.line_max = line.number;
+            if line.since.is_none() {
+                input.dateless.get_or_insert(line.number);
+            }
+            if line.consent_ref.is_none() {
+                input.consentless.get_or_insert(line.number);
+            }
         }
         Ok(input)
     }
 
-    /// Whether each number can have a date of its own.
-    pub(super) fn has_since(&self) -> bool {
-        let [_, since, ..] = self.columns.at;
-        since.is_some()
+    /// The name of this screening: a digest of the file and of everything else that is asked. It
+    /// begins each request id, so that a screening that is taken up again is the same to the
+    /// broker.
+    pub(super) fn run_name(&self, asked: &str) -> String {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(self.sha256.as_ref());
+        context.update(asked.as_bytes());
+        let mut name = hex(context.finish().as_ref());
+        name.truncate(RUN_LEN);
+        name
+    }
+
+    /// A mistake of one of its lines.
+    pub(super) fn mistake(&self, line: u64, rule: &str) -> Failure {
+        mistake(&self.path, line, rule)
     }
 
     /// The numbers, read as they are needed.
@@ -95,7 +114,7 @@ impl Input {
         let records = self.records()?.skip(usize::from(columns.heading));
         Ok(records.map(move |record| {
             let (number, record) = record?;
-            columns.line(number, &record, &path)
+            line(&columns, number, &record).map_err(|rule| mistake(&path, number, &rule))
         }))
     }
 
@@ -103,17 +122,21 @@ impl Input {
     /// itself, so no stray quote swallows the rest of the file.
     fn records(&self) -> Result<impl Iterator<Item = Record> + Send + 'static, Failure> {
         let path = self.path.clone();
-        let failed = move |error: &dyn std::error::Error| {
-            Failure::new(Exit::Failure, format!("can't read `{}`", path.display())).because(error)
-        };
-        let file = File::open(&self.path).map_err(|error| failed(&error))?;
-        let lines = (1..).zip(BufReader::new(file).lines());
+        let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
+        let mut reader = BufReader::new(file);
+        let lines = (1..).map_while(move |number| {
+            let line = next_line(&mut reader).map_err(|error| match error {
+                Unread::Io(error) => unreadable(&path, &error),
+                Unread::Rule(rule) => mistake(&path, number, rule),
+            });
+            Some((number, line.transpose()?))
+        });
         let told = lines.filter(|(_, line)| match line {
             Ok(line) => !line.trim().is_empty() && !line.starts_with('#'),
             Err(_) => true,
         });
-        Ok(told.map(move |(number, line)| {
-            let line = line.map_err(|error| failed(&error))?;
+        Ok(told.map(|(number, line)| {
+            let line = line?;
             let mut reader = ReaderBuilder::new()
                 .has_headers(false)
                 .trim(Trim::All)
@@ -122,70 +145,99 @@ impl Input {
             let mut record = StringRecord::new();
             reader
                 .read_record(&mut record)
-                .map_err(|error| failed(&error))?;
+                .map_err(|error| Failure::from(io::Error::other(error)))?;
             Ok((number, record))
         }))
     }
 }
 
-impl Columns {
-    /// Reads the first line: a heading, or a number already.
-    fn of(first: &StringRecord) -> Result<Self, Failure> {
-        let names: Vec<_> = first.iter().map(str::to_ascii_lowercase).collect();
-        if !names.iter().any(|name| name == "number") {
-            let at = [Some(0), None, None, None];
-            return Ok(Self { heading: false, at });
-        }
-        if let Some(unknown) = names.iter().find(|name| !COLUMNS.contains(&name.as_str())) {
-            let known = COLUMNS.join(", ");
-            return Err(Failure::new(
-                Exit::Failure,
-                format!("unknown column `{unknown}`; the columns are {known}"),
-            ));
-        }
-        let at = COLUMNS.map(|column| names.iter().position(|name| name == column));
-        Ok(Self { heading: true, at })
-    }
+const NO_NUMBER: &str = "a number such as +447700900001 stands here, or a heading that names the \
+                         columns, such as number,since";
 
-    fn line(&self, number: u64, record: &StringRecord, path: &Path) -> Result<InputLine, Failure> {
-        let [msisdn, since, customer_ref, consent_ref] = self.at.map(|at| {
-            let text = record.get(at?)?;
-            (!text.is_empty()).then(|| text.to_owned())
-        });
-        let since = since
-            .map(|text| text.parse())
-            .transpose()
-            .map_err(|_: jiff::Error| {
-                let place = format!("`{}` line {number}", path.display());
-                let rule = "since is a calendar date such as 2024-01-31";
-                Failure::new(Exit::Failure, format!("{place}: {rule}"))
-            })?;
-        Ok(InputLine {
-            number,
-            msisdn: msisdn.unwrap_or_default(),
-            since,
-            customer_ref,
-            consent_ref,
-        })
-    }
+enum Unread {
+    Io(io::Error),
+    Rule(&'static str),
 }
 
-fn run_name(path: &Path, asked: &str) -> io::Result<String> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(asked.as_bytes());
-    context.update(&[0]);
+/// One line without its end; `None` after the last one.
+fn next_line(reader: &mut BufReader<File>) -> Result<Option<String>, Unread> {
+    let mut line = Vec::new();
+    let mut bounded = reader.take(LINE_BYTES_MAX);
+    let read = bounded.read_until(b'\n', &mut line).map_err(Unread::Io)?;
+    if read == 0 {
+        return Ok(None);
+    }
+    let ended = line.last() == Some(&b'\n');
+    if !ended && u64::try_from(read) == Ok(LINE_BYTES_MAX) {
+        return Err(Unread::Rule("no line is so long"));
+    }
+    let text = String::from_utf8(line).map_err(|_| Unread::Rule("this is not UTF-8"))?;
+    // Spreadsheets begin a file with a byte order mark.
+    let text = text.trim_start_matches('\u{feff}');
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    Ok(Some(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+}
+
+fn line(columns: &Columns, number: u64, record: &StringRecord) -> Result<InputLine, String> {
+    columns.check_count(record)?;
+    let [msisdn, since, customer_ref, consent_ref] = columns.cells(record);
+    let since = since.map(str::parse).transpose();
+    let since = since.map_err(|_: jiff::Error| "since is a calendar date such as 2024-01-31")?;
+    Ok(InputLine {
+        number,
+        msisdn: msisdn.unwrap_or_default().to_owned(),
+        since,
+        customer_ref: customer_ref.map(str::to_owned),
+        consent_ref: consent_ref.map(str::to_owned),
+    })
+}
+
+/// What a question's other fields must be, as the broker would say it of each line.
+fn check(line: &InputLine, today: Date) -> Result<(), String> {
+    if line.since.is_some_and(|since| since > today) {
+        return Err("since is not in the future".to_owned());
+    }
+    for (name, reference) in [
+        ("customer_ref", &line.customer_ref),
+        ("consent_ref", &line.consent_ref),
+    ] {
+        let Some(reference) = reference else { continue };
+        if reference.len() > REFERENCE_LEN_MAX || reference.chars().any(char::is_control) {
+            return Err(format!(
+                "{name} has at most {REFERENCE_LEN_MAX} bytes, and no control characters"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Failure, format!("can't read `{}`", path.display())).because(error)
+}
+
+/// It never repeats what stands in the line.
+fn mistake(path: &Path, line: u64, rule: &str) -> Failure {
+    Failure::new(
+        Exit::Failure,
+        format!("`{}` line {line}: {rule}", path.display()),
+    )
+}
+
+fn digest(path: &Path) -> io::Result<digest::Digest> {
     let mut file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        // A pipe would be empty when it is read again.
+        return Err(io::Error::other("it is no file that can be read twice"));
+    }
+    let mut context = digest::Context::new(&digest::SHA256);
     let mut buffer = [0; 16 * 1024];
     loop {
         let read = file.read(&mut buffer)?;
         let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
-            break;
+            return Ok(context.finish());
         };
         context.update(bytes);
     }
-    let mut name = hex(context.finish().as_ref());
-    name.truncate(RUN_LEN);
-    Ok(name)
 }
 
 #[cfg(test)]
@@ -194,10 +246,14 @@ mod tests {
 
     use super::*;
 
+    fn today() -> Date {
+        "2026-11-21".parse().unwrap()
+    }
+
     fn input(text: &str) -> (tempfile::NamedTempFile, Result<Input, Failure>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        let input = Input::open(file.path(), "first-bank");
+        let input = Input::open(file.path(), today());
         (file, input)
     }
 
@@ -226,22 +282,94 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_column_and_a_bad_date_are_named() {
-        let (_file, unknown) = input("number,imsi\n");
-        assert!(format!("{:?}", unknown.unwrap_err()).contains("imsi"));
-        let (_file, bad) = input("number,since\n+447700900001,soon\n");
-        let error = format!("{:?}", bad.unwrap_err());
-        assert!(error.contains("line 2") && !error.contains("7700900001"));
+    fn msisdn_is_the_number_and_a_byte_order_mark_is_nothing() {
+        let (_file, input) = input("\u{feff}MSISDN,since\r\n+447700900001,2024-01-31\r\n");
+        let input = input.unwrap();
+        let line = input.lines().unwrap().next().unwrap().unwrap();
+        assert_eq!((line.number, &*line.msisdn), (2, "+447700900001"));
+        assert_eq!(line.since, "2024-01-31".parse().ok());
+    }
+
+    #[test]
+    fn a_line_without_a_date_or_a_consent_is_remembered() {
+        let text = "number,since,consent_ref\n+447700900001,2024-01-31\n+447700900002,,c-1\n";
+        let (_file, input) = input(text);
+        let input = input.unwrap();
+        assert_eq!((input.dateless, input.consentless), (Some(3), Some(2)));
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_file_and_line_and_never_repeated() {
+        let long = format!("number,customer_ref\n+447700900001,{}\n", "c".repeat(129));
+        let endless = format!("number\n+447700900001\n{}", "7".repeat(5_000));
+        for (text, line, rule) in [
+            ("number,imsi\n", 1, "unknown column `imsi`"),
+            ("since,+447700900001\n", 1, "unknown column in place 2"),
+            ("number,msisdn\n", 1, "twice"),
+            (
+                "since,customer_ref\n",
+                1,
+                "no column `number` (or `msisdn`)",
+            ),
+            (
+                "\n# ours\ntelephone\n+447700900001\n",
+                3,
+                "such as number,since",
+            ),
+            ("number;since\n", 1, "such as number,since"),
+            ("07700900001\n", 1, "such as +447700900001"),
+            (
+                "+447700900001,2024-01-31\n",
+                1,
+                "a heading names the columns",
+            ),
+            (
+                "number\n+447700900001,1\n",
+                2,
+                "more cells than the heading",
+            ),
+            ("number,since\n+447700900001,soon\n", 2, "calendar date"),
+            (
+                "number,since\n+447700900001,2026-11-22\n",
+                2,
+                "in the future",
+            ),
+            (&long, 2, "at most 128 bytes"),
+            (&endless, 3, "so long"),
+        ] {
+            let (file, input) = input(text);
+            let error = format!("{:?}", input.unwrap_err());
+            let place = format!("`{}` line {line}: ", file.path().display());
+            assert!(error.contains(&place), "{text}: {error}");
+            assert!(error.contains(rule), "{text}: {error}");
+            let without_example = error.replace("+447700900001 stands", "");
+            assert!(!without_example.contains("7700900001"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_utf_8_is_named_with_its_line() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"+447700900001\n\xff\n").unwrap();
+        let error = Input::open(file.path(), today()).unwrap_err();
+        assert!(format!("{error:?}").contains("line 2: this is not UTF-8"));
+    }
+
+    #[test]
+    fn a_malformed_number_is_a_result_and_no_mistake_of_the_file() {
+        let (_file, input) = input("+447700900001\n0770\n");
+        assert_eq!(input.unwrap().count, 2);
     }
 
     #[test]
     fn a_run_is_named_after_the_file_and_the_question() {
         let (file, one) = input("+447700900001\n");
-        let again = Input::open(file.path(), "first-bank").unwrap().run;
-        let other = Input::open(file.path(), "second-bank").unwrap().run;
-        let one = one.unwrap().run;
-        assert_eq!(one, again);
-        assert_ne!(one, other);
+        let (_file, other_file) = input("+447700900002\n");
+        let one = one.unwrap().run_name("first-bank");
+        let again = Input::open(file.path(), today()).unwrap();
+        assert_eq!(one, again.run_name("first-bank"));
+        assert_ne!(one, again.run_name("second-bank"));
+        assert_ne!(one, other_file.unwrap().run_name("first-bank"));
         // With a line's number a request id stays within its 64 bytes.
         assert!(one.len() + 1 + 20 <= 64);
     }

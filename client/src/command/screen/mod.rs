@@ -1,8 +1,10 @@
 //! `accord screen`.
 
+mod columns;
 mod input;
 mod output;
 mod own;
+mod plan;
 
 use std::{
     io::IsTerminal as _,
@@ -11,20 +13,21 @@ use std::{
     time::Duration,
 };
 
-use accord_proto::purpose::Purpose;
+use accord_proto::clock::SystemClock;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use self::{
     input::{Input, InputLine},
     output::Output,
+    plan::Plan,
 };
 use super::{
     args::{self, Whom},
     exit::{Exit, Failure},
-    lookup::{exit_of, purpose, with_references},
-    signals::questions,
+    lookup::{exit_of, purpose},
+    signals::Asking,
     terminal::Terminal,
     whom,
 };
@@ -51,14 +54,14 @@ pub(super) async fn run(
     let profile = whom::profile(whom)?;
     let party = whom::bank(&profile, whom)?;
     let purpose = purpose(&args.ask, party)?;
-    let name = format!("{}, {purpose}, {:?}", party.spiffe_id, args.ask);
-    let input = Input::open(&args.file, &name)?;
-    // Only which signals are asked matters here, so any date does.
-    let any_date = input.has_since().then_some(Date::ZERO);
-    let asked = questions(&args.ask, any_date)?;
+    let asking = Asking::of(&args.ask)?;
+    let clock = SystemClock::shared();
+    Plan::check(&args.ask, &asking, purpose, &clock)?;
+    let today = clock.now().to_zoned(TimeZone::UTC).date();
+    let input = Input::open(&args.file, today)?;
+    let plan = Plan::new(&party.spiffe_id, &args.ask, asking, purpose, &input)?;
     let path = args.output.clone().unwrap_or_else(|| beside(&args.file));
-    let signals: Vec<_> = asked.iter().map(|question| question.signal()).collect();
-    let mut output = Output::open(&path, &input, signals)?;
+    let mut output = Output::open(&path, &input, &plan)?;
     whom::announce(
         terminal,
         party,
@@ -76,7 +79,7 @@ pub(super) async fn run(
     }
     let bar = progress_bar(input.count, output.done_count());
     let mistake = Arc::new(Mutex::new(None));
-    let lines = lines(&input, &output, args, purpose, Arc::clone(&mistake))?;
+    let lines = lines(&input, &output, plan, Arc::clone(&mistake))?;
     let mut results = client.screen(scope, tokio_stream::iter(lines));
     let mut tally = Tally::default();
     let ended = take(&mut results, &mut output, &mut tally, &bar).await;
@@ -104,35 +107,22 @@ fn beside(file: &Path) -> PathBuf {
 fn lines(
     input: &Input,
     output: &Output,
-    args: &args::Screen,
-    purpose: Purpose,
+    plan: Plan,
     mistake: Arc<Mutex<Option<Failure>>>,
 ) -> Result<impl Iterator<Item = (InputLine, Lookup)> + Send + 'static, Failure> {
     let done = output.done();
-    let run = input.run.clone();
-    let ask = args.ask.clone();
     let lines = input.lines()?.filter(move |line| match line {
         Ok(line) => !done.holds(line.number),
         Err(_) => true,
     });
+    // The file was read before; only one that changed meanwhile has a mistake.
+    let stop = move |failure| {
+        *mistake.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    };
     Ok(lines.map_while(move |line| {
-        let lookup = line.and_then(|line| {
-            let mut lookup = Lookup::about(line.msisdn.clone(), purpose)
-                .request_id(format!("{run}-{}", line.number));
-            for question in questions(&ask, line.since)? {
-                lookup = lookup.question(question);
-            }
-            lookup = with_references(lookup, &ask, line.customer_ref.as_deref());
-            if let Some(consent) = &line.consent_ref {
-                lookup = lookup.consent_ref(consent);
-            }
-            Ok((line, lookup))
-        });
-        lookup
-            .map_err(|failure| {
-                *mistake.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
-            })
-            .ok()
+        let lookup = line.and_then(|line| Ok((plan.lookup(&line)?, line)));
+        let (lookup, line) = lookup.map_err(&stop).ok()?;
+        Some((line, lookup))
     }))
 }
 

@@ -17,6 +17,7 @@ use super::{
     },
     input::{Input, InputLine},
     own::{self, Done, Held, Problem, Signs},
+    plan::Plan,
 };
 use crate::{
     LineError, Screened,
@@ -50,7 +51,7 @@ pub(super) struct Output {
 impl Output {
     /// Opens the file and learns which lines of `input` it holds. A last line that was cut off is
     /// taken away; a file that is not this screening's own is left as it is.
-    pub(super) fn open(path: &Path, input: &Input, signals: Vec<Signal>) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Path, input: &Input, plan: &Plan) -> Result<Self, Failure> {
         let form = match path.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => Form::Csv,
             Some("jsonl" | "ndjson" | "json") => Form::JsonLines,
@@ -65,13 +66,14 @@ impl Output {
         };
         let mut file = own::open_private(path).map_err(failed)?;
         refuse_the_input(&file, path, &input.path)?;
+        let signals = plan.signals();
         let heading = (form == Form::Csv)
             .then(|| line_of(&heading(&signals)))
             .transpose()?;
         let signs = Signs {
             heading: heading.as_deref(),
             before_id: form.before_id(),
-            run: &input.run,
+            run: &plan.run,
             line_max: input.line_max,
         };
         let held = own::read(&file, &signs).map_err(|problem| not_ours(problem, path))?;
@@ -82,7 +84,7 @@ impl Output {
             to: BufWriter::new(file),
             form,
             done: Arc::new(done),
-            run: input.run.clone(),
+            run: plan.run.clone(),
             signals,
         };
         if let Some(heading) = heading.filter(|_| whole == 0) {
@@ -257,7 +259,12 @@ fn not_ours(problem: Problem, path: &Path) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use accord_proto::purpose::Purpose;
+
+    use super::{
+        super::super::{args::Ask, signals::Asking},
+        *,
+    };
     use crate::Refusal;
 
     fn refused(number: u64) -> Screened<InputLine> {
@@ -280,31 +287,45 @@ mod tests {
         }
     }
 
+    fn input(numbers: &Path, text: &str) -> Input {
+        std::fs::write(numbers, text).unwrap();
+        Input::open(numbers, "2026-11-21".parse().unwrap()).unwrap()
+    }
+
+    fn plan(input: &Input, party: &str) -> Plan {
+        let ask = Ask {
+            purpose: None,
+            signals: vec!["roaming".to_owned()],
+            since: None,
+            on_behalf_of: None,
+            consent_ref: None,
+        };
+        let asking = Asking::of(&ask).unwrap();
+        Plan::new(party, &ask, asking, Purpose::Payment, input).unwrap()
+    }
+
     #[test]
     fn a_torn_output_is_taken_up_again_in_both_forms() {
         for name in ["out.jsonl", "out.csv"] {
             let dir = tempfile::tempdir().unwrap();
             let numbers = dir.path().join("numbers");
-            std::fs::write(&numbers, "+447700900001\n+447700900002\n").unwrap();
-            let input = Input::open(&numbers, "asked").unwrap();
+            let input = input(&numbers, "+447700900001\n+447700900002\n");
             let path = dir.path().join(name);
-            let signals = vec![Signal::Roaming];
-            let mut output = Output::open(&path, &input, signals.clone()).unwrap();
+            let mut output = Output::open(&path, &input, &plan(&input, "one")).unwrap();
             output.write(&refused(1)).unwrap();
             output.write(&refused(2)).unwrap();
             output.flush().unwrap();
             let whole = std::fs::read(&path).unwrap();
             std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
 
-            let mut output = Output::open(&path, &input, signals.clone()).unwrap();
+            let mut output = Output::open(&path, &input, &plan(&input, "one")).unwrap();
             assert_eq!(output.done_count(), 1, "{name}");
             assert!(output.done().holds(1) && !output.done().holds(2));
             output.write(&refused(2)).unwrap();
             output.flush().unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), whole, "{name}");
 
-            let other = Input::open(&numbers, "asked otherwise").unwrap();
-            let error = Output::open(&path, &other, signals).unwrap_err();
+            let error = Output::open(&path, &input, &plan(&input, "other")).unwrap_err();
             assert!(format!("{error:?}").contains("another screening"));
             assert_eq!(std::fs::read(&path).unwrap(), whole, "{name}");
         }
@@ -326,11 +347,10 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().unwrap();
             let numbers = dir.path().join("numbers");
-            std::fs::write(&numbers, "+447700900001\n").unwrap();
-            let input = Input::open(&numbers, "asked").unwrap();
+            let input = input(&numbers, "+447700900001\n");
             let path = dir.path().join(name);
             std::fs::write(&path, &text).unwrap();
-            let error = Output::open(&path, &input, vec![Signal::Roaming]).unwrap_err();
+            let error = Output::open(&path, &input, &plan(&input, "one")).unwrap_err();
             let error = format!("{error:?}");
             assert!(error.contains("left as it is"), "{name}: {error}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{name}");
@@ -341,13 +361,13 @@ mod tests {
     fn a_result_of_a_line_that_the_input_has_not_is_not_ours() {
         let dir = tempfile::tempdir().unwrap();
         let numbers = dir.path().join("numbers");
-        std::fs::write(&numbers, "+447700900001\n").unwrap();
-        let input = Input::open(&numbers, "asked").unwrap();
+        let input = input(&numbers, "+447700900001\n");
+        let plan = plan(&input, "one");
         let path = dir.path().join("out.jsonl");
         for line in ["0", "2", "18446744073709551615"] {
-            let text = format!("{{\"request_id\":\"{}-{line}\"}}\n", input.run);
+            let text = format!("{{\"request_id\":\"{}-{line}\"}}\n", plan.run);
             std::fs::write(&path, &text).unwrap();
-            Output::open(&path, &input, vec![]).unwrap_err();
+            Output::open(&path, &input, &plan).unwrap_err();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
     }
@@ -357,14 +377,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let numbers = dir.path().join("numbers.csv");
         let text = "number\n+447700900001";
-        std::fs::write(&numbers, text).unwrap();
-        let input = Input::open(&numbers, "asked").unwrap();
+        let input = input(&numbers, text);
         let (hard, soft) = (dir.path().join("hard.csv"), dir.path().join("soft.jsonl"));
         std::fs::hard_link(&numbers, &hard).unwrap();
         std::os::unix::fs::symlink(&numbers, &soft).unwrap();
         let around = dir.path().join(".").join("numbers.csv");
         for path in [&numbers, &around, &hard, &soft] {
-            let error = Output::open(path, &input, vec![Signal::Roaming]).unwrap_err();
+            let error = Output::open(path, &input, &plan(&input, "one")).unwrap_err();
             let error = format!("{error:?}");
             assert!(error.contains("the file of numbers itself"), "{error}");
             assert_eq!(std::fs::read_to_string(&numbers).unwrap(), text);

@@ -1,0 +1,99 @@
+//! What a screening asks about each line of its file.
+
+use accord_proto::{
+    clock::SharedClock,
+    purpose::Purpose,
+    signal::{Question, Signal},
+};
+
+use super::{
+    super::{
+        args::Ask,
+        exit::{Exit, Failure},
+        lookup::with_references,
+        signals::Asking,
+    },
+    input::{Input, InputLine},
+};
+use crate::Lookup;
+
+/// A number that nobody has: ITU-T leaves +999 unassigned.
+const NOBODY: &str = "+99900000000";
+
+/// What is asked, and under which ids.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The name of this screening, with which each request id begins.
+    pub(super) run: String,
+    asking: Asking,
+    ask: Ask,
+    purpose: Purpose,
+}
+
+impl Plan {
+    /// Finds what would be wrong with every line, since it stands in the command line.
+    pub(super) fn check(
+        ask: &Ask,
+        asking: &Asking,
+        purpose: Purpose,
+        clock: &SharedClock,
+    ) -> Result<(), Failure> {
+        let today = clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let usage = |rule: String| Failure::new(Exit::Usage, rule);
+        let questions = asking.questions(Some(today)).map_err(usage)?;
+        let lookup = lookup(NOBODY, purpose, questions);
+        let lookup = with_references(lookup, ask, None);
+        match lookup.check(clock) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(usage(error.to_string())),
+        }
+    }
+
+    /// A plan that every line of the input can follow.
+    pub(super) fn new(
+        party: &str,
+        ask: &Ask,
+        asking: Asking,
+        purpose: Purpose,
+        input: &Input,
+    ) -> Result<Self, Failure> {
+        if let (Some(signal), Some(line)) = (asking.needs_date(), input.dateless) {
+            let rule = format!(
+                "{signal} needs a date: give the line one in the column `since`, or all lines one \
+                 with --since"
+            );
+            return Err(input.mistake(line, &rule));
+        }
+        let (principal, consent) = (&ask.on_behalf_of, &ask.consent_ref);
+        let name = format!("{party}, {purpose}, {asking:?}, {principal:?}, {consent:?}");
+        Ok(Self {
+            run: input.run_name(&name),
+            asking,
+            ask: ask.clone(),
+            purpose,
+        })
+    }
+
+    /// The signals that lines are asked about.
+    pub(super) fn signals(&self) -> Vec<Signal> {
+        self.asking.signals()
+    }
+
+    /// The question about one line.
+    pub(super) fn lookup(&self, line: &InputLine) -> Result<Lookup, Failure> {
+        let questions = self.asking.questions(line.since);
+        let questions = questions.map_err(|rule| Failure::new(Exit::Failure, rule))?;
+        let lookup = lookup(&line.msisdn, self.purpose, questions)
+            .request_id(format!("{}-{}", self.run, line.number));
+        let lookup = with_references(lookup, &self.ask, line.customer_ref.as_deref());
+        Ok(match &line.consent_ref {
+            Some(consent) => lookup.consent_ref(consent),
+            None => lookup,
+        })
+    }
+}
+
+fn lookup(msisdn: &str, purpose: Purpose, questions: Vec<Question>) -> Lookup {
+    let about = Lookup::about(msisdn, purpose);
+    questions.into_iter().fold(about, Lookup::question)
+}
