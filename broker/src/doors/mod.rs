@@ -3,6 +3,7 @@
 mod adapter_service;
 mod agreement_service;
 mod audit_service;
+mod guarded;
 mod screen;
 mod signal_service;
 mod status;
@@ -15,6 +16,7 @@ use tonic::{Request, Status};
 pub use adapter_service::{AdapterDoor, AdapterParts};
 pub use agreement_service::AgreementDoor;
 pub use audit_service::{AuditDoor, AuditParts, Tails};
+pub use guarded::{Guard, Guarded};
 pub use signal_service::SignalDoor;
 pub use status::status;
 pub use unread::UnreadLayer;

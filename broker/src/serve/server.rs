@@ -12,14 +12,14 @@ use tokio::{
     sync::watch,
     time::{Duration, sleep},
 };
-use tonic::transport::Server;
-use tonic_health::server::HealthReporter;
+use tonic::{server::NamedService as _, transport::Server};
+use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server::Error as ReflectionError;
 
 use super::assemble::House;
 use crate::{
     doors::{
-        AdapterDoor, AdapterParts, AgreementDoor, AuditDoor, AuditParts, SignalDoor, Tails,
+        AdapterDoor, AdapterParts, AgreementDoor, AuditDoor, AuditParts, Guard, SignalDoor, Tails,
         UnreadLayer,
     },
     identity::{AcceptLimits, Connections, Incoming, RefusedConnection},
@@ -69,6 +69,7 @@ impl House {
             Arc::clone(&self.clock),
         );
         let ledger = Arc::clone(&self.ledger);
+        let guard = self.guard();
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
@@ -92,8 +93,8 @@ impl House {
             .add_service(
                 AgreementServiceServer::new(agreement).max_decoding_message_size(message_max),
             )
-            .add_service(health_service)
-            .add_service(reflection);
+            .add_service(guard.before(health_service.max_decoding_message_size(message_max)))
+            .add_service(guard.before(reflection.max_decoding_message_size(message_max)));
         Ok(async move {
             tell(&health, ledger.is_ready()).await;
             let stop = until_stopped(health, ledger, stopping);
@@ -139,6 +140,15 @@ impl House {
         })
     }
 
+    /// Who stands before the library's own doors.
+    fn guard(&self) -> Guard {
+        Guard::new(
+            Arc::clone(&self.trust),
+            Arc::clone(&self.refusals),
+            Arc::clone(&self.clock),
+        )
+    }
+
     fn audit_door(&self) -> AuditDoor {
         AuditDoor::new(AuditParts {
             trust: Arc::clone(&self.trust),
@@ -177,14 +187,14 @@ async fn until_stopped(
     tell(&health, false).await;
 }
 
+/// Of the banks' door, and of the broker as a whole, which the health protocol names "".
 async fn tell(health: &HealthReporter, serving: bool) {
-    if serving {
-        health
-            .set_serving::<SignalServiceServer<SignalDoor>>()
-            .await;
+    let status = if serving {
+        ServingStatus::Serving
     } else {
-        health
-            .set_not_serving::<SignalServiceServer<SignalDoor>>()
-            .await;
+        ServingStatus::NotServing
+    };
+    for service in [SignalServiceServer::<SignalDoor>::NAME, ""] {
+        health.set_service_status(service, status).await;
     }
 }

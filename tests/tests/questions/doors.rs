@@ -1,10 +1,12 @@
 //! Health, readiness, metrics and reflection.
 
+use accord_certs::LeafOptions;
 use accord_tests::world::World;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+use tonic::{Code, Status, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -13,7 +15,11 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use crate::{caller::Caller, said::Stage};
+use crate::{
+    caller::{Caller, refused_at_last, told},
+    record,
+    said::{Stage, now},
+};
 
 /// What the admin port answers, headers and all.
 pub(crate) async fn admin(world: &World, path: &str) -> String {
@@ -27,31 +33,44 @@ pub(crate) async fn admin(world: &World, path: &str) -> String {
     answer
 }
 
+async fn health(channel: &Channel, service: &str) -> Result<i32, Status> {
+    let service = service.to_owned();
+    let mut health = HealthClient::new(channel.clone());
+    let checked = health.check(HealthCheckRequest { service }).await?;
+    Ok(checked.into_inner().status)
+}
+
+/// What reflection says to one request; nothing, if it could not read it.
+async fn reflection(
+    channel: &Channel,
+    request: MessageRequest,
+) -> Result<Option<MessageResponse>, Status> {
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(request),
+    };
+    let mut reflection = ServerReflectionClient::new(channel.clone());
+    let messages = tokio_stream::iter([request]);
+    let mut said = reflection
+        .server_reflection_info(messages)
+        .await?
+        .into_inner();
+    Ok(said.message().await?.and_then(|said| said.message_response))
+}
+
+const LIST: MessageRequest = MessageRequest::ListServices(String::new());
+
 #[tokio::test]
 async fn health_and_reflection_answer_over_grpc() {
     let stage = Stage::sandbox().await;
     let channel = Caller::party(&stage, "first-bank").channel;
-    let service = "accord.v1.SignalService".to_owned();
-    let mut health = HealthClient::new(channel.clone());
-    let checked = health
-        .check(HealthCheckRequest { service })
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(checked.status, ServingStatus::Serving as i32);
-
-    let mut reflection = ServerReflectionClient::new(channel);
-    let list = ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(MessageRequest::ListServices(String::new())),
-    };
-    let listed = reflection
-        .server_reflection_info(tokio_stream::iter([list]))
-        .await
-        .unwrap();
-    let response = listed.into_inner().message().await.unwrap().unwrap();
-    let Some(MessageResponse::ListServicesResponse(services)) = response.message_response else {
-        panic!("{response:?}");
+    for service in ["accord.v1.SignalService", ""] {
+        let status = health(&channel, service).await.unwrap();
+        assert_eq!(status, ServingStatus::Serving as i32, "{service}");
+    }
+    let said = reflection(&channel, LIST).await.unwrap();
+    let Some(MessageResponse::ListServicesResponse(services)) = said else {
+        panic!("{said:?}");
     };
     let names: Vec<String> = services
         .service
@@ -66,6 +85,50 @@ async fn health_and_reflection_answer_over_grpc() {
     ] {
         assert!(names.contains(&format!("accord.v1.{name}")), "{names:?}");
     }
+}
+
+#[tokio::test]
+async fn health_and_reflection_are_for_those_whom_the_other_doors_let_in() {
+    let stage = Stage::sandbox().await;
+    let nameless = LeafOptions::at(now()).without_identity();
+    let pki = stage.files.pki().unwrap();
+    let leaf = pki.issue("bank", "first-bank", &nameless).unwrap();
+    let stranger = Caller::with_leaf(&stage, &leaf).channel;
+    let asked = health(&stranger, "").await.unwrap_err();
+    let listed = reflection(&stranger, LIST).await.unwrap_err();
+    for refused in [asked, listed] {
+        let reason = "CERTIFICATE_NO_IDENTITY".to_owned();
+        assert_eq!(told(&refused), (Code::Unauthenticated, reason, None));
+    }
+    // A certificate that was good is not so for ever, and its party is on the record.
+    let channel = Caller::party(&stage, "second-bank").channel;
+    health(&channel, "").await.unwrap();
+    let before = record::size(&stage);
+    stage.files.revoke("second-bank").unwrap();
+    let refused = refused_at_last(async || health(&channel, "").await).await;
+    assert_eq!(told(&refused).1, "CERTIFICATE_REVOKED");
+    let recorded = record::refused(&record::since(&stage, before));
+    assert!(
+        recorded.iter().any(|(party, method, reason, _)| {
+            party.ends_with("/second-bank")
+                && method == "grpc.health.v1.Health"
+                && reason == "CERTIFICATE_REVOKED"
+        }),
+        "{recorded:?}"
+    );
+}
+
+#[tokio::test]
+async fn health_and_reflection_read_no_longer_messages_than_the_other_doors() {
+    let stage = Stage::sandbox().await;
+    let channel = Caller::party(&stage, "first-bank").channel;
+    let long = "x".repeat(64 * 1_024);
+    let asked = health(&channel, &long).await.unwrap_err();
+    assert_eq!(asked.code(), Code::OutOfRange, "{asked:?}");
+    let symbol = MessageRequest::FileContainingSymbol;
+    let short = "x".repeat(63 * 1_024);
+    assert!(reflection(&channel, symbol(short)).await.unwrap().is_some());
+    assert_eq!(reflection(&channel, symbol(long)).await.unwrap(), None);
 }
 
 #[tokio::test]
