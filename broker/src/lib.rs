@@ -15,5 +15,6 @@ pub mod refusals;
 pub mod replay;
 pub mod routing;
 pub mod serve;
+mod stamp;
 pub mod subjects;
 pub mod views;

@@ -1,8 +1,7 @@
 //! The files of the broker's TLS, read and parsed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{self, SHA256};
@@ -13,6 +12,8 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use x509_parser::oid_registry;
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
+
+use crate::stamp::Stamp;
 
 /// Where the broker's certificates are.
 #[derive(Clone, Debug)]
@@ -96,26 +97,6 @@ pub enum TrustError {
 
 /// One of these files may have this many bytes at most.
 const FILE_LEN_MAX: u64 = 16 << 20;
-
-/// What tells that a file was changed, without reading it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp(Option<[i64; 6]>);
-
-impl Stamp {
-    /// Of a file; one that can't be looked at has a stamp of its own.
-    fn of(path: &Path) -> Self {
-        Self(fs::metadata(path).ok().map(|meta| {
-            [
-                meta.mtime(),
-                meta.mtime_nsec(),
-                meta.ctime(),
-                meta.ctime_nsec(),
-                meta.size().cast_signed(),
-                meta.ino().cast_signed(),
-            ]
-        }))
-    }
-}
 
 impl TlsFiles {
     fn all(&self) -> impl Iterator<Item = &PathBuf> {

@@ -11,10 +11,11 @@ use tracing::{info, warn};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::error::IdentityError;
-use super::material::{LoadedFile, Stamp, TlsFiles, TrustError};
+use super::material::{LoadedFile, TlsFiles, TrustError};
 use super::metrics::IdentityMetrics;
 use super::peer::Peer;
 use super::tls::Tls;
+use crate::stamp::Stamp;
 
 /// One load of the files.
 #[derive(Debug)]
