@@ -1,12 +1,13 @@
 //! Agreement, parties and routes in force, and how they are replaced while the broker runs.
 
 mod documents;
+mod kept;
 mod reload;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use accord_proto::{
-    agreement::{CompiledAgreement, SignedAgreement},
+    agreement::{CompiledAgreement, NotInForce, SignedAgreement},
     document::{Authorities, Loaded},
     msisdn::Msisdn,
     parties::{Parties, TokenKey},
@@ -16,6 +17,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 pub use documents::{DocumentError, read_agreement, read_parties, read_ported};
+pub use kept::{Governing, KeptAgreement};
 pub use reload::{Reloader, Seen};
 
 use crate::{identity::KeyDirectory, path::Refusal, routing::RouteTable};
@@ -48,6 +50,8 @@ pub struct Governed {
     routes: RouteTable,
     operators: BTreeMap<OrgName, PartyId>,
     generation: u64,
+    /// The agreement is not on the record as one in force: whatever its term, it allows nothing.
+    waits: bool,
 }
 
 /// What is in force now.
@@ -55,22 +59,37 @@ pub struct Governed {
 pub struct Governance {
     current: ArcSwap<Governed>,
     authorities: Authorities,
+    /// The newest agreement that was in force before the start.
+    recalled: Option<Loaded>,
 }
 
 impl Governance {
-    /// Puts the documents in force.
+    /// Puts the documents in force. `recalled` is the newest agreement that was before.
     #[must_use]
     pub fn new(
         authorities: Authorities,
-        agreement: SignedAgreement,
+        governing: Governing,
         parties: Parties,
         ported: &[(Msisdn, OrgName)],
+        recalled: Option<Loaded>,
     ) -> Self {
         let routes = routes(&parties, ported);
-        let governed = Governed::new(Arc::new(agreement), Arc::new(parties), routes, 1);
+        let Governing { agreement, waits } = governing;
+        let (agreement, parties) = (Arc::new(agreement), Arc::new(parties));
+        let governed = Governed::new(agreement, parties, routes, 1, waits);
         Self {
             current: ArcSwap::from_pointee(governed),
             authorities,
+            recalled,
+        }
+    }
+
+    /// The newest agreement that was ever in force: none that is older comes into force again.
+    fn floor(&self, current: &Governed) -> Option<Loaded> {
+        if current.waits {
+            self.recalled
+        } else {
+            Some(current.agreement.loaded())
         }
     }
 
@@ -108,6 +127,7 @@ impl Governed {
         parties: Arc<Parties>,
         routes: RouteTable,
         generation: u64,
+        waits: bool,
     ) -> Self {
         let operators = parties
             .all()
@@ -121,6 +141,7 @@ impl Governed {
             routes,
             operators,
             generation,
+            waits,
         }
     }
 
@@ -167,8 +188,13 @@ impl Governed {
     /// [`Refusal::NoAgreement`].
     pub fn check_in_force(&self, now: Timestamp) -> Result<(), Refusal> {
         let term = self.agreement.document().term();
-        term.check_in_force(now)
-            .map_err(|state| Refusal::NoAgreement(state.to_string()))
+        let effective = term.effective();
+        let state = match term.check_in_force(now) {
+            Ok(()) if self.waits => NotInForce::NotYet { effective },
+            Ok(()) => return Ok(()),
+            Err(state) => state,
+        };
+        Err(Refusal::NoAgreement(state.to_string()))
     }
 
     /// Whether a party is registered and licensed (rules R01 and R02). Authorities need no licence:
@@ -197,11 +223,16 @@ impl Governed {
         }
     }
 
+    /// The party that an operator is in the register.
+    #[must_use]
+    pub fn operator(&self, operator: &OrgName) -> Option<&PartyId> {
+        self.operators.get(operator)
+    }
+
     /// Whether an operator is licensed to answer (rule R02).
     #[must_use]
     pub fn operator_licensed(&self, operator: &OrgName, now: Timestamp) -> bool {
-        self.operators
-            .get(operator)
+        self.operator(operator)
             .is_some_and(|id| self.check_licence(id, now).is_ok())
     }
 }

@@ -1,7 +1,7 @@
 //! Replaces documents while the broker runs: each load is an entry of the ledger before it takes
 //! effect, and a bad new file keeps what was in force. So does an agreement whose day has not come.
 
-use std::{fs, path::Path, sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use accord_proto::{
     agreement::{NotInForce, SignedAgreement},
@@ -12,7 +12,7 @@ use accord_proto::{
 use jiff::Timestamp;
 
 use super::{
-    DocumentFiles, Governance, Governed,
+    DocumentFiles, Governance, Governed, KeptAgreement,
     documents::{DocumentError, read_agreement, read_parties, read_ported},
     routes,
 };
@@ -20,12 +20,14 @@ use crate::{
     entry::record_entry,
     ledger::{Ledger, LedgerError},
     metrics::Metrics,
+    stamp::Stamp,
 };
 
 /// Watches the document files.
 #[derive(Debug)]
 pub struct Reloader {
     loader: Loader,
+    kept: KeptAgreement,
     ledger: Arc<Ledger>,
     clock: SharedClock,
     at: At,
@@ -40,8 +42,6 @@ pub struct Seen {
     parties: Option<Stamp>,
     ported: Option<Stamp>,
 }
-
-type Stamp = (u64, SystemTime);
 
 /// How far the reloader has come.
 #[derive(Debug, Clone, Copy)]
@@ -70,10 +70,12 @@ struct Loader {
 }
 
 impl Reloader {
-    /// A reloader of files that were read after `seen` was looked at.
+    /// A reloader of files that were read after `seen` was looked at. It reads the agreement's once
+    /// more: what is in force may be the one kept, while the file's waits for its day.
     #[must_use]
     pub fn new(
         files: DocumentFiles,
+        kept: KeptAgreement,
         seen: Seen,
         governance: Arc<Governance>,
         ledger: Arc<Ledger>,
@@ -81,7 +83,12 @@ impl Reloader {
         clock: SharedClock,
     ) -> Self {
         let origin = ledger.origin();
+        let seen = Seen {
+            agreement: None,
+            ..seen
+        };
         Self {
+            kept,
             loader: Loader {
                 files,
                 governance,
@@ -104,8 +111,27 @@ impl Reloader {
     /// If the ledger takes nothing.
     pub async fn record_start(&self) -> Result<(), LedgerError> {
         let governed = self.loader.governance.current();
-        self.record(loaded_agreement(governed.signed())).await?;
-        self.record(loaded_parties(governed.parties())).await
+        if !governed.waits {
+            self.record(loaded_agreement(governed.signed())).await?;
+        }
+        self.record(loaded_parties(governed.parties())).await?;
+        self.keep().await;
+        Ok(())
+    }
+
+    /// Keeps the agreement in force, for a restart while the next one waits. It is in force all the
+    /// same if that fails.
+    async fn keep(&self) {
+        let (kept, governed) = (self.kept.clone(), self.loader.governance.current());
+        if governed.waits {
+            return;
+        }
+        let keep = move || kept.keep(governed.signed());
+        match tokio::task::spawn_blocking(keep).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the agreement in force is not kept"),
+            Err(panic) => tracing::error!(%panic, "the keeping of the agreement broke off"),
+        }
     }
 
     /// Looks at the files once, and at the calendar. Called about twice a second.
@@ -144,6 +170,7 @@ impl Reloader {
         }
         if let Some(governed) = governed {
             self.loader.governance.replace(governed);
+            self.keep().await;
         }
         // Only now: what could not be put on the record is tried again.
         self.at = At { seen, pending };
@@ -178,16 +205,22 @@ impl Loader {
     fn load(&self, at: At, seen: Seen, now: Timestamp) -> Loading {
         let old = self.governance.current();
         let (mut agreement, mut parties) = (Arc::clone(&old.agreement), Arc::clone(&old.parties));
-        let mut records = Vec::new();
+        let (mut records, mut waits) = (Vec::new(), old.waits);
         let mut changed = at.seen.ported != seen.ported;
         let mut pending = at.pending;
         if at.seen.agreement != seen.agreement || pending.is_some_and(|effective| effective <= now)
         {
             match self.agreement(&old, now) {
                 Ok(Next::Same) => pending = None,
-                Ok(Next::Later(effective)) => pending = Some(effective),
+                Ok(Next::Later(new)) => {
+                    pending = Some(new.document().term().effective_at());
+                    // Where none is in force, this is the one that is waited for.
+                    if waits && new.loaded() != agreement.loaded() {
+                        (changed, agreement) = (true, new);
+                    }
+                }
                 Ok(Next::Now(new)) => {
-                    (changed, pending) = (true, None);
+                    (changed, waits, pending) = (true, false, None);
                     records.push(in_force(loaded_agreement(&new)));
                     agreement = new;
                 }
@@ -218,7 +251,7 @@ impl Loader {
                 Ok(ported) => routes(&parties, &ported),
                 Err(()) => old.routes.clone(),
             };
-            Governed::new(agreement, parties, routes, old.generation() + 1)
+            Governed::new(agreement, parties, routes, old.generation() + 1, waits)
         });
         Loading {
             governed,
@@ -229,18 +262,18 @@ impl Loader {
 
     /// Reads the agreement, and looks whether its term has begun.
     fn agreement(&self, old: &Governed, now: Timestamp) -> Result<Next, Box<DocumentError>> {
-        let (path, last) = (&self.files.agreement, old.agreement.loaded());
-        let new = read_agreement(path, self.governance.authorities(), Some(last))?;
-        if new.loaded() == last {
+        let (path, floor) = (&self.files.agreement, self.governance.floor(old));
+        let new = Arc::new(read_agreement(path, self.governance.authorities(), floor)?);
+        if !old.waits && new.loaded() == old.agreement.loaded() {
             return Ok(Next::Same);
         }
         let term = new.document().term();
         match term.check_in_force(now) {
-            Ok(()) => Ok(Next::Now(Arc::new(new))),
+            Ok(()) => Ok(Next::Now(new)),
             Err(NotInForce::NotYet { effective }) => {
                 let version = new.document().version();
                 tracing::info!(version, %effective, "a new agreement waits for its first day");
-                Ok(Next::Later(term.effective_at()))
+                Ok(Next::Later(new))
             }
             Err(state @ NotInForce::Expired { .. }) => Err(Box::new(DocumentError::Expired {
                 path: path.clone(),
@@ -263,8 +296,8 @@ impl Loader {
 
 /// What becomes of the agreement in the file.
 enum Next {
-    /// It takes effect at this instant.
-    Later(Timestamp),
+    /// It waits for its day.
+    Later(Arc<SignedAgreement>),
     /// It takes effect.
     Now(Arc<SignedAgreement>),
     /// It is in force already.
@@ -277,16 +310,11 @@ impl Seen {
     #[must_use]
     pub fn look(files: &DocumentFiles) -> Self {
         Self {
-            agreement: stamp(&files.agreement),
-            parties: stamp(&files.parties),
-            ported: files.ported.as_deref().and_then(stamp),
+            agreement: Some(Stamp::of(&files.agreement)),
+            parties: Some(Stamp::of(&files.parties)),
+            ported: files.ported.as_deref().map(Stamp::of),
         }
     }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.len(), metadata.modified().ok()?))
 }
 
 fn in_force(loaded: v1::DocumentLoaded) -> v1::DocumentLoaded {

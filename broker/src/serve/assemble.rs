@@ -8,6 +8,7 @@ use accord_proto::{
     v1,
 };
 use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -25,8 +26,8 @@ use super::{
 use crate::{
     config::Config,
     governance::{
-        DocumentError, DocumentFiles, Governance, Reloader, Seen, read_agreement, read_parties,
-        read_ported,
+        DocumentError, DocumentFiles, Governance, KeptAgreement, LastLoaded, Reloader, Seen,
+        read_parties, read_ported,
     },
     identity::{
         Connections, IdentityMetrics, TlsFiles, TokenVerifier, TrustError, TrustStore, keep_current,
@@ -207,7 +208,7 @@ impl House {
         let (tag_keys, made_key) = TagKeys::open(&config.keys.dir, clock.now())?;
         let (ledger, replayed) = Ledger::open(ledger_config(&config)?, Arc::clone(&clock))?;
         let ledger = Arc::new(ledger);
-        let governance = Arc::new(govern(&config, &ledger)?);
+        let governance = Arc::new(govern(&config, &ledger, clock.now())?);
         let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
         recall::subjects(&ledger, &subjects, &governance.current(), clock.now())?;
         let cache_bytes = u64::from(config.views.cache_mib) << 20;
@@ -299,6 +300,7 @@ impl House {
     fn reloader(&self, seen: Seen) -> Reloader {
         Reloader::new(
             document_files(&self.config),
+            KeptAgreement::beside_keys(&self.config.keys.dir),
             seen,
             Arc::clone(&self.governance),
             Arc::clone(&self.ledger),
@@ -325,7 +327,7 @@ fn document_files(config: &Config) -> DocumentFiles {
 }
 
 /// The signed documents, under the keys that the ledger pins.
-fn govern(config: &Config, ledger: &Ledger) -> Result<Governance, StartError> {
+fn govern(config: &Config, ledger: &Ledger, now: Timestamp) -> Result<Governance, StartError> {
     let authorities = config
         .authorities()
         .map_err(|(key, rule)| StartError::Config(key, rule))?;
@@ -336,12 +338,19 @@ fn govern(config: &Config, ledger: &Ledger) -> Result<Governance, StartError> {
     {
         return Err(StartError::OtherAuthorities);
     }
-    let recalled = recall::documents(ledger)?;
+    let LastLoaded { agreement, parties } = recall::documents(ledger)?;
     let files = &config.documents;
-    let agreement = read_agreement(&files.agreement, &authorities, recalled.agreement)?;
-    let parties = read_parties(&files.parties, &authorities, recalled.parties)?;
+    let kept = KeptAgreement::beside_keys(&config.keys.dir);
+    let governing = kept.start(&files.agreement, &authorities, agreement, now)?;
+    let parties = read_parties(&files.parties, &authorities, parties)?;
     let ported = read_ported(files.ported.as_deref())?;
-    Ok(Governance::new(authorities, agreement, parties, &ported))
+    Ok(Governance::new(
+        authorities,
+        governing,
+        parties,
+        &ported,
+        agreement,
+    ))
 }
 
 fn ledger_config(config: &Config) -> Result<LedgerConfig, StartError> {

@@ -27,32 +27,36 @@ const DOCUMENT_LOADED_TAG: u8 = (7 << 3) | 2;
 
 /// The newest documents in force that the ledger knows of.
 pub(super) fn documents(ledger: &Ledger) -> Result<LastLoaded, LedgerError> {
+    let newest = documents_since(ledger, newest_logs_begin(ledger)?)?;
+    if newest.agreement.is_some() && newest.parties.is_some() {
+        return Ok(newest);
+    }
+    // Nothing was in force for long, while a new agreement waited: then no new log says what was.
+    documents_since(ledger, Timestamp::MIN)
+}
+
+fn documents_since(ledger: &Ledger, since: Timestamp) -> Result<LastLoaded, LedgerError> {
     let mut last = LastLoaded::default();
-    scan(
-        ledger,
-        newest_logs_begin(ledger)?,
-        DOCUMENT_LOADED_TAG,
-        |entry, _| {
-            let Some(Event::DocumentLoaded(loaded)) = entry.event else {
-                return;
-            };
-            let Ok(sha256) = <[u8; 32]>::try_from(loaded.sha256.as_slice()) else {
-                return;
-            };
-            if !loaded.refused.is_empty() {
-                return;
-            }
-            let found = Some(Loaded {
-                version: loaded.version,
-                sha256,
-            });
-            match loaded.kind.as_str() {
-                "agreement" => last.agreement = found,
-                "parties" => last.parties = found,
-                _ => {}
-            }
-        },
-    )?;
+    scan(ledger, since, DOCUMENT_LOADED_TAG, |entry, _| {
+        let Some(Event::DocumentLoaded(loaded)) = entry.event else {
+            return;
+        };
+        let Ok(sha256) = <[u8; 32]>::try_from(loaded.sha256.as_slice()) else {
+            return;
+        };
+        if !loaded.refused.is_empty() {
+            return;
+        }
+        let found = Some(Loaded {
+            version: loaded.version,
+            sha256,
+        });
+        match loaded.kind.as_str() {
+            "agreement" => last.agreement = found,
+            "parties" => last.parties = found,
+            _ => {}
+        }
+    })?;
     Ok(last)
 }
 

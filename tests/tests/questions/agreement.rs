@@ -171,16 +171,30 @@ async fn an_agreement_that_is_over_is_refused_and_the_old_one_stays() {
     assert_eq!(answered.answer.agreement_version, 1);
 }
 
+/// The agreements that came into force since an index, by version.
+fn in_force(world: &World, from: u64) -> Vec<u64> {
+    let events = record::since(world, from).into_iter();
+    let versions = events.filter_map(|event| match event {
+        Event::DocumentLoaded(d) if d.kind == "agreement" && d.refused.is_empty() => {
+            Some(d.version)
+        }
+        _ => None,
+    });
+    versions.collect()
+}
+
 #[tokio::test]
 async fn a_broker_that_starts_with_an_agreement_not_in_force_answers_nothing() {
     for (from, until, says) in [(-10, -400, "takes effect on"), (400, 1, "expired on")] {
         let dir = TempDir::new().unwrap();
         let spec = WorldSpec::default();
         let files = WorldFiles::write(dir.path(), &spec).unwrap();
+        let good = fs::read_to_string(files.agreement_path()).unwrap();
         let text = files.next_agreement_text().unwrap();
         let text = with_dates(&text, days_ago(from), days_ago(until)).unwrap();
         files.resign_agreement(&text).unwrap();
         let world = World::start(files, spec.clock).await.unwrap();
+        record::settled(&world).await;
         let bank = world.client("first-bank").unwrap();
         let before = record::size(&world);
         let refused = refusal(&bank, payment()).await;
@@ -190,7 +204,62 @@ async fn a_broker_that_starts_with_an_agreement_not_in_force_answers_nothing() {
         let recorded = record::refused(&record::since(&world, before));
         assert_eq!(recorded.len(), 1);
         assert_eq!(recorded[0].2, "NO_AGREEMENT_IN_FORCE");
+        // What was never in force stands in nobody's way: the version before it may come back.
+        assert_eq!(in_force(&world, 0), [0_u64; 0]);
+        world.files.replace_agreement(&good).unwrap();
+        wait_until("the older version to hold", || async {
+            bank.lookup(payment()).await.is_ok()
+        })
+        .await
+        .unwrap();
+        assert_eq!(ask(&bank, payment()).await.answer.agreement_version, 1);
+        assert_eq!(in_force(&world, 0), [1]);
     }
+}
+
+#[tokio::test]
+async fn a_restart_while_the_next_agreement_waits_goes_on_with_the_one_in_force() {
+    let Stage { world, dir } = Stage::sandbox().await;
+    let good = fs::read_to_string(world.files.agreement_path()).unwrap();
+    let text = world.files.next_agreement_text().unwrap();
+    let text = with_dates(&text, days_ago(-10), days_ago(-400)).unwrap();
+    world.files.resign_agreement(&text).unwrap();
+    let restart = async |world: World| {
+        let (files, _) = world.stop().await.unwrap();
+        let clock = files.spec().clock.clone();
+        let world = World::start(files, clock).await.unwrap();
+        record::settled(&world).await;
+        world
+    };
+    let mut world = world;
+    for starts in 2..4 {
+        world = restart(world).await;
+        let bank = world.client("first-bank").unwrap();
+        let answered = ask(&bank, payment()).await;
+        assert_eq!(words(&answered), ["0–4 h"]);
+        assert_eq!(answered.answer.agreement_version, 1);
+        assert_eq!(in_force(&world, 0), vec![1; starts]);
+    }
+    // The kept one is believed for its signatures, not for its place.
+    let kept = dir.path().join("keys/agreement-in-force.toml");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), good);
+    fs::write(
+        &kept,
+        good.replacen("0 h", "1 h", 1)
+            .replacen("ten\ndays", "ten\ndayz", 1),
+    )
+    .unwrap();
+    world = restart(world).await;
+    let bank = world.client("first-bank").unwrap();
+    let refused = refusal(&bank, payment()).await;
+    assert!(refused.message.contains("takes effect on"), "{refused:?}");
+    world.files.replace_agreement(&good).unwrap();
+    wait_until("the one in force to be back", || async {
+        bank.lookup(payment()).await.is_ok()
+    })
+    .await
+    .unwrap();
+    assert_eq!(fs::read_to_string(&kept).unwrap(), good);
 }
 
 #[tokio::test]

@@ -39,6 +39,16 @@ fn acts(world: &World, from: u64, kind: Kind) -> Vec<v1::Operation> {
     acts.collect()
 }
 
+/// The documents of one kind that were taken or refused from an index on.
+fn loaded(world: &World, from: u64, kind: &str) -> Vec<v1::DocumentLoaded> {
+    let events = record::since(world, from).into_iter();
+    let loaded = events.filter_map(|event| match event {
+        Event::DocumentLoaded(loaded) if loaded.kind == kind => Some(loaded),
+        _ => None,
+    });
+    loaded.collect()
+}
+
 fn sha256(path: &Path) -> Vec<u8> {
     digest(&SHA256, &fs::read(path).unwrap()).as_ref().to_vec()
 }
@@ -198,10 +208,14 @@ async fn a_clock_that_steps_is_told_to_health_and_goes_on_the_record_afterwards(
     let channel = Caller::party(&stage, "first-bank").channel;
     let turns = async |status: ServingStatus| {
         wait_until("health to turn", || async {
-            let mut health = HealthClient::new(channel.clone());
-            let service = "accord.v1.SignalService".to_owned();
-            let checked = health.check(HealthCheckRequest { service }).await.unwrap();
-            checked.into_inner().status == status as i32
+            let mut told = Vec::new();
+            // The banks' door, and the whole.
+            for service in ["accord.v1.SignalService", ""].map(str::to_owned) {
+                let mut health = HealthClient::new(channel.clone());
+                let checked = health.check(HealthCheckRequest { service }).await.unwrap();
+                told.push(checked.into_inner().status);
+            }
+            told == [status as i32; 2]
         })
         .await
         .unwrap();
@@ -249,30 +263,31 @@ async fn an_agreement_whose_day_has_not_come_waits_for_it() {
     let expires = today.saturating_add(jiff::Span::new().days(300));
     let text = with_dates(&text, tomorrow, expires).unwrap();
     world.files.resign_agreement(&text).unwrap();
-    let loaded = |kind: &str| {
-        let events = record::since(&world, from).into_iter();
-        let loaded = events.filter_map(|event| match event {
-            Event::DocumentLoaded(loaded) if loaded.kind == kind => Some(loaded),
-            _ => None,
-        });
-        loaded.collect::<Vec<_>>()
-    };
     // A register that is refused shows that the files were looked at.
-    fs::write(world.files.dir().join("parties.toml"), "").unwrap();
+    let register = fs::read_to_string(world.files.parties_path()).unwrap();
+    fs::write(world.files.parties_path(), "").unwrap();
     wait_until("a look at the files", || async {
-        !loaded("parties").is_empty()
+        !loaded(&world, from, "parties").is_empty()
     })
     .await
     .unwrap();
-    assert_eq!(loaded("agreement"), []);
+    assert_eq!(loaded(&world, from, "agreement"), []);
     assert_eq!(auditor.agreement().await.unwrap().sha256, first.sha256);
+    // Nor does a restart bring it forward, or bring the old one down.
+    drop(auditor);
+    fs::write(world.files.parties_path(), register).unwrap();
+    let (files, _) = world.stop().await.unwrap();
+    let world = World::start(files, clock.clone()).await.unwrap();
+    record::settled(&world).await;
+    let auditor = world.auditor("first-bank").unwrap();
+    assert_eq!(auditor.agreement().await.unwrap().sha256, first.sha256);
+    let from = record::size(&world);
+    let loaded = || loaded(&world, from, "agreement");
     clock.step(900);
-    wait_until("the new agreement", || async {
-        !loaded("agreement").is_empty()
-    })
-    .await
-    .unwrap();
-    let entry = &loaded("agreement")[0];
+    wait_until("the new agreement", || async { !loaded().is_empty() })
+        .await
+        .unwrap();
+    let entry = &loaded()[0];
     assert_eq!((entry.version, entry.refused.as_str()), (2, ""));
     wait_until("the new agreement in force", || async {
         auditor.agreement().await.unwrap().sha256 == entry.sha256
