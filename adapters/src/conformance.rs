@@ -71,9 +71,15 @@ pub async fn examine(
             }
         }
     }
+    let mut signals = told.signals;
+    if told.opted_out {
+        for (_, said) in &mut signals {
+            *said = Err(Reason::OptedOut);
+        }
+    }
     Examined {
         took,
-        signals: told.signals,
+        signals,
         customer_lock: told.customer_lock,
         faults,
     }
@@ -174,7 +180,7 @@ mod tests {
             ];
             Box::pin(std::future::ready(Observations {
                 signals,
-                customer_lock: false,
+                ..Observations::default()
             }))
         }
     }

@@ -1,9 +1,12 @@
 //! What a source of an operator's data implements, and nothing about the broker.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use accord_proto::{msisdn::Msisdn, observation::Observation, reason::Reason, signal::Signal};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 /// What a source says about one number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +15,9 @@ pub struct Observations {
     pub signals: Vec<(Signal, Result<Observation, Reason>)>,
     /// The subscriber has asked for a lock against swaps (rule R47).
     pub customer_lock: bool,
+    /// The subscriber has opted out: of what stands above, the bank is told only what a clause
+    /// overrides an opt-out for.
+    pub opted_out: bool,
 }
 
 impl Observations {
@@ -24,7 +30,7 @@ impl Observations {
             .collect();
         Self {
             signals,
-            customer_lock: false,
+            ..Self::default()
         }
     }
 }
@@ -39,6 +45,18 @@ pub struct SourceChange {
     /// The new observation.
     pub observation: Observation,
 }
+
+/// Who has opted out, and who has locked the SIM against swaps, as a source knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceRestrictions {
+    /// Subscribers who have opted out.
+    pub opted_out: Vec<Msisdn>,
+    /// Subscribers who have locked the SIM.
+    pub swap_locked: Vec<Msisdn>,
+}
+
+/// A source's restrictions, whole each time they change; `None` until it knows them.
+pub type RestrictionsWatch = watch::Receiver<Option<Arc<SourceRestrictions>>>;
 
 /// A future of a source.
 pub type SourceFuture<'a> = Pin<Box<dyn Future<Output = Observations> + Send + 'a>>;
@@ -59,6 +77,12 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 
     /// Changes as they happen, for sources that can push. Asked for once.
     fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {
+        None
+    }
+
+    /// Opt-outs and swap locks, for sources that know them. They are told to each broker, so that
+    /// they hold for its view too.
+    fn restrictions(&self) -> Option<RestrictionsWatch> {
         None
     }
 }

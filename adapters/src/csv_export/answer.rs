@@ -23,12 +23,8 @@ impl CsvExport {
         } else {
             Reason::UnknownNumber
         };
-        let row = match table.row(msisdn) {
-            None => return Observations::all(signals, absent),
-            Some(row) if row.flags.has(Flags::OPTED_OUT) => {
-                return Observations::all(signals, Reason::OptedOut);
-            }
-            Some(row) => row,
+        let Some(row) = table.row(msisdn) else {
+            return Observations::all(signals, absent);
         };
         let doubt = [
             (Flags::CONTRADICTED, Reason::Contradicted),
@@ -43,10 +39,11 @@ impl CsvExport {
                     .iter()
                     .map(|signal| (*signal, self.observation(&table, row, *signal)))
                     .collect(),
-                customer_lock: false,
+                ..Observations::default()
             },
         };
         answer.customer_lock = row.flags.has(Flags::SWAP_LOCKED);
+        answer.opted_out = row.flags.has(Flags::OPTED_OUT);
         answer
     }
 

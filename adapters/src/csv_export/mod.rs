@@ -37,6 +37,7 @@ use accord_proto::clock::SharedClock;
 use accord_proto::msisdn::Msisdn;
 use accord_proto::signal::Signal;
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use self::config::{
@@ -48,7 +49,7 @@ pub use self::plan::CsvConfigError;
 use self::plan::Plan;
 pub use self::refusal::{BadCell, Refusal, Report};
 use self::table::Table;
-use crate::source::{Source, SourceFuture};
+use crate::source::{RestrictionsWatch, Source, SourceFuture, SourceRestrictions};
 
 /// Why the source could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +89,7 @@ struct Inner {
     plan: Plan,
     clock: SharedClock,
     state: Mutex<State>,
+    restrictions: watch::Sender<Option<Arc<SourceRestrictions>>>,
     /// One reload at a time.
     reloading: Mutex<()>,
 }
@@ -125,6 +127,7 @@ impl CsvExport {
             plan,
             clock,
             state: Mutex::new(state),
+            restrictions: watch::Sender::new(None),
             reloading: Mutex::default(),
         });
         Ok(Self { inner, signals })
@@ -183,6 +186,12 @@ impl Source for CsvExport {
         _deadline: Instant,
     ) -> SourceFuture<'a> {
         Box::pin(async move { self.answer(&msisdn, signals) })
+    }
+
+    fn restrictions(&self) -> Option<RestrictionsWatch> {
+        let columns = &self.inner.plan.config.columns;
+        let knows = columns.opted_out.is_some() || columns.swap_locked.is_some();
+        knows.then(|| self.inner.restrictions.subscribe())
     }
 }
 
@@ -265,11 +274,14 @@ impl Inner {
             );
         }
         let report = Arc::new(report);
+        let restrictions = Arc::new(table.restrictions());
         let mut state = self.state();
         state.previous_rows = Some(report.rows);
         state.table = Some(Arc::new(table));
         state.report = Some(Arc::clone(&report));
         state.stamp = Some(candidate.stamp.clone());
+        drop(state);
+        self.restrictions.send_replace(Some(restrictions));
         Ok(report)
     }
 }

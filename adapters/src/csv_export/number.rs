@@ -39,6 +39,11 @@ pub(super) fn packed(msisdn: &Msisdn) -> u64 {
         .fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
+/// The number that an integer stands for.
+pub(super) fn unpacked(number: u64) -> Option<Msisdn> {
+    Msisdn::parse(&format!("+{number}")).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +75,7 @@ mod tests {
         bare.bare = Some(Bare::National);
         assert!(parse("7700900123", &bare) == Ok(number));
         assert_eq!(packed(&number), 447_700_900_123);
+        assert!(unpacked(447_700_900_123) == Some(number));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::config::ForwardingCell;
 use super::dates::When;
-use super::number::packed;
+use super::number::{packed, unpacked};
+use crate::source::SourceRestrictions;
 
 /// What is known of one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +151,18 @@ impl Table {
         let number = packed(msisdn);
         let place = self.rows.binary_search_by_key(&number, |row| row.number);
         place.ok().and_then(|place| self.rows.get(place))
+    }
+
+    /// Who has opted out, and who has locked the SIM.
+    pub(super) fn restrictions(&self) -> SourceRestrictions {
+        let flagged = |flag| {
+            let rows = self.rows.iter().filter(|row| row.flags.has(flag));
+            rows.filter_map(|row| unpacked(row.number)).collect()
+        };
+        SourceRestrictions {
+            opted_out: flagged(Flags::OPTED_OUT),
+            swap_locked: flagged(Flags::SWAP_LOCKED),
+        }
     }
 
     pub(super) const fn len(&self) -> usize {

@@ -359,7 +359,7 @@ fn answer(signals: &[Signal], of: impl Fn(Signal) -> Result<Observation, Reason>
             .iter()
             .map(|signal| (*signal, of(*signal)))
             .collect(),
-        customer_lock: false,
+        ..Observations::default()
     }
 }
 

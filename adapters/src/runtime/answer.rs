@@ -10,7 +10,7 @@ use aws_lc_rs::{
 };
 use prost::Message as _;
 
-use super::Shared;
+use super::{Shared, restrictions::Restrictions};
 use crate::{
     journal::{Asked, Event, Hex, JournalError},
     source::Observations,
@@ -152,12 +152,17 @@ impl Question {
         told: &Observations,
         nonces: &mut Nonces,
     ) -> Result<v1::Reply, JournalError> {
+        let of = |holds: fn(&Restrictions, &Msisdn) -> bool| {
+            let msisdn = self.msisdn.as_ref();
+            msisdn.is_some_and(|msisdn| holds(&shared.restrictions, msisdn))
+        };
+        let opted_out = told.opted_out || of(Restrictions::opted_out);
+        // Of who has opted out nothing is told, unless a clause overrides that.
+        let withheld = opted_out && self.bits & self.overriding == 0;
+        let locked = told.customer_lock || of(Restrictions::swap_locked);
         let body = v1::ReplyBody {
-            signals: self.outcomes(shared, told),
-            customer_lock: told.customer_lock
-                || self
-                    .msisdn
-                    .is_some_and(|msisdn| shared.restrictions.swap_locked(&msisdn)),
+            signals: self.outcomes(shared, told, opted_out),
+            customer_lock: locked && !withheld,
         };
         let body = body.encode_to_vec();
         let nonce = nonces.next()?;
@@ -192,12 +197,13 @@ impl Question {
         })
     }
 
-    fn outcomes(&self, shared: &Shared, told: &Observations) -> Vec<v1::SignalReply> {
-        let restrictions = &shared.restrictions;
-        let opted_out = self
-            .msisdn
-            .is_some_and(|msisdn| restrictions.opted_out(&msisdn));
-        let killed = restrictions.killed(&self.ask.bank);
+    fn outcomes(
+        &self,
+        shared: &Shared,
+        told: &Observations,
+        opted_out: bool,
+    ) -> Vec<v1::SignalReply> {
+        let killed = shared.restrictions.killed(&self.ask.bank);
         let outcome = |wire: i32| -> Result<&Observation, Reason> {
             let signal = Signal::from_wire(wire).ok_or(Reason::NotAvailable)?;
             if opted_out && self.overriding & bit(signal) == 0 {

@@ -104,6 +104,12 @@ pub(super) async fn keep_attached(
 ) -> Result<(), RuntimeError> {
     let mut cursor = Cursor::load(&shared.changes, &broker.uri);
     let mut failures = 0;
+    let mut known = shared.restrictions_known.subscribe();
+    tokio::select! {
+        // An error means that the runtime is gone.
+        _ = known.wait_for(|known| *known) => {}
+        () = stopped(&mut stopping) => return Ok(()),
+    }
     while !*stopping.borrow() {
         let dialled = tokio::select! {
             dialled = dial(&broker) => dialled,

@@ -21,6 +21,7 @@ mod link;
 mod link_end;
 mod restrictions;
 mod restrictions_file;
+mod restrictions_source;
 
 use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
@@ -105,6 +106,8 @@ struct Shared {
     sets: answer::SignalSets,
     /// How many brokers it is attached to.
     attached: watch::Sender<usize>,
+    /// What the source says of opt-outs and locks is in force: links may begin.
+    restrictions_known: watch::Sender<bool>,
 }
 
 impl Runtime {
@@ -137,6 +140,7 @@ impl Runtime {
             restrictions,
             sets,
             attached: watch::Sender::new(0),
+            restrictions_known: watch::Sender::new(false),
         });
         let mut runtime = Self {
             shared,
@@ -190,6 +194,14 @@ impl Runtime {
         }
         if let Some(watcher) = self.restrictions_file {
             tasks.spawn(watcher.run(stopping.clone()));
+        }
+        let known = self.shared.restrictions_known.clone();
+        if let Some(told) = self.shared.source.restrictions() {
+            let follower =
+                restrictions_source::Follower::new(Arc::clone(&self.shared), told, known);
+            tasks.spawn(follower.run(stopping.clone()));
+        } else {
+            known.send_replace(true);
         }
         if let Some(changes) = self.shared.source.changes() {
             let shared = Arc::clone(&self.shared);

@@ -18,6 +18,8 @@ use crate::journal::{Event, Journal, JournalError};
 pub const RESTRICTIONS_MAX: usize = 1_000_000;
 /// Restrictions that a link may lag behind before it is told all of them again.
 const LAG_MAX: usize = 1_024;
+/// Restrictions that are imposed under one lock.
+const SET_MAX: usize = 512;
 
 /// A limit that the operator or the subscriber sets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -67,7 +69,7 @@ impl Restriction {
             signal: signal.map(Signal::name),
             lifted,
         })?;
-        journal.write_out()
+        Ok(())
     }
 }
 
@@ -96,21 +98,46 @@ impl RestrictionHandle {
     /// # Errors
     /// [`RestrictionsError`]; an opt-out that can't be recorded is in force all the same.
     pub fn impose(&self, restriction: Restriction) -> Result<(), RestrictionsError> {
-        self.0.restrictions.set(restriction, false)
+        let imposed = [restriction];
+        self.0.restrictions.set(&imposed, By::Operator, false)
     }
 
-    /// Ends a restriction. One that was not in force is told to the brokers all the same.
+    /// Ends a restriction, unless the source imposes it too. One that was not in force is told to
+    /// the brokers all the same.
     ///
     /// # Errors
     /// [`RestrictionsError`].
     pub fn lift(&self, restriction: Restriction) -> Result<(), RestrictionsError> {
-        self.0.restrictions.set(restriction, true)
+        let lifted = [restriction];
+        self.0.restrictions.set(&lifted, By::Operator, true)
     }
 }
 
 impl std::fmt::Debug for RestrictionHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("RestrictionHandle")
+    }
+}
+
+/// Who imposes a restriction. It is in force as long as one of them does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The restrictions file, or the program around the library.
+    Operator,
+    /// The source.
+    Source,
+}
+
+/// Who imposes a restriction now.
+#[derive(Clone, Copy, Default)]
+struct Imposed {
+    by_operator: bool,
+    by_source: bool,
+}
+
+impl Imposed {
+    const fn is_in_force(self) -> bool {
+        self.by_operator || self.by_source
     }
 }
 
@@ -125,10 +152,40 @@ pub(super) struct Restrictions {
 
 #[derive(Default)]
 struct Known {
-    /// Each with whether it was lifted: a broker that was away must hear of the lifting too.
-    all: HashMap<Restriction, bool>,
+    /// Lifted ones too: a broker that was away must hear of the lifting.
+    all: HashMap<Restriction, Imposed>,
     /// The kill switches in force.
     kills: Vec<(Option<OrgName>, Option<Signal>)>,
+}
+
+impl Known {
+    /// Notes what one of the two says; whether the brokers must hear of it.
+    fn set(
+        &mut self,
+        restriction: &Restriction,
+        by: By,
+        lifted: bool,
+    ) -> Result<bool, RestrictionsError> {
+        if self.all.len() >= RESTRICTIONS_MAX && !self.all.contains_key(restriction) {
+            return Err(RestrictionsError::TooMany);
+        }
+        let imposed = self.all.entry(restriction.clone()).or_default();
+        let before = imposed.is_in_force();
+        match by {
+            By::Operator => imposed.by_operator = !lifted,
+            By::Source => imposed.by_source = !lifted,
+        }
+        let now = imposed.is_in_force();
+        if let Restriction::Kill { bank, signal } = restriction {
+            let kill = (bank.clone(), *signal);
+            self.kills.retain(|other| *other != kill);
+            if now {
+                self.kills.push(kill);
+            }
+        }
+        // What the operator says again is told again.
+        Ok(now != before || (by == By::Operator && now != lifted))
+    }
 }
 
 /// The signals that one bank may not ask now.
@@ -152,26 +209,47 @@ impl Restrictions {
         }
     }
 
-    fn set(&self, restriction: Restriction, lifted: bool) -> Result<(), RestrictionsError> {
-        {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            if known.all.len() >= RESTRICTIONS_MAX && !known.all.contains_key(&restriction) {
-                return Err(RestrictionsError::TooMany);
+    /// Imposes or lifts restrictions, some at a time, so that no answer waits for all of them.
+    pub(super) fn set(
+        &self,
+        restrictions: &[Restriction],
+        by: By,
+        lifted: bool,
+    ) -> Result<(), RestrictionsError> {
+        for some in restrictions.chunks(SET_MAX) {
+            let (told, set) = self.set_some(some, by, lifted);
+            for restriction in told {
+                restriction.record(&self.journal, lifted)?;
             }
-            known.all.insert(restriction.clone(), lifted);
-            if let Restriction::Kill { bank, signal } = &restriction {
-                let kill = (bank.clone(), *signal);
-                known.kills.retain(|other| *other != kill);
-                if !lifted {
-                    known.kills.push(kill);
-                }
-            }
-            self.any.store(true, Ordering::Release);
-            // Under the lock, so that links hear of changes in the order in which they were made.
-            // Nobody listens while no link is attached.
-            self.news.send((restriction.clone(), lifted)).ok();
+            self.journal.write_out()?;
+            set?;
         }
-        Ok(restriction.record(&self.journal, lifted)?)
+        Ok(())
+    }
+
+    /// Those that the brokers hear of, and whether there was room for all.
+    fn set_some<'a>(
+        &self,
+        restrictions: &'a [Restriction],
+        by: By,
+        lifted: bool,
+    ) -> (Vec<&'a Restriction>, Result<(), RestrictionsError>) {
+        let mut told = Vec::new();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        self.any.store(true, Ordering::Release);
+        for restriction in restrictions {
+            match known.set(restriction, by, lifted) {
+                Ok(true) => {
+                    told.push(restriction);
+                    // Under the lock, so that links hear of changes in the order in which they were
+                    // made. Nobody listens while no link is attached.
+                    self.news.send((restriction.clone(), lifted)).ok();
+                }
+                Ok(false) => {}
+                Err(error) => return (told, Err(error)),
+            }
+        }
+        (told, Ok(()))
     }
 
     /// `None` if there never was a restriction.
@@ -182,8 +260,12 @@ impl Restrictions {
     }
 
     fn in_force(&self, restriction: &Restriction) -> bool {
-        self.known()
-            .is_some_and(|known| known.all.get(restriction).is_some_and(|lifted| !lifted))
+        self.known().is_some_and(|known| {
+            known
+                .all
+                .get(restriction)
+                .is_some_and(|it| it.is_in_force())
+        })
     }
 
     pub(super) fn opted_out(&self, msisdn: &Msisdn) -> bool {
@@ -218,7 +300,7 @@ impl Restrictions {
         let all = known
             .all
             .iter()
-            .map(|(restriction, lifted)| restriction.to_wire(*lifted));
+            .map(|(restriction, imposed)| restriction.to_wire(!imposed.is_in_force()));
         (all.collect(), news)
     }
 }

@@ -116,6 +116,7 @@ impl VirtualOperator {
                 .map(|signal| (*signal, told.signal(*signal)))
                 .collect(),
             customer_lock: life.locked,
+            ..Observations::default()
         }
     }
 }

@@ -10,8 +10,9 @@ use accord_proto::{
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio::time::Instant;
 
+use crate::certificates::Certificates;
 use crate::support::{
-    Adapter, Certificates, FakeBroker, ask, body, checkpoint_key, outcomes, records, soon, welcome,
+    Adapter, FakeBroker, ask, body, checkpoint_key, outcomes, records, soon, welcome,
 };
 
 const CREDIT: u32 = 64;

@@ -2,6 +2,10 @@
 
 // The modules are marked as test code for the lints.
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
+mod exported;
+#[cfg(test)]
 mod link;
 #[cfg(test)]
 mod news;

@@ -5,7 +5,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::support::{Certificates, FakeBroker, ask, outcomes, welcome};
+use crate::certificates::Certificates;
+use crate::support::{FakeBroker, ask, outcomes, welcome};
 use accord_proto::signal::Signal;
 
 const CONFIG: &str = r#"

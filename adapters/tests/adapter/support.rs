@@ -9,11 +9,10 @@ use std::{
 
 use accord_adapters::{
     journal::{JournalSettings, SubjectKey},
-    runtime::{BrokerEndpoint, RestrictionHandle, Runtime, RuntimeConfig, RuntimeError, TlsFiles},
+    runtime::{BrokerEndpoint, RestrictionHandle, Runtime, RuntimeConfig, RuntimeError},
     source::Source,
     virtual_operator::VirtualOperator,
 };
-use accord_certs::{LeafOptions, Pki};
 use accord_proto::{
     c2sp::SigningKey,
     clock::{Clock as _, SystemClock},
@@ -39,7 +38,7 @@ use tokio::{
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{
     Request, Response, Status, Streaming,
-    transport::{Certificate, Identity, Server, ServerTlsConfig},
+    transport::{Server, ServerTlsConfig},
 };
 
 use crate::port;
@@ -227,6 +226,29 @@ pub(crate) fn checkpoint_key() -> SigningKey {
     .unwrap()
 }
 
+pub(crate) fn runtime_config(
+    dir: &Path,
+    brokers: Vec<BrokerEndpoint>,
+    credit: u32,
+) -> RuntimeConfig {
+    let restrictions_file = dir.join("restrictions.toml");
+    std::fs::write(&restrictions_file, "").unwrap();
+    RuntimeConfig {
+        operator: OrgName::parse("north-mobile").unwrap(),
+        instance: "a".to_owned(),
+        credit,
+        brokers,
+        journal: JournalSettings {
+            dir: dir.join("journal"),
+            subject_key: SubjectKey::new(&[7; 32]),
+            checkpoint_key: checkpoint_key(),
+            file_bytes_max: 1 << 20,
+            files_max: 10,
+        },
+        restrictions_file: Some(restrictions_file),
+    }
+}
+
 impl Adapter {
     pub(crate) fn start(brokers: Vec<BrokerEndpoint>, credit: u32) -> Self {
         Self::start_in(Arc::new(TempDir::new().unwrap()), brokers, credit)
@@ -236,22 +258,7 @@ impl Adapter {
     pub(crate) fn start_in(dir: Arc<TempDir>, brokers: Vec<BrokerEndpoint>, credit: u32) -> Self {
         let clock = SystemClock::shared();
         let operator = Arc::new(VirtualOperator::new("+447700900", clock.clone()).unwrap());
-        let restrictions_file = dir.path().join("restrictions.toml");
-        std::fs::write(&restrictions_file, "").unwrap();
-        let config = RuntimeConfig {
-            operator: OrgName::parse("north-mobile").unwrap(),
-            instance: "a".to_owned(),
-            credit,
-            brokers,
-            journal: JournalSettings {
-                dir: dir.path().join("journal"),
-                subject_key: SubjectKey::new(&[7; 32]),
-                checkpoint_key: checkpoint_key(),
-                file_bytes_max: 1 << 20,
-                files_max: 10,
-            },
-            restrictions_file: Some(restrictions_file),
-        };
+        let config = runtime_config(dir.path(), brokers, credit);
         let source: Arc<dyn Source> = operator.clone();
         let runtime = Runtime::new(config, source, clock).unwrap();
         let restrictions = runtime.restrictions();
@@ -330,45 +337,6 @@ pub(crate) fn outcomes(reply: &v1::Reply) -> Vec<String> {
         }
     };
     body(reply).signals.iter().map(one).collect()
-}
-
-/// Certificates of a broker and an adapter, under one CA.
-pub(crate) struct Certificates {
-    pub(crate) dir: TempDir,
-    pub(crate) server: ServerTlsConfig,
-}
-
-impl Certificates {
-    pub(crate) fn make() -> Self {
-        let now = SystemClock.now();
-        let pki = Pki::new("accord.test", now).unwrap();
-        let dir = TempDir::new().unwrap();
-        let broker = pki
-            .issue("broker", "accord", &LeafOptions::at(now))
-            .unwrap();
-        let adapter = pki
-            .issue("operator", "north-mobile", &LeafOptions::at(now))
-            .unwrap();
-        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-        write("ca.pem", pki.certificate_pem());
-        write("adapter.pem", adapter.certificate_pem());
-        write("adapter.key", adapter.key_pem());
-        let identity = Identity::from_pem(broker.certificate_pem(), broker.key_pem());
-        let server = ServerTlsConfig::new()
-            .identity(identity)
-            .client_ca_root(Certificate::from_pem(pki.certificate_pem()));
-        Self { dir, server }
-    }
-
-    pub(crate) fn files(&self) -> TlsFiles {
-        let path = |name: &str| -> PathBuf { self.dir.path().join(name) };
-        TlsFiles {
-            roots: path("ca.pem"),
-            certificate: path("adapter.pem"),
-            key: path("adapter.key"),
-            domain: Some("localhost".to_owned()),
-        }
-    }
 }
 
 /// The journal's records, parsed.

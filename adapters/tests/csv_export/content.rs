@@ -1,5 +1,6 @@
 //! What an accepted export is taken to say.
 use accord_adapters::conformance;
+use accord_adapters::source::{Source as _, SourceRestrictions};
 use accord_proto::observation::{
     Forwarding, ForwardingCondition, ForwardingTarget, Observed, SourceClass, SwapKind,
 };
@@ -259,20 +260,55 @@ async fn opting_out_covers_each_signal_and_an_unlisted_flag_answers_nothing() {
     ])
     .await;
     let signals = [Signal::SimSwap, Signal::CallForwarding, Signal::Tenure];
-    for (last, reason) in [
-        (1, Reason::OptedOut),
-        (3, Reason::NotAvailable),
-        (4, Reason::OptedOut),
-    ] {
+    for (last, opted_out) in [(3, false), (4, true)] {
         let answer = export.all(last, &signals).await;
-        assert!(!answer.customer_lock);
+        assert_eq!((answer.opted_out, answer.customer_lock), (opted_out, false));
         for (signal, observed) in answer.signals {
-            assert_eq!(observed, Err(reason), "{last} {signal}");
+            assert_eq!(observed, Err(Reason::NotAvailable), "{last} {signal}");
         }
     }
-    let locked = export.all(2, &signals).await;
-    assert!(locked.customer_lock);
-    assert!(locked.signals[0].1.is_ok());
+    // What is known of who has opted out is said all the same: a clause may override an opt-out,
+    // which the source can't know.
+    for (last, opted_out) in [(1, true), (2, false)] {
+        let answer = export.all(last, &signals).await;
+        assert_eq!((answer.opted_out, answer.customer_lock), (opted_out, true));
+        assert!(answer.signals[0].1.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn opt_outs_and_locks_are_told_whole_and_follow_the_export_in_force() {
+    assert!(Export::plain().source.restrictions().is_none());
+    let export = Export::new("bad_rows_max = 9", RICH);
+    let told = export.source.restrictions().unwrap();
+    assert!(told.borrow().is_none(), "nothing is known yet");
+    let take = async |rows: &[&str], at: &str| {
+        let text = format!("{RICH_HEADER}{}\n", rows.join("\n"));
+        export.put("subscribers.csv", text);
+        set_written(&export.path("subscribers.csv"), at);
+        export.source.reload_once().await.map(drop)
+    };
+    let rows = [
+        "1;Y;0;;;2020-02-01;R;2026-07-15 10:15;Doe;07700900001",
+        "1;N;0;;;2020-02-01;R;2026-07-15 10:15;Doe;07700900002",
+        "0;Y;0;;;garbage;R;2026-07-15 10:15;Doe;07700900004",
+    ];
+    take(&rows, EXPORTED).await.unwrap();
+    let expected = SourceRestrictions {
+        opted_out: vec![number(1), number(4)],
+        swap_locked: vec![number(1), number(2)],
+    };
+    assert!(told.borrow().as_deref() == Some(&expected));
+    // A file that is refused changes nothing.
+    assert!(take(&rows[..1], EXPORTED).await.is_err());
+    assert!(told.borrow().as_deref() == Some(&expected));
+    let rows = [rows[2], rows[2], "0;N;0;;;2020-02-01;;;Doe;07700900001"];
+    take(&rows, "2026-11-21T04:00:00Z").await.unwrap();
+    let expected = SourceRestrictions {
+        opted_out: vec![number(4)],
+        swap_locked: Vec::new(),
+    };
+    assert!(told.borrow().as_deref() == Some(&expected));
 }
 
 #[tokio::test]

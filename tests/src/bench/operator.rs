@@ -59,7 +59,7 @@ impl Source for AnyNumber {
         };
         Box::pin(ready(Observations {
             signals: signals.iter().map(tell).collect(),
-            customer_lock: false,
+            ..Observations::default()
         }))
     }
 }
