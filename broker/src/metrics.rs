@@ -154,7 +154,7 @@ impl Metrics {
         );
         registry.register(
             "views_rebuilt",
-            "Damaged views that were set aside and begun anew",
+            "Views that were begun anew at start: damaged, not closed, or gone",
             self.views_rebuilt.clone(),
         );
         registry.register(

@@ -41,7 +41,7 @@ use crate::{
         state::SubjectState,
         tag_keys::{TagKeyError, TagKeys},
     },
-    views::{ViewError, Views},
+    views::{Rebuilt, ViewError, Views},
 };
 
 /// Why a broker does not start. Each names its file or its key.
@@ -247,7 +247,7 @@ impl House {
             config,
         };
         house
-            .record_start(&replayed, made_key, opened.set_aside)
+            .record_start(&replayed, made_key, opened.rebuilt)
             .await?;
         Ok(house)
     }
@@ -257,7 +257,7 @@ impl House {
         &self,
         replayed: &crate::ledger::Replayed,
         made_key: bool,
-        view_set_aside: Option<PathBuf>,
+        view_rebuilt: Option<Rebuilt>,
     ) -> Result<(), StartError> {
         use v1::operation::Kind;
         let named = |name: &str, sha256: &[u8]| v1::NamedDigest {
@@ -279,10 +279,10 @@ impl House {
             let month = self.tag_keys.pair().this_month.month().to_string();
             self.record(Kind::TagKeyCreated, Vec::new(), month).await?;
         }
-        if view_set_aside.is_some() {
+        if let Some(rebuilt) = view_rebuilt {
             self.metrics.view_rebuilt();
-            let detail = "a damaged view was set aside and begun anew".to_owned();
-            self.record(Kind::ViewRebuilt, Vec::new(), detail).await?;
+            self.record(Kind::ViewRebuilt, Vec::new(), rebuilt.to_string())
+                .await?;
         }
         Ok(())
     }

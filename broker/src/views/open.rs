@@ -9,6 +9,7 @@
 //!   and removes that file.
 
 use std::{
+    fmt,
     fs::{self, File},
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -18,12 +19,37 @@ use std::{
 
 use aws_lc_rs::{hmac, rand};
 
+use super::guarded::DAMAGED_FILE;
+
 /// The key under which the epoch lies. It is shorter than any key of an observation.
 const EPOCH: &[u8] = b"epoch";
 /// The key of the last record before the store was closed. It is shorter, too.
 const CLOSED: &[u8] = b"closed";
 /// The file with the same bytes as that record.
 const CLOSED_FILE: &str = "closed";
+/// The most damaged stores that are kept for whoever looks into them.
+const ASIDE_MAX: usize = 2;
+
+/// Why a store was begun anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// It was damaged, and lies here now.
+    Damaged(PathBuf),
+    /// It was gone.
+    Missing,
+    /// It was not closed, so it may have lost changes.
+    NotClosed,
+}
+
+impl fmt::Display for Rebuilt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Damaged(_) => "a damaged view was set aside and begun anew",
+            Self::Missing => "the view was gone and is begun anew",
+            Self::NotClosed => "a view that was not closed was begun anew",
+        })
+    }
+}
 
 /// Why the view can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -50,67 +76,72 @@ pub enum ViewError {
     Store(PathBuf, String),
 }
 
-/// The key of the view's digests: 32 random bytes in a file of their own.
-pub(super) fn key(path: &Path) -> Result<hmac::Key, ViewError> {
-    let io = |act| {
-        move |source| ViewError::Io {
-            act,
-            path: path.to_owned(),
-            source,
-        }
-    };
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut bytes = vec![0; 32];
-            rand::fill(&mut bytes).map_err(|_| ViewError::Random)?;
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)
-                .map_err(io("make"))?;
-            file.write_all(&bytes)
-                .and_then(|()| file.sync_all())
-                .map_err(io("write"))?;
-            bytes
-        }
-        Err(error) => return Err(io("read")(error)),
-    };
+/// The key of the view's digests: 32 random bytes in a file of their own. True if it was made now.
+pub(super) fn key(path: &Path) -> Result<(hmac::Key, bool), ViewError> {
+    let bytes = read_if_present(path).map_err(io("read", path))?;
+    let made = bytes.is_none();
+    let bytes = bytes.map_or_else(|| make_key(path), Ok)?;
     if bytes.len() == 32 {
-        Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+        Ok((hmac::Key::new(hmac::HMAC_SHA256, &bytes), made))
     } else {
         Err(ViewError::Key(path.to_owned()))
     }
 }
 
-/// The store and its epoch; a damaged one is set aside.
+/// Whole and durable, or not at all: a part of a key would keep the broker from starting ever again.
+fn make_key(path: &Path) -> Result<Vec<u8>, ViewError> {
+    let mut key = vec![0; 32];
+    rand::fill(&mut key).map_err(|_| ViewError::Random)?;
+    let partial = path.with_extension("partial");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)
+        .map_err(io("make", &partial))?;
+    file.write_all(&key)
+        .and_then(|()| file.sync_all())
+        .map_err(io("write", &partial))?;
+    fs::rename(&partial, path).map_err(io("name", path))?;
+    sync_parent(path).map_err(io("sync", path))?;
+    Ok(key)
+}
+
+fn io(act: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> ViewError {
+    move |source| ViewError::Io {
+        act,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The store, its epoch, and why it was begun anew, if it was.
 pub(super) fn store(
     dir: &Path,
     cache_bytes: u64,
-) -> Result<(sled::Db, u64, Option<PathBuf>), ViewError> {
-    let io = |act| {
-        move |source| ViewError::Io {
-            act,
-            path: dir.to_owned(),
-            source,
+) -> Result<(sled::Db, u64, Option<Rebuilt>), ViewError> {
+    let closed = read_if_present(&dir.join(CLOSED_FILE)).map_err(io("read", dir))?;
+    let mut rebuilt = None;
+    if dir.join(DAMAGED_FILE).exists() {
+        rebuilt = Some(set_aside(dir, "damage was met when it was used")?);
+    } else if closed.is_none() && dir.join("db").exists() {
+        tracing::warn!("the view was not closed, so it may have lost changes, and is begun anew");
+        fs::remove_dir_all(dir).map_err(io("empty", dir))?;
+        rebuilt = Some(Rebuilt::NotClosed);
+    } else if closed.is_none() {
+        rebuilt = Some(Rebuilt::Missing);
+    }
+    let closed = closed.filter(|_| rebuilt.is_none());
+    let (db, epoch) = match try_open(dir, cache_bytes, closed.as_deref()) {
+        Ok(opened) => opened,
+        Err(damage) => {
+            rebuilt = Some(set_aside(dir, &damage)?);
+            try_open(dir, cache_bytes, None)
+                .map_err(|error| ViewError::Store(dir.to_owned(), error))?
         }
     };
-    let closed = read_if_present(&dir.join(CLOSED_FILE)).map_err(io("read"))?;
-    if closed.is_none() && dir.join("db").exists() {
-        tracing::warn!("the view was not closed, so it may have lost changes, and is begun anew");
-        fs::remove_dir_all(dir).map_err(io("empty"))?;
-    }
-    match try_open(dir, cache_bytes, closed.as_deref()) {
-        Ok((db, epoch)) => Ok((db, epoch, None)),
-        Err(damage) => {
-            let aside = set_aside(dir)?;
-            tracing::error!(damage, aside = %aside.display(), "the view is damaged and begun anew");
-            let (db, epoch) = try_open(dir, cache_bytes, None)
-                .map_err(|error| ViewError::Store(dir.to_owned(), error))?;
-            Ok((db, epoch, Some(aside)))
-        }
-    }
+    Ok((db, epoch, rebuilt))
 }
 
 /// `closed` is what the store must hold as its last record, if it was closed.
@@ -154,6 +185,8 @@ pub(super) enum CloseError {
     Sync(#[from] std::io::Error),
     #[error("the system gave no random bytes")]
     Random,
+    #[error("the view is damaged")]
+    Damaged,
 }
 
 /// Writes everything out, then the mark that says so.
@@ -214,27 +247,48 @@ fn epoch(db: &sled::Db) -> Result<u64, sled::Error> {
 fn sync(dir: &Path) -> std::io::Result<()> {
     File::open(dir.join("conf"))?.sync_all()?;
     File::open(dir)?.sync_all()?;
-    match dir.parent() {
+    sync_parent(dir)
+}
+
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
         Some(_) | None => Ok(()),
     }
 }
 
-/// Moves the store to the first free name beside it.
-fn set_aside(dir: &Path) -> Result<PathBuf, ViewError> {
-    let name = dir
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let aside = (1_u32..)
-        .map(|n| dir.with_file_name(format!("{name}.damaged-{n}")))
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| dir.with_extension("damaged"));
-    fs::rename(dir, &aside).map_err(|source| ViewError::Io {
-        act: "set aside",
-        path: dir.to_owned(),
-        source,
-    })?;
-    Ok(aside)
+/// Moves the store to a name of its own beside it, and removes all but the newest of such.
+fn set_aside(dir: &Path, damage: &str) -> Result<Rebuilt, ViewError> {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!("{name}.damaged-");
+    let mut numbers = asides(dir, &prefix).map_err(io("list what lies beside", dir))?;
+    let path = |number: u64| dir.with_file_name(format!("{prefix}{number}"));
+    let number = numbers.iter().max().map_or(1, |newest| newest + 1);
+    let aside = path(number);
+    fs::rename(dir, &aside).map_err(io("set aside", dir))?;
+    tracing::error!(damage, aside = %aside.display(), "the view is damaged and begun anew");
+    numbers.sort_unstable();
+    let too_many = (numbers.len() + 1).saturating_sub(ASIDE_MAX);
+    for number in numbers.into_iter().take(too_many) {
+        let old = path(number);
+        if let Err(error) = fs::remove_dir_all(&old) {
+            tracing::warn!(%error, aside = %old.display(), "an old damaged view can't be removed");
+        }
+    }
+    Ok(Rebuilt::Damaged(aside))
+}
+
+/// The numbers of the stores that were set aside before.
+fn asides(dir: &Path, prefix: &str) -> std::io::Result<Vec<u64>> {
+    let parent = dir
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."));
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(parent)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(prefix));
+        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+    }
+    Ok(numbers)
 }

@@ -1,4 +1,4 @@
-//! A damaged view: set aside, counted, on the record, and the broker serves on.
+//! A view that was damaged, not closed, or gone: counted, on the record, and the broker serves on.
 
 use std::{
     fs,
@@ -68,6 +68,26 @@ async fn is_rebuilt_after(damage: impl FnOnce(&Path)) {
     assert!(broker.terminate().await.unwrap().success());
     let record = Record::read(&rig.files);
     assert_eq!(record.operations(Kind::ViewRebuilt), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_was_not_closed_or_is_gone_is_counted_and_on_the_record() {
+    let mut rig = with_view().await;
+    rig.broker().await.kill().await.unwrap();
+    let broker = rig.broker().await;
+    let rebuilt = "accord_views_rebuilt_total";
+    assert_eq!(rig.metric(rebuilt).await, 1.0, "{}", rig.log());
+    assert!(broker.terminate().await.unwrap().success());
+    fs::remove_dir_all(rig.files.dir().join("view")).unwrap();
+    let broker = rig.broker().await;
+    assert_eq!(rig.metric(rebuilt).await, 1.0, "{}", rig.log());
+    assert!(broker.terminate().await.unwrap().success());
+    let broker = rig.broker().await;
+    assert_eq!(rig.metric(rebuilt).await, 0.0, "{}", rig.log());
+    assert!(broker.terminate().await.unwrap().success());
+    assert!(!set_aside(&rig).exists());
+    let record = Record::read(&rig.files);
+    assert_eq!(record.operations(Kind::ViewRebuilt), 2);
 }
 
 fn overwrite(path: &Path, from: usize, to: usize) {

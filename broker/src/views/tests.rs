@@ -1,0 +1,289 @@
+//! The view, kept, closed, killed, damaged and opened again.
+
+use accord_proto::observation::{Observed, Roaming, SourceClass};
+use jiff::SignedDuration;
+
+use super::{guarded::DAMAGED_FILE, *};
+
+fn seen(at: &str) -> Observation {
+    let what = Observed::Roaming(Roaming {
+        roaming: true,
+        visited_mcc: Some(208),
+    });
+    let observed_at: Timestamp = at.parse().unwrap();
+    Observation {
+        what,
+        observed_at,
+        source: SourceClass::Network,
+    }
+}
+
+fn north() -> OrgName {
+    OrgName::parse("north-mobile").unwrap()
+}
+
+fn keep(views: &Views, digest: &NumberDigest, at: &str) {
+    views.keep(digest, Signal::Roaming, &seen(at), None);
+}
+
+fn open(dir: &Path) -> Opened {
+    Views::open(&dir.join("view"), &dir.join("view.key"), 1 << 20).unwrap()
+}
+
+#[test]
+fn keeps_the_newest_observation_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let number = Msisdn::parse("+447700900006").unwrap();
+    let views = open(dir.path()).views;
+    let digest = views.digest(&north(), &number);
+    let (newer, older) = (seen("2026-11-21T12:00:00Z"), seen("2026-11-21T11:00:00Z"));
+    views.keep(&digest, Signal::Roaming, &newer, None);
+    views.keep(&digest, Signal::Roaming, &older, None);
+    let epoch = views.epoch();
+    views.close();
+    drop(views);
+    let again = open(dir.path());
+    assert!(again.rebuilt.is_none());
+    assert_eq!(again.views.epoch(), epoch);
+    let found = again.views.find(&digest, Signal::Roaming).unwrap();
+    assert_eq!(found.observation, newer);
+    assert_eq!(again.views.find(&digest, Signal::SimSwap), None);
+}
+
+#[test]
+fn what_one_operator_said_is_not_found_as_anothers() {
+    let dir = tempfile::tempdir().unwrap();
+    let number = Msisdn::parse("+447700900006").unwrap();
+    let views = open(dir.path()).views;
+    let digest = views.digest(&north(), &number);
+    keep(&views, &digest, "2026-11-21T12:00:00Z");
+    let ported = views.digest(&OrgName::parse("south-mobile").unwrap(), &number);
+    assert_eq!(views.find(&ported, Signal::Roaming), None);
+    assert!(views.find(&digest, Signal::Roaming).is_some());
+}
+
+#[test]
+fn an_older_observation_never_overwrites_a_newer_one_that_comes_at_the_same_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let views = open(dir.path()).views;
+    let number = Msisdn::parse("+447700900006").unwrap();
+    let digest = views.digest(&north(), &number);
+    let at = |minutes: i64| {
+        let mut one = seen("2026-01-01T00:00:00Z");
+        one.observed_at += SignedDuration::from_mins(minutes);
+        one
+    };
+    let start = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        for first in 0..2 {
+            let (views, start) = (&views, &start);
+            scope.spawn(move || {
+                for minutes in 0..2_000 {
+                    start.wait();
+                    views.keep(&digest, Signal::Roaming, &at(minutes * 2 + first), None);
+                    start.wait();
+                    let found = views.find(&digest, Signal::Roaming).unwrap();
+                    assert_eq!(found.observation, at(minutes * 2 + 1));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_sweep_removes_what_is_too_old_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let views = open(dir.path()).views;
+    let digest = |number| views.digest(&north(), &Msisdn::parse(number).unwrap());
+    let (old, new) = (digest("+447700900006"), digest("+447700900007"));
+    keep(&views, &old, "2026-11-21T11:59:59Z");
+    keep(&views, &new, "2026-11-21T12:00:00Z");
+    assert_eq!(views.sweep("2026-11-21T12:00:00Z".parse().unwrap()), 1);
+    assert_eq!(views.find(&old, Signal::Roaming), None);
+    assert!(views.find(&new, Signal::Roaming).is_some());
+    // The records that are no observations are still there.
+    let epoch = views.epoch();
+    views.close();
+    drop(views);
+    let again = open(dir.path());
+    assert!(again.rebuilt.is_none());
+    assert_eq!(again.views.epoch(), epoch);
+}
+
+#[test]
+fn a_damaged_store_is_set_aside_and_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let number = Msisdn::parse("+447700900006").unwrap();
+    let views = open(dir.path()).views;
+    let digest = views.digest(&north(), &number);
+    for hours in 0..2_000 {
+        let mut one = seen("2026-01-01T00:00:00Z");
+        one.observed_at += SignedDuration::from_hours(hours);
+        views.keep(&digest, Signal::Roaming, &one, None);
+    }
+    let epoch = views.epoch();
+    views.close();
+    drop(views);
+    let conf = dir.path().join("view").join("conf");
+    std::fs::write(conf, b"this is no sled store, but it was one a moment ago").unwrap();
+    let again = open(dir.path());
+    assert!(matches!(again.rebuilt, Some(Rebuilt::Damaged(aside)) if aside.exists()));
+    assert_ne!(again.views.epoch(), epoch);
+    assert_eq!(again.views.find(&digest, Signal::Roaming), None);
+    keep(&again.views, &digest, "2026-11-21T12:00:00Z");
+    assert!(again.views.find(&digest, Signal::Roaming).is_some());
+}
+
+#[test]
+fn a_store_that_was_not_closed_is_begun_anew_and_not_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let number = Msisdn::parse("+447700900006").unwrap();
+    let views = open(dir.path()).views;
+    let digest = views.digest(&north(), &number);
+    keep(&views, &digest, "2026-11-21T12:00:00Z");
+    let epoch = views.epoch();
+    drop(views);
+    let again = open(dir.path());
+    assert!(again.rebuilt == Some(Rebuilt::NotClosed));
+    assert_ne!(again.views.epoch(), epoch);
+    assert_eq!(again.views.find(&digest, Signal::Roaming), None);
+}
+
+#[test]
+fn a_store_that_lost_its_end_is_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let views = open(dir.path()).views;
+    views.close();
+    drop(views);
+    let marker = dir.path().join("view").join("closed");
+    std::fs::write(marker, [0; 16]).unwrap();
+    let again = open(dir.path());
+    assert!(matches!(again.rebuilt, Some(Rebuilt::Damaged(_))));
+}
+
+#[test]
+fn no_number_lies_in_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let views = open(dir.path()).views;
+    let number = Msisdn::parse("+447700900006").unwrap();
+    let digest = views.digest(&north(), &number);
+    keep(&views, &digest, "2026-11-21T12:00:00Z");
+    views.close();
+    drop(views);
+    let mut bytes = 0;
+    for file in std::fs::read_dir(dir.path().join("view")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let content = std::fs::read(path).unwrap();
+            bytes += content.len();
+            assert!(!content.windows(9).any(|window| window == b"700900006"));
+        }
+    }
+    assert!(bytes > 0);
+}
+
+#[test]
+fn a_store_that_is_gone_is_begun_anew_and_the_first_one_ever_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    assert_eq!(first.rebuilt, None);
+    first.views.close();
+    let epoch = first.views.epoch();
+    drop(first);
+    std::fs::remove_dir_all(dir.path().join("view")).unwrap();
+    let again = open(dir.path());
+    assert_eq!(again.rebuilt, Some(Rebuilt::Missing));
+    assert_ne!(again.views.epoch(), epoch);
+}
+
+#[test]
+fn two_damaged_stores_are_kept_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..5 {
+        let views = open(dir.path()).views;
+        views.close();
+        drop(views);
+        std::fs::write(dir.path().join("view/conf"), b"no sled store any more").unwrap();
+    }
+    let again = open(dir.path());
+    let aside = dir.path().join("view.damaged-5");
+    assert_eq!(again.rebuilt, Some(Rebuilt::Damaged(aside)));
+    let names = std::fs::read_dir(dir.path()).unwrap();
+    let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["view", "view.damaged-4", "view.damaged-5", "view.key"]
+    );
+}
+
+#[test]
+fn a_key_that_a_crash_left_half_written_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let partial = dir.path().join("view.partial");
+    std::fs::write(&partial, b"half").unwrap();
+    let digest = |views: &Views| {
+        let number = Msisdn::parse("+447700900006").unwrap();
+        views.digest(&north(), &number)
+    };
+    let views = open(dir.path()).views;
+    let first = digest(&views);
+    assert!(!partial.exists());
+    drop(views);
+    assert_eq!(digest(&open(dir.path()).views), first);
+}
+
+/// A store with so many observations that most of them lie in its older parts.
+fn large(dir: &Path) -> Vec<NumberDigest> {
+    let views = open(dir).views;
+    let digests: Vec<NumberDigest> = (0_u32..20_000)
+        .map(|number| {
+            let mut digest = [0x5a; 16];
+            for (to, from) in digest.iter_mut().zip(number.to_be_bytes()) {
+                *to = from;
+            }
+            digest
+        })
+        .collect();
+    for digest in &digests {
+        keep(&views, digest, "2026-11-21T12:00:00Z");
+    }
+    views.close();
+    drop(views);
+    // At its next opening sled writes down where everything is, so that the one after that looks
+    // at what was added since, and at nothing else.
+    open(dir).views.close();
+    digests
+}
+
+#[test]
+fn damage_that_shows_only_when_it_is_read_takes_the_store_out_of_use_until_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let digests = large(dir.path());
+    let db = dir.path().join("view/db");
+    let mut bytes = std::fs::read(&db).unwrap();
+    let middle = bytes.len() / 4..bytes.len() / 2;
+    for byte in &mut bytes[middle] {
+        *byte = byte.wrapping_mul(31).wrapping_add(0x5a);
+    }
+    std::fs::write(&db, bytes).unwrap();
+    let opened = open(dir.path());
+    assert_eq!(opened.rebuilt, None, "it was noticed at opening already");
+    let views = opened.views;
+    let found = |digest| views.find(digest, Signal::Roaming).is_some();
+    assert!(!digests.iter().all(found), "nothing was damaged");
+    assert_eq!(views.failures(), 1);
+    // Not even what is sound: nobody knows what else is wrong.
+    assert!(!digests.iter().any(found));
+    assert_eq!(views.sweep("2026-11-22T12:00:00Z".parse().unwrap()), 0);
+    keep(&views, &digests[0], "2026-11-21T13:00:00Z");
+    assert!(!found(&digests[0]));
+    assert_eq!(views.failures(), 1, "it is still used");
+    assert!(dir.path().join("view").join(DAMAGED_FILE).exists());
+    views.close();
+    drop(views);
+    let again = open(dir.path());
+    assert!(matches!(again.rebuilt, Some(Rebuilt::Damaged(_))));
+    keep(&again.views, &digests[0], "2026-11-21T13:00:00Z");
+    assert!(again.views.find(&digests[0], Signal::Roaming).is_some());
+}
