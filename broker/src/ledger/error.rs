@@ -82,6 +82,16 @@ pub enum LedgerError {
         /// Why.
         source: CheckpointError,
     },
+    /// The published checkpoint, which a log always has, is gone.
+    #[error(
+        "`{}` is missing or empty, and a log is never without it: it was removed, or the disk lost \
+         it. Without it nobody can tell whether entries were cut off. Put it back from a backup, or \
+         a newer checkpoint of this log that an authority keeps", .path.display()
+    )]
+    Unpublished {
+        /// The file.
+        path: PathBuf,
+    },
     /// Entries that were signed and published are not there.
     #[error("`{origin}` has {found} entries, but a checkpoint of {published} was published")]
     Shorter {

@@ -115,8 +115,13 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), LedgerError> {
 
 /// Replaces a file so that after a crash it is the old or the new one, and the new one is durable.
 pub(super) fn write_durable(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
-    replace(path, bytes, true)?;
+    write_whole(path, bytes)?;
     path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Replaces a file so that after a crash it is the old or the new one, whole.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
+    replace(path, bytes, true)
 }
 
 /// Replaces a derived file; a crash may lose it.
@@ -124,14 +129,14 @@ pub(super) fn write_derived(path: &Path, bytes: &[u8]) -> Result<(), LedgerError
     replace(path, bytes, false)
 }
 
-fn replace(path: &Path, bytes: &[u8], durable: bool) -> Result<(), LedgerError> {
+fn replace(path: &Path, bytes: &[u8], synced: bool) -> Result<(), LedgerError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
     let write = || -> io::Result<()> {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
-        if durable {
+        if synced {
             file.sync_all()?;
         }
         fs::rename(&temporary, path)

@@ -141,6 +141,9 @@ impl Ledger {
         clock: &SharedClock,
     ) -> Result<(), LedgerError> {
         std::fs::create_dir_all(dir).map_err(LedgerError::io("make", dir))?;
+        if let Some(parent) = dir.parent().filter(|parent| parent.is_dir()) {
+            layout::sync_dir(parent)?;
+        }
         let _lock = layout::lock(dir)?;
         let vkey = dir.join(layout::VKEY_FILE);
         if vkey.exists() || !layout::list_months(dir)?.is_empty() {

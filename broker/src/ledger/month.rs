@@ -67,10 +67,7 @@ impl MonthLog {
         month: Month,
     ) -> Result<Self, LedgerError> {
         let log = Self::new(root, key.name(), month);
-        let origin = log.origin.to_string();
-        let (checkpoint, text) = log
-            .published(key)?
-            .ok_or(LedgerError::UnknownLog { origin })?;
+        let (checkpoint, text) = log.published(key)?;
         log.load_segments()?;
         {
             let mut state = log.state();
@@ -97,18 +94,14 @@ impl MonthLog {
         Ok(())
     }
 
-    /// The checkpoint that was last published, and its text.
-    pub(super) fn published(
-        &self,
-        key: &VerifierKey,
-    ) -> Result<Option<(Checkpoint, String)>, LedgerError> {
+    /// The checkpoint that was last published, and its text. A month has one before it has its
+    /// name, and a crash never leaves less than the one before; without it nobody could tell
+    /// whether entries were cut off or replaced.
+    pub(super) fn published(&self, key: &VerifierKey) -> Result<(Checkpoint, String), LedgerError> {
         let path = self.dir.join(CHECKPOINT_FILE);
-        let Some(bytes) = layout::read_if_present(&path)? else {
-            return Ok(None);
-        };
-        // It is not synced each time: a power cut may leave the name without the bytes.
+        let bytes = layout::read_if_present(&path)?.unwrap_or_default();
         if bytes.iter().all(|byte| *byte == 0) {
-            return Ok(None);
+            return Err(LedgerError::Unpublished { path });
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let opened = SignedNote::parse(&text)
@@ -120,12 +113,13 @@ impl MonthLog {
                     .ok_or(accord_proto::c2sp::CheckpointError::Form)
             });
         match opened {
-            Ok(checkpoint) => Ok(Some((checkpoint, text))),
+            Ok(checkpoint) => Ok((checkpoint, text)),
             Err(source) => Err(LedgerError::Published { path, source }),
         }
     }
 
-    /// Publishes the newest checkpoint; returns its size.
+    /// Publishes the newest checkpoint; returns its size. It is synced before it gets its name, so
+    /// that a power cut leaves it or the one before; `durable`: this one surely.
     pub(super) fn publish(&self, durable: bool) -> Result<u64, LedgerError> {
         // One at a time, so that an older checkpoint never replaces a newer one.
         let _one = self
@@ -140,7 +134,7 @@ impl MonthLog {
         if durable {
             layout::write_durable(&path, checkpoint.as_bytes())?;
         } else {
-            layout::write_derived(&path, checkpoint.as_bytes())?;
+            layout::write_whole(&path, checkpoint.as_bytes())?;
         }
         Ok(size)
     }

@@ -172,10 +172,8 @@ pub(super) fn open_month(
     let log = MonthLog::new(root, key.verifier().name(), month);
     log.load_segments()?;
     drop_unwritten(&log)?;
-    let published = log.published(key.verifier())?;
-    let published_size = published
-        .as_ref()
-        .map_or(0, |(checkpoint, _)| checkpoint.size);
+    let (published, _) = log.published(key.verifier())?;
+    let published_size = published.size;
     let Some(first) = log.state().segments.last().map(|segment| segment.first) else {
         return Err(LedgerError::Missing { dir: log.dir });
     };
@@ -194,14 +192,12 @@ pub(super) fn open_month(
             found: size,
         });
     }
-    if let Some((checkpoint, _)) = &published {
-        let reader = TreeReader::with_edge(&log, &replay.tree, false);
-        if root_at(&reader, checkpoint.size)? != checkpoint.root {
-            return Err(LedgerError::Forked {
-                origin: log.origin.to_string(),
-                published: published_size,
-            });
-        }
+    let reader = TreeReader::with_edge(&log, &replay.tree, false);
+    if root_at(&reader, published_size)? != published.root {
+        return Err(LedgerError::Forked {
+            origin: log.origin.to_string(),
+            published: published_size,
+        });
     }
     let settle = Settle {
         replay: &replay,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use accord_broker::ledger::LedgerError;
+use accord_broker::ledger::{Ledger, LedgerError};
 use accord_proto::c2sp::{Checkpoint, LogProof, SignedNote};
 use accord_proto::segment::FrameKind;
 
@@ -126,6 +126,7 @@ fn damage_before_the_last_checkpoint_refuses_to_start_and_is_named() {
 #[test]
 fn a_batch_that_the_disk_never_finished_is_no_damage() {
     let bench = Bench::new();
+    let published = fs::read(bench.month().join("checkpoint")).unwrap();
     let ledger = bench.open();
     append(&ledger, 2);
     // One entry over several sectors.
@@ -141,15 +142,12 @@ fn a_batch_that_the_disk_never_finished_is_no_damage() {
     };
     hole(&mut bytes, frames[4].0);
     fs::write(&path, &bytes).unwrap();
-    let published = published_size(&crashed);
-    match crashed.try_open() {
-        Ok((ledger, replayed)) => {
-            assert_eq!((replayed.size, replayed.recovered), (3, 0));
-            append(&ledger, 1);
-            check_all_proofs(&crashed, &ledger);
-        }
-        Err(error) => assert!(published > 3, "{error}"),
-    }
+    // A batch that was not finished was never published.
+    fs::write(crashed.month().join("checkpoint"), published).unwrap();
+    let (ledger, replayed) = crashed.try_open().unwrap();
+    assert_eq!((replayed.size, replayed.recovered), (3, 0));
+    append(&ledger, 1);
+    check_all_proofs(&crashed, &ledger);
 }
 
 #[test]
@@ -171,6 +169,38 @@ fn a_ledger_shorter_than_what_was_published_refuses_to_start() {
         }) => {}
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_ledger_without_its_published_checkpoint_refuses_to_start() {
+    let bench = Bench::new();
+    append(&bench.open(), 4);
+    let path = bench.month().join("checkpoint");
+    let published = fs::read(&path).unwrap();
+    for left in [None, Some(0), Some(published.len())] {
+        fs::remove_file(&path).unwrap();
+        if let Some(zeros) = left {
+            fs::write(&path, vec![0; zeros]).unwrap();
+        }
+        match bench.try_open() {
+            Err(LedgerError::Unpublished { path: named }) => assert_eq!(named, path),
+            other => panic!("{left:?}: {other:?}"),
+        }
+        fs::write(&path, &published).unwrap();
+        assert_eq!(bench.open().size(), 5);
+    }
+    // Nor is it believed of a month that is over.
+    let mut config = bench.config();
+    config.clock_step_max = std::time::Duration::from_secs(86_400 * 100);
+    let (ledger, _) = Ledger::open(config, bench.clock.clone()).unwrap();
+    bench.clock.set("2026-12-01T00:01:00Z".parse().unwrap());
+    append(&ledger, 1);
+    drop(ledger);
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(
+        bench.try_open(),
+        Err(LedgerError::Unpublished { .. })
+    ));
 }
 
 #[test]
