@@ -286,23 +286,42 @@ fn parsed(log: &MonthLog, note: &str) -> Result<(SignedNote, Checkpoint), Ledger
     }
 }
 
-/// Reads entry 0: the authorities that it pins, and that the month before ends where it says.
+/// Reads entry 0: the authorities that it pins, and that it continues the month before, under the
+/// same authorities.
 pub(super) fn chain(
     root: &Path,
     key: &VerifierKey,
     log: &MonthLog,
 ) -> Result<Arc<[VerifierKey]>, LedgerError> {
+    let opened = opening(log)?;
+    let mut months = layout::list_months(root)?;
+    months.retain(|month| *month < log.month);
+    let (mut checkpoint, mut vkeys) = (Arc::from(""), opened.authority_vkeys.clone());
+    if let Some(month) = months.pop() {
+        let previous = MonthLog::open_closed(root, key, month)?;
+        vkeys = opening(&previous)?.authority_vkeys;
+        checkpoint = Arc::clone(&previous.state().checkpoint);
+    }
+    if opened.previous_checkpoint != *checkpoint {
+        let what = "entry 0 does not continue the month before";
+        return Err(damaged_opening(log, what));
+    }
+    if opened.authority_vkeys != vkeys {
+        let what = "entry 0 pins other authorities than the month before";
+        return Err(damaged_opening(log, what));
+    }
+    let keys: Result<Vec<_>, _> = vkeys.iter().map(|key| VerifierKey::parse(key)).collect();
+    Ok(keys?.into())
+}
+
+/// What a log begins with.
+fn opening(log: &MonthLog) -> Result<v1::LogOpened, LedgerError> {
     let mut first = Vec::new();
     log.read_entries(0, 1, |_, frame| {
         first = frame.payload().to_vec();
         Ok(())
     })?;
-    let damaged = |what: &str| LedgerError::Damaged {
-        segment: layout::segment_label(&segment_path(&log.dir, 0)),
-        offset: 0,
-        entry: 0,
-        what: what.to_owned(),
-    };
+    let damaged = |what| damaged_opening(log, what);
     let entry =
         v1::Entry::decode(first.as_slice()).map_err(|_| damaged("entry 0 can not be read"))?;
     let Some(v1::entry::Event::LogOpened(opened)) = entry.event else {
@@ -311,23 +330,63 @@ pub(super) fn chain(
     if *opened.origin != *log.origin {
         return Err(damaged("entry 0 opens another log"));
     }
-    let mut months = layout::list_months(root)?;
-    months.retain(|month| *month < log.month);
-    let previous = match months.pop() {
-        Some(month) => {
-            let previous = MonthLog::open_closed(root, key, month)?;
-            let checkpoint = Arc::clone(&previous.state().checkpoint);
-            Some(checkpoint)
-        }
-        None => None,
-    };
-    if opened.previous_checkpoint != previous.as_deref().unwrap_or_default() {
-        return Err(damaged("entry 0 does not continue the month before"));
+    Ok(opened)
+}
+
+fn damaged_opening(log: &MonthLog, what: &str) -> LedgerError {
+    LedgerError::Damaged {
+        segment: layout::segment_label(&segment_path(&log.dir, 0)),
+        offset: 0,
+        entry: 0,
+        what: what.to_owned(),
     }
-    let keys: Result<Vec<_>, _> = opened
-        .authority_vkeys
-        .iter()
-        .map(|key| VerifierKey::parse(key))
-        .collect();
-    Ok(keys?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use accord_proto::c2sp::SigningKey;
+    use accord_proto::clock::{ManualClock, SharedClock};
+
+    use super::*;
+    use crate::ledger::create::{Opening, create_month};
+    use crate::ledger::{LedgerConfig, Replayed};
+
+    /// Opens a ledger of November and of a December that pins an authority.
+    fn open_with(december: impl FnOnce(&SigningKey) -> VerifierKey) -> Result<Replayed, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let clock: SharedClock = ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap());
+        let key = SigningKey::generate("accord-test").unwrap();
+        let authority = SigningKey::generate("central-bank").unwrap();
+        let pinned = authority.verifier().clone();
+        Ledger::init(dir.path(), &key, &[pinned], &clock).unwrap();
+        let november = dir.path().join("2026-11").join(layout::CHECKPOINT_FILE);
+        let opening = Opening {
+            key: &key,
+            month: Month::parse("2026-12").unwrap(),
+            time_unix_ms: u64::try_from(clock.now().as_millisecond()).unwrap(),
+            authorities: &[december(&authority)],
+            previous_checkpoint: &std::fs::read_to_string(november).unwrap(),
+        };
+        create_month(dir.path(), &opening).unwrap();
+        let opened = Ledger::open(LedgerConfig::new(dir.path(), key), clock);
+        opened
+            .map(|(_, replayed)| replayed)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_month_that_pins_other_authorities_than_the_one_before_refuses_to_start() {
+        let same = open_with(|authority| authority.verifier().clone());
+        assert_eq!(same.unwrap().size, 1);
+        let other = open_with(|_| {
+            let stranger = SigningKey::generate("central-bank").unwrap();
+            stranger.verifier().clone()
+        });
+        let error = other.unwrap_err();
+        assert!(
+            error.contains("2026-12/00000000000000000000.segment")
+                && error.contains("pins other authorities than the month before"),
+            "{error}"
+        );
+    }
 }

@@ -7,7 +7,7 @@ use accord_proto::c2sp::LogProof;
 use accord_proto::v1;
 use prost::Message as _;
 
-use crate::bench::{Bench, append, check_all_proofs};
+use crate::bench::{Bench, append, check_all_proofs, copy_dir};
 
 #[test]
 fn a_new_month_begins_with_the_last_checkpoint_of_the_old_one() {
@@ -83,4 +83,34 @@ fn recent_entries_are_scanned_over_segments_and_months() {
     assert_eq!(both[10].1, 0);
     assert_eq!(scan("2026-01-01T00:00:00Z").len(), 722);
     assert!(scan("2026-12-02T00:00:00Z").is_empty());
+}
+
+#[test]
+fn a_month_that_does_not_continue_the_one_before_refuses_to_start() {
+    let bench = Bench::new();
+    let mut config = bench.config();
+    config.clock_step_max = Duration::from_secs(86_400 * 100);
+    let (ledger, _) = Ledger::open(config, bench.clock.clone()).unwrap();
+    append(&ledger, 3);
+    let backup = bench.crashed();
+    append(&ledger, 3);
+    bench.clock.set("2026-12-01T00:01:00Z".parse().unwrap());
+    append(&ledger, 3);
+    drop(ledger);
+    drop(bench.open());
+    // November is put back from an older backup: whole in itself, and shorter.
+    std::fs::remove_dir_all(bench.month()).unwrap();
+    copy_dir(&backup.month(), &bench.month());
+    match bench.try_open() {
+        Err(LedgerError::Damaged {
+            segment,
+            entry: 0,
+            what,
+            ..
+        }) => {
+            assert_eq!(segment, "2026-12/00000000000000000000.segment");
+            assert_eq!(what, "entry 0 does not continue the month before");
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,5 +1,6 @@
 //! What is refused, and leaves the ledger as it was.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use accord_broker::ledger::{Ledger, LedgerError};
@@ -96,6 +97,32 @@ fn what_is_too_long_is_refused_and_the_longest_is_kept() {
         assert_eq!(appended.is_ok(), fits, "{len}");
     }
     assert_eq!(ledger.entry(None, 1).unwrap().len(), 65_535);
+}
+
+#[test]
+fn what_the_queue_has_no_room_for_is_refused_at_once_and_is_not_in_the_ledger() {
+    let bench = Bench::new();
+    let mut config = bench.config();
+    config.queue_entries_max = 1;
+    let (ledger, _) = Ledger::open(config, bench.clock).unwrap();
+    let (kept, full) = (AtomicU64::new(0), AtomicU64::new(0));
+    // While one entry is on its way to the disk another may wait, and the rest may not.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    match ledger.append_blocking(entry("x")) {
+                        Ok(_) => kept.fetch_add(1, Ordering::Relaxed),
+                        Err(LedgerError::Full) => full.fetch_add(1, Ordering::Relaxed),
+                        Err(error) => panic!("{error}"),
+                    };
+                }
+            });
+        }
+    });
+    assert!(full.into_inner() > 0);
+    assert_eq!(ledger.size(), 1 + kept.into_inner());
+    append(&ledger, 1);
 }
 
 #[test]
