@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use accord_broker::ledger::{Ledger, LedgerConfig};
 use accord_client::verify::{Verified, VerifyError, verify_dir};
-use accord_proto::c2sp::{SigningKey, VerifierKey};
-use accord_proto::clock::ManualClock;
+use accord_proto::c2sp::{Checkpoint, SigningKey, VerifierKey};
+use accord_proto::clock::{Clock as _, ManualClock};
+use accord_proto::merkle::Frontier;
+use accord_proto::segment::{SegmentHeader, encode_checkpoint, encode_entry};
 use accord_proto::v1;
 use prost::Message as _;
 
@@ -26,13 +28,17 @@ struct Written {
 
 impl Written {
     fn new() -> Self {
+        Self::pinning(&[])
+    }
+
+    fn pinning(authorities: &[VerifierKey]) -> Self {
         let written = Self {
             dir: tempfile::tempdir().unwrap(),
             key: SigningKey::generate("accord-test").unwrap(),
             clock: ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap()),
         };
         let clock: accord_proto::clock::SharedClock = written.clock.clone();
-        Ledger::init(written.root(), &written.key, &[], &clock).unwrap();
+        Ledger::init(written.root(), &written.key, authorities, &clock).unwrap();
         written
     }
 
@@ -113,7 +119,8 @@ fn named(error: &VerifyError, root: &Path) -> PathBuf {
         | VerifyError::Forked { path }
         | VerifyError::Io { path, .. }
         | VerifyError::Key { path, .. }
-        | VerifyError::Published { path, .. } => path.clone(),
+        | VerifyError::Published { path, .. }
+        | VerifyError::Unpublished { path } => path.clone(),
         VerifyError::NoLedger { dir } => dir.clone(),
         VerifyError::Shorter { .. } => panic!("{error}"),
     }
@@ -138,7 +145,7 @@ fn a_whole_ledger_of_two_months_is_verified() {
     assert!(november.segments > 1);
     assert_eq!((december.entries, &december.unsigned), (21, &None));
     let signed = accord_proto::c2sp::SignedNote::parse(&checkpoint).unwrap();
-    let signed = accord_proto::c2sp::Checkpoint::parse(signed.text()).unwrap();
+    let signed = Checkpoint::parse(signed.text()).unwrap();
     assert_eq!((signed.size, signed.root), (21, december.root));
 }
 
@@ -187,9 +194,7 @@ fn a_changed_entry_is_named_with_segment_offset_and_index() {
     let mut bytes = fs::read(&segment).unwrap();
     let needle = accord_proto::segment::FRAME_HEADER_BYTES;
     // The third entry frame of the segment: after two batches of entry and checkpoint.
-    let mut offset = accord_proto::segment::SegmentHeader::decode(&bytes)
-        .unwrap()
-        .1;
+    let mut offset = SegmentHeader::decode(&bytes).unwrap().1;
     for _ in 0..4 {
         let len = u32::from_le_bytes(bytes[offset..offset + 4].try_into().unwrap());
         offset += needle + len as usize;
@@ -213,11 +218,12 @@ fn a_changed_entry_is_named_with_segment_offset_and_index() {
 #[test]
 fn a_ledger_that_was_killed_verifies_and_shows_its_unsigned_tail() {
     let written = Written::new();
-    let ledger = written.open();
-    written.append(&ledger, 3);
-    // The checkpoint that a stop publishes is put back, as if there had been no stop.
+    // The checkpoint that the start of the month published is put back, as if the ledger had been
+    // killed before it published another one.
     let published = written.root().join("2026-11/checkpoint");
     let before = fs::read(&published).unwrap();
+    let ledger = written.open();
+    written.append(&ledger, 3);
     drop(ledger);
     fs::write(&published, before).unwrap();
     let segment = written.root().join("2026-11/00000000000000000001.segment");
@@ -225,16 +231,126 @@ fn a_ledger_that_was_killed_verifies_and_shows_its_unsigned_tail() {
     let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
     bytes[end - 100..].fill(0);
     fs::write(&segment, bytes).unwrap();
-    match written.verify() {
-        Ok(verified) => {
-            let tail = verified.logs[0].unsigned.clone().unwrap();
-            assert_eq!((verified.logs[0].entries, tail.entries), (3, 1));
-        }
-        // The helper had published the newest checkpoint by itself.
-        Err(error) => assert!(matches!(error, VerifyError::Damaged { .. }), "{error}"),
-    }
+    let verified = written.verify().unwrap();
+    let tail = verified.logs[0].unsigned.clone().unwrap();
+    assert_eq!((verified.logs[0].entries, tail.entries), (3, 1));
+    assert_eq!(tail.segment, "2026-11/00000000000000000001.segment");
     drop(written.open());
+    let verified = written.verify().unwrap();
+    assert_eq!(
+        (verified.logs[0].entries, &verified.logs[0].unsigned),
+        (4, &None)
+    );
+}
+
+#[test]
+fn a_month_that_was_emptied_is_damaged() {
+    let written = Written::new();
+    let ledger = written.open();
+    written.append(&ledger, 3);
+    written.clock.set("2026-12-02T00:00:00Z".parse().unwrap());
+    written.append(&ledger, 3);
+    drop(ledger);
     written.verify().unwrap();
+    let december = written.root().join("2026-12");
+    let mut files = Vec::new();
+    collect(&december, &mut files);
+    for path in files {
+        // The checkpoint alone still tells how many entries there were.
+        if path.ends_with("checkpoint") {
+            continue;
+        }
+        fs::remove_file(path).unwrap();
+    }
+    match written.verify() {
+        Err(VerifyError::Shorter {
+            published: 4,
+            found: 0,
+            ..
+        }) => {}
+        other => panic!("{other:?}"),
+    }
+    fs::remove_file(december.join("checkpoint")).unwrap();
+    let error = written.verify().unwrap_err();
+    assert_eq!(
+        named(&error, written.root()),
+        december.join("00000000000000000000.segment"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_log_without_its_published_checkpoint_is_not_verified() {
+    let written = Written::new();
+    let ledger = written.open();
+    written.append(&ledger, 3);
+    drop(ledger);
+    let path = written.root().join("2026-11/checkpoint");
+    for left in [None, Some(0), Some(200)] {
+        fs::remove_file(&path).unwrap();
+        if let Some(zeros) = left {
+            fs::write(&path, vec![0; zeros]).unwrap();
+        }
+        match written.verify() {
+            Err(VerifyError::Unpublished { path: named }) => assert_eq!(named, path),
+            other => panic!("{left:?}: {other:?}"),
+        }
+        fs::write(&path, "").unwrap();
+    }
+}
+
+/// A month with entry 0 and its checkpoint, as a broker would begin it.
+fn begin_december(written: &Written, authority: &VerifierKey) {
+    let origin = "accord-test/2026-12".to_owned();
+    let november = written.root().join("2026-11/checkpoint");
+    let opened = v1::LogOpened {
+        origin: origin.clone(),
+        authority_vkeys: vec![authority.to_string()],
+        previous_checkpoint: fs::read_to_string(november).unwrap(),
+    };
+    let entry = v1::Entry {
+        salt: vec![7; 32],
+        event: Some(v1::entry::Event::LogOpened(opened)),
+        time_unix_ms: 0,
+    };
+    let header = SegmentHeader {
+        origin: origin.clone(),
+        first_index: 0,
+    };
+    let mut bytes = header.encode().unwrap();
+    let time = written.clock.now().as_millisecond().unsigned_abs();
+    let mut tree = Frontier::new();
+    tree.append(encode_entry(&mut bytes, 0, &entry.encode_to_vec(), time).unwrap());
+    let checkpoint = Checkpoint {
+        origin: origin.clone(),
+        size: 1,
+        root: tree.root(),
+    };
+    let key = written.key.renamed(&origin).unwrap();
+    let note = checkpoint.sign(&key).unwrap().to_string();
+    encode_checkpoint(&mut bytes, 1, &note).unwrap();
+    let dir = written.root().join("2026-12");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("00000000000000000000.segment"), bytes).unwrap();
+    fs::write(dir.join("checkpoint"), note).unwrap();
+}
+
+#[test]
+fn a_month_that_pins_other_authorities_than_the_one_before_is_damaged() {
+    let vkey = || {
+        let key = SigningKey::generate("central-bank").unwrap();
+        key.verifier().clone()
+    };
+    let (authority, stranger) = (vkey(), vkey());
+    let written = Written::pinning(std::slice::from_ref(&authority));
+    begin_december(&written, &authority);
+    assert_eq!(written.verify().unwrap().logs.len(), 2);
+    begin_december(&written, &stranger);
+    let error = written.verify().unwrap_err().to_string();
+    assert!(
+        error.contains("2026-12") && error.contains("pins other authorities"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use accord_proto::c2sp::{CheckpointError, KeyError, VerifierKey};
 use accord_proto::merkle::Hash;
 use accord_proto::subject::Month;
 
-use month::MonthCheck;
+use month::{Before, MonthCheck};
 
 /// The file in which a ledger keeps its own public key.
 const VKEY_FILE: &str = "log.vkey";
@@ -114,6 +114,15 @@ pub enum VerifyError {
         /// Why.
         source: CheckpointError,
     },
+    /// The published checkpoint, which a log always has, is gone.
+    #[error(
+        "`{}` is missing or empty, and a log is never without it: without it nobody can tell \
+         whether entries were cut off", .path.display()
+    )]
+    Unpublished {
+        /// The file.
+        path: PathBuf,
+    },
     /// The published checkpoint has another root than the entries, or belongs to another log.
     #[error("the published checkpoint `{}` is not of this history", .path.display())]
     Forked {
@@ -165,15 +174,13 @@ pub fn verify_dir(dir: &Path, log_keys: &[VerifierKey]) -> Result<Verified, Veri
         });
     }
     let mut logs = Vec::new();
-    let mut previous_checkpoint = String::new();
-    let mut last_ms = 0;
+    let mut before = Before::default();
     let count = months.len();
     for (position, month) in (1..).zip(months) {
         let origin = format!("{}/{month}", own.name());
-        let mut check = MonthCheck::new(&dir.join(month.to_string()), origin, &keys, last_ms);
-        let log = check.run(&previous_checkpoint, position < count)?;
-        (previous_checkpoint, last_ms) = (check.last_note, check.last_ms);
-        logs.push(log);
+        let mut check = MonthCheck::new(&dir.join(month.to_string()), origin, &keys, before);
+        logs.push(check.run(position < count)?);
+        before = check.end();
     }
     Ok(Verified { logs })
 }

@@ -1,11 +1,12 @@
 //! One month's log, from its first segment to its last.
 
+mod derived;
+
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use accord_proto::c2sp::tiles::{TILE_HASHES, TILE_LEVELS};
-use accord_proto::c2sp::{Checkpoint, CheckpointError, SignedNote, Tile, VerifierKey};
+use accord_proto::c2sp::{Checkpoint, CheckpointError, SignedNote, VerifierKey};
 use accord_proto::merkle::{Frontier, Hash};
 use accord_proto::segment::{
     Frame, FrameError, FrameKind, SegmentHeader, SparseIndex, look_beyond, time_of,
@@ -19,14 +20,25 @@ use super::{UnsignedTail, VerifiedLog, VerifyError, names, read_if_present};
 const CHECKPOINT_FILE: &str = "checkpoint";
 const SEGMENT_SUFFIX: &str = ".segment";
 
+/// What a month must continue.
+#[derive(Default)]
+pub(super) struct Before {
+    /// The last checkpoint, as it was signed.
+    last_note: String,
+    /// Time of the last entry.
+    last_ms: u64,
+    /// The authorities' keys that entry 0 pins; `None` before the first month.
+    authority_vkeys: Option<Vec<String>>,
+}
+
 /// What is known of a log while it is read.
 pub(super) struct MonthCheck<'a> {
     dir: PathBuf,
     keys: &'a [VerifierKey],
-    /// The last checkpoint, as it was signed.
-    pub(super) last_note: String,
-    /// Time of the last entry.
-    pub(super) last_ms: u64,
+    before: Before,
+    last_note: String,
+    last_ms: u64,
+    authority_vkeys: Option<Vec<String>>,
     log: VerifiedLog,
     /// The tree over all entries that were read.
     tree: Frontier,
@@ -38,12 +50,14 @@ pub(super) struct MonthCheck<'a> {
 }
 
 impl<'a> MonthCheck<'a> {
-    pub(super) fn new(dir: &Path, origin: String, keys: &'a [VerifierKey], last_ms: u64) -> Self {
+    pub(super) fn new(dir: &Path, origin: String, keys: &'a [VerifierKey], before: Before) -> Self {
         Self {
             dir: dir.to_owned(),
             keys,
             last_note: String::new(),
-            last_ms,
+            last_ms: before.last_ms,
+            authority_vkeys: None,
+            before,
             log: VerifiedLog {
                 origin,
                 entries: 0,
@@ -59,6 +73,15 @@ impl<'a> MonthCheck<'a> {
             published: None,
             path: dir.to_owned(),
             index: SparseIndex::default(),
+        }
+    }
+
+    /// What the next month must continue.
+    pub(super) fn end(self) -> Before {
+        Before {
+            last_note: self.last_note,
+            last_ms: self.last_ms,
+            authority_vkeys: self.authority_vkeys,
         }
     }
 
@@ -78,41 +101,51 @@ impl<'a> MonthCheck<'a> {
     }
 
     /// Reads the whole log. `closed`: a later month follows, so nothing may be unsigned.
-    pub(super) fn run(
-        &mut self,
-        previous_checkpoint: &str,
-        closed: bool,
-    ) -> Result<VerifiedLog, VerifyError> {
+    pub(super) fn run(&mut self, closed: bool) -> Result<VerifiedLog, VerifyError> {
         let mut firsts: Vec<u64> = names(&self.dir)?
             .iter()
             .filter_map(|name| name.strip_suffix(SEGMENT_SUFFIX)?.parse().ok())
             .collect();
         firsts.sort_unstable();
         self.log.segments = firsts.len();
-        self.published = self.read_published()?;
+        let published = self.read_published();
+        if firsts.is_empty() && published.is_err() {
+            self.path = self.segment_path(0);
+            return Err(self.damaged(0, "the month has no entries"));
+        }
+        self.published = Some(published?);
         for (position, first) in firsts.iter().enumerate() {
             let next = firsts.get(position + 1).copied();
-            self.segment(*first, next, previous_checkpoint)?;
+            self.segment(*first, next)?;
         }
         if closed && let Some(tail) = &self.log.unsigned {
             return Err(self.damaged(tail.offset, "a month that is over ends unsigned"));
         }
         self.check_published()?;
+        // A month gets its name after entry 0 and the checkpoint over it are on the disk.
+        if self.log.entries == 0 {
+            return Err(self.damaged(0, "entry 0 is not there, or not signed"));
+        }
         self.check_edge()?;
         Ok(self.log.clone())
     }
 
-    fn read_published(&self) -> Result<Option<Checkpoint>, VerifyError> {
+    fn segment_path(&self, first: u64) -> PathBuf {
+        self.dir.join(format!("{first:020}{SEGMENT_SUFFIX}"))
+    }
+
+    fn read_published(&self) -> Result<Checkpoint, VerifyError> {
         let path = self.dir.join(CHECKPOINT_FILE);
-        let Some(bytes) = read_if_present(&path)? else {
-            return Ok(None);
-        };
+        let bytes = read_if_present(&path)?.unwrap_or_default();
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Err(VerifyError::Unpublished { path });
+        }
         let opened = str::from_utf8(&bytes)
             .map_err(|_| CheckpointError::Form)
             .and_then(|text| Ok(SignedNote::parse(text)?))
             .and_then(|note| Checkpoint::open(&note, self.keys));
         match opened {
-            Ok(checkpoint) if checkpoint.origin == self.log.origin => Ok(Some(checkpoint)),
+            Ok(checkpoint) if checkpoint.origin == self.log.origin => Ok(checkpoint),
             Ok(_) => Err(VerifyError::Forked { path }),
             Err(source) => Err(VerifyError::Published { path, source }),
         }
@@ -129,13 +162,8 @@ impl<'a> MonthCheck<'a> {
         }
     }
 
-    fn segment(
-        &mut self,
-        first: u64,
-        next: Option<u64>,
-        previous_checkpoint: &str,
-    ) -> Result<(), VerifyError> {
-        let path = self.dir.join(format!("{first:020}{SEGMENT_SUFFIX}"));
+    fn segment(&mut self, first: u64, next: Option<u64>) -> Result<(), VerifyError> {
+        let path = self.segment_path(first);
         self.path.clone_from(&path);
         self.index = SparseIndex::default();
         let (mut segment, header) = match Segment::open(&path)? {
@@ -153,7 +181,7 @@ impl<'a> MonthCheck<'a> {
         }
         let end = segment.frames(|offset, frame| {
             match frame.kind {
-                FrameKind::Entry => self.entry(offset, &frame, previous_checkpoint)?,
+                FrameKind::Entry => self.entry(offset, &frame)?,
                 FrameKind::Checkpoint => self.checkpoint(offset, &frame)?,
             }
             let last = frame.kind == FrameKind::Checkpoint && Some(frame.index) == next;
@@ -181,12 +209,7 @@ impl<'a> MonthCheck<'a> {
         self.check_index(first)
     }
 
-    fn entry(
-        &mut self,
-        offset: u64,
-        frame: &Frame<'_>,
-        previous_checkpoint: &str,
-    ) -> Result<(), VerifyError> {
+    fn entry(&mut self, offset: u64, frame: &Frame<'_>) -> Result<(), VerifyError> {
         if frame.index != self.tree.size() {
             return Err(self.damaged(offset, "the entries are not in order"));
         }
@@ -197,7 +220,7 @@ impl<'a> MonthCheck<'a> {
             return Err(self.damaged(offset, "the entry's time goes back"));
         }
         if frame.index == 0 {
-            self.check_opening(offset, frame.payload(), previous_checkpoint)?;
+            self.check_opening(offset, frame.payload())?;
         }
         self.last_ms = time;
         self.index.note(offset, frame);
@@ -212,12 +235,7 @@ impl<'a> MonthCheck<'a> {
         Ok(())
     }
 
-    fn check_opening(
-        &self,
-        offset: u64,
-        entry: &[u8],
-        previous_checkpoint: &str,
-    ) -> Result<(), VerifyError> {
+    fn check_opening(&mut self, offset: u64, entry: &[u8]) -> Result<(), VerifyError> {
         let event = v1::Entry::decode(entry).ok().and_then(|entry| entry.event);
         let Some(v1::entry::Event::LogOpened(opened)) = event else {
             return Err(self.damaged(offset, "entry 0 does not open the log"));
@@ -225,9 +243,15 @@ impl<'a> MonthCheck<'a> {
         if opened.origin != self.log.origin {
             return Err(self.damaged(offset, "entry 0 opens another log"));
         }
-        if opened.previous_checkpoint != previous_checkpoint {
+        if opened.previous_checkpoint != self.before.last_note {
             return Err(self.damaged(offset, "entry 0 does not continue the month before"));
         }
+        let pinned = self.before.authority_vkeys.as_ref();
+        if pinned.is_some_and(|pinned| *pinned != opened.authority_vkeys) {
+            let what = "entry 0 pins other authorities than the month before";
+            return Err(self.damaged(offset, what));
+        }
+        self.authority_vkeys = Some(opened.authority_vkeys);
         Ok(())
     }
 
@@ -288,74 +312,6 @@ impl<'a> MonthCheck<'a> {
             entries: self.tree.size() - self.log.entries,
         });
         Ok(())
-    }
-
-    fn append(&mut self, leaf: Hash) -> Result<(), VerifyError> {
-        let edge = &mut self.edge;
-        let mut full = Vec::new();
-        self.tree.append_with(leaf, |level, index, hash| {
-            if !level.is_multiple_of(TILE_LEVELS) {
-                return;
-            }
-            let tile_level = usize::try_from(level / TILE_LEVELS).unwrap_or(0);
-            if edge.len() <= tile_level {
-                edge.resize_with(tile_level + 1, Vec::new);
-            }
-            if let Some(hashes) = edge.get_mut(tile_level) {
-                hashes.push(*hash);
-                if (index + 1).is_multiple_of(TILE_HASHES) {
-                    let level = u8::try_from(tile_level).unwrap_or(u8::MAX);
-                    let tile = Tile::full(level, index / TILE_HASHES);
-                    full.push((tile, std::mem::take(hashes)));
-                }
-            }
-        });
-        for (tile, hashes) in full {
-            if self.check_tile(tile, &hashes)? {
-                self.log.tiles += 1;
-            } else {
-                self.log.tiles_missing += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// False if the tile isn't there.
-    fn check_tile(&self, tile: Tile, hashes: &[Hash]) -> Result<bool, VerifyError> {
-        let path = self.dir.join(tile.path());
-        match read_if_present(&path)? {
-            None => Ok(false),
-            Some(bytes) if bytes == hashes.as_flattened() => Ok(true),
-            Some(_) => Err(VerifyError::Derived {
-                path,
-                what: "a hash tile holds other hashes",
-            }),
-        }
-    }
-
-    /// The partial tiles that a month leaves when it is over.
-    fn check_edge(&self) -> Result<(), VerifyError> {
-        for (level, hashes) in (0_u8..).zip(&self.edge) {
-            let width = u16::try_from(hashes.len()).unwrap_or(0);
-            let index = Tile::full_count(level, self.tree.size());
-            if let Some(tile) = Tile::partial(level, index, width) {
-                self.check_tile(tile, hashes)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_index(&self, first: u64) -> Result<(), VerifyError> {
-        let path = self.dir.join(format!("{first:020}.index"));
-        match read_if_present(&path)? {
-            Some(bytes) if SparseIndex::decode(&bytes).as_ref() != Some(&self.index) => {
-                Err(VerifyError::Derived {
-                    path,
-                    what: "a sparse index holds other offsets",
-                })
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 }
 
