@@ -24,4 +24,5 @@ mod raw;
 mod record;
 mod rig;
 mod spellings;
+mod trace;
 mod view;
