@@ -20,6 +20,37 @@ A profile is a directory with a profile.toml: where the broker is, and as whom o
 Without --profile, ACCORD_PROFILE is used, else .accord/ here or in a directory above, which
 `cargo sandbox` writes. Colours are left out when NO_COLOR is set or the output is piped.";
 
+const SCREEN_OUTPUT: &str = "\
+The output has one record a line, in the order in which answers come:
+  request_id  of the question, as it is on the record
+  line        of FILE, from 1. A line that was asked again has several records: the last one stands
+  outcome     answered (every signal has a value), partly_answered, unanswered (none has),
+              refused or not_believed (the line as a whole)
+  retry       true: the line may have a value when it is asked again
+  number      as it stands in FILE
+A .jsonl file has them first in each line, and then
+  result      {\"answer\": what `accord lookup --json` prints}, {\"refused\": …} or
+              {\"not_believed\": …}
+A .csv file has a heading, and behind the columns above these:
+  answered_at, agreement, agreement_version
+  reason, field, message       of a line that was refused or is not believed
+  SIGNAL                       the value of each signal asked, such as sim_swap; empty: none
+  SIGNAL_hours, _kind, _lock   swaps: the window asked, the kind of swap, whether the subscriber
+                               asked for a lock (true or false)
+  SIGNAL_since                 number_recycling and tenure: the date asked
+  SIGNAL_reason                why there is no value
+  SIGNAL_observed_at, _source, _clause
+  origin, index, leaf_hash     the receipt
+  answer, nonce                base64: what proves what you were told
+A value in a .csv file is one of
+  yes, no
+  4h..12h, 26280h..            age of the last change, in hours, from the younger to the older edge
+  FROM/TO, FROM/.., ../TO      instants between which the last change lies
+  none, or CONDITION:TARGET    forwardings, with `;` between them: unconditional, busy, no_reply or
+                               not_reachable; another_number, own_voicemail or unknown
+  home, abroad, abroad:MCC     roaming; MCC is the mobile country code
+The exit code and the summary are about the whole output, earlier runs among it.";
+
 /// Asks mobile operators, through Accord, whether a number is still safely in its customer's
 /// hands; and reads the record of who asked.
 #[derive(Debug, Parser)]
@@ -51,6 +82,7 @@ pub(super) enum Command {
     Lookup(Lookup),
     /// Asks about every number of a file, over one stream. If it is stopped, the same command goes
     /// on where it was
+    #[command(after_help = SCREEN_OUTPUT)]
     Screen(Screen),
     /// Reads and verifies the ledger (the append-only record of every question and refusal)
     Audit(Audit),
@@ -120,6 +152,11 @@ pub(super) struct Screen {
     /// Where the answers go, as .jsonl or .csv; else FILE.answers.jsonl
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Asks again about lines that lack a value for a reason that may have passed: timeout,
+    /// source_down, overloaded, stale, route_unknown, or a refusal that says when to come back.
+    /// Lines that have no result yet are asked as well
+    #[arg(long)]
+    pub(super) retry_unanswered: bool,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod entry_view;
 mod exit;
 mod json;
 mod lookup;
+mod plain;
 mod screen;
 mod signals;
 mod terminal;

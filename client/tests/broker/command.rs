@@ -225,6 +225,59 @@ async fn a_screening_is_taken_up_where_it_was() {
     };
     assert_eq!(sorted(&again), sorted(&whole));
     assert!(stub.seen.request_ids.lock().unwrap().len() <= 7);
+
+    // Nothing is left to ask, and the summary is still about the whole output.
+    stub.seen.request_ids.lock().unwrap().clear();
+    let (code, out, error) = beside(dir.path(), &args).await;
+    assert_eq!(code, 4, "{error}");
+    let json: Value = serde_json::from_str(&out).unwrap();
+    let expected = serde_json::json!({
+        "output": path.to_str().unwrap(),
+        "answered": 10,
+        "partly_answered": 0,
+        "unanswered": 0,
+        "refused": 1,
+        "not_believed": 0,
+        "retry": 0,
+        "earlier": 11,
+    });
+    assert_eq!(json, expected);
+    assert!(stub.seen.request_ids.lock().unwrap().is_empty());
+}
+
+#[test]
+fn the_help_of_a_screening_names_every_column_that_it_writes() {
+    let (code, help, _) = told(&accord(None, &["screen", "--help"]));
+    assert_eq!(code, 0);
+    for column in [
+        "request_id",
+        "line",
+        "outcome",
+        "retry",
+        "number",
+        "result",
+        "answered_at",
+        "agreement",
+        "agreement_version",
+        "reason",
+        "field",
+        "message",
+        "_hours",
+        "_kind",
+        "_lock",
+        "_since",
+        "_reason",
+        "_observed_at",
+        "_source",
+        "_clause",
+        "origin",
+        "index",
+        "leaf_hash",
+        "answer",
+        "nonce",
+    ] {
+        assert!(help.contains(column), "{column}: {help}");
+    }
 }
 
 #[tokio::test]

@@ -93,7 +93,8 @@ async fn the_command_asks_only_for_the_lines_that_its_output_lacks() {
     assert_eq!(code, 0, "{error}");
     assert!(error.contains("150 answered before"), "{error}");
     let report: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(report["answered"], 50, "{out}");
+    assert_eq!(report["answered"], 200, "{out}");
+    assert_eq!(report["earlier"], 150, "{out}");
     // The same request ids within ten minutes: the same answers, and no second entry.
     assert_eq!(answers(&output), first);
     assert_eq!(access_count(&world), 200);
@@ -134,6 +135,54 @@ async fn the_command_that_was_interrupted_goes_on_where_it_was() {
     assert_eq!(after.len(), 800);
     assert!(before.iter().all(|(line, answer)| after[line] == *answer));
     assert_eq!(access_count(&world), 800, "no line has two entries");
+}
+
+#[tokio::test]
+async fn lines_that_timed_out_are_asked_again_where_that_is_wanted() {
+    let (_dir, world) = start(WorldSpec::default()).await;
+    // A quiet number, one whose operator never answers, and one that no operator serves.
+    let file = world.files.dir().join("late.txt");
+    fs::write(&file, "+447700900100\n+447700900011\n+99907000001\n").unwrap();
+    let output = file.with_file_name("late.txt.answers.jsonl");
+    let lines = || {
+        let text = fs::read_to_string(&output).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<Value>>()
+    };
+    let (code, out, error) = screen(&world, &file, &[]).await;
+    assert_eq!(code, 4, "{out}{error}");
+    assert!(
+        out.contains(&format!("answers: {}", output.display())),
+        "{out}"
+    );
+    assert!(error.contains("--retry-unanswered"), "{error}");
+    assert_eq!(lines().len(), 3);
+
+    let (code, out, _) = screen(&world, &file, &[]).await;
+    assert_eq!(code, 4, "what lacks a value still lacks it: {out}");
+    assert!(
+        out.contains("1 answered, 0 partly answered, 2 unanswered"),
+        "{out}"
+    );
+    assert_eq!((lines().len(), access_count(&world)), (3, 3));
+
+    let (code, out, error) = screen(&world, &file, &["--retry-unanswered"]).await;
+    assert_eq!(code, 4, "{out}{error}");
+    assert!(error.contains("1 of them asked again"), "{error}");
+    assert!(
+        out.contains("1 answered, 0 partly answered, 2 unanswered"),
+        "{out}"
+    );
+    let lines = lines();
+    assert_eq!((lines.len(), access_count(&world)), (4, 4));
+    let first = lines.iter().find(|line| line["line"] == 2).unwrap();
+    let last = lines.last().unwrap();
+    assert_eq!(
+        (&last["line"], &last["outcome"]),
+        (&2.into(), &"unanswered".into())
+    );
+    let id = first["request_id"].as_str().unwrap();
+    assert_eq!(last["request_id"], format!("{id}-2"));
 }
 
 #[tokio::test]

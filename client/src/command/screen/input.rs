@@ -46,6 +46,19 @@ pub(super) struct InputLine {
     pub(super) since: Option<Date>,
     pub(super) customer_ref: Option<String>,
     pub(super) consent_ref: Option<String>,
+    /// For the how-many-eth time it is asked, from 1.
+    pub(super) attempt: u8,
+}
+
+impl InputLine {
+    /// The id of its question. The broker gives the same answer to the same id for ten minutes, so
+    /// each further attempt has one of its own.
+    pub(super) fn request_id(&self, run: &str) -> String {
+        match self.attempt {
+            ..=1 => format!("{run}-{}", self.number),
+            attempt => format!("{run}-{}-{attempt}", self.number),
+        }
+    }
 }
 
 /// The number of a line, from 1, and its fields.
@@ -189,6 +202,7 @@ fn line(columns: &Columns, number: u64, record: &StringRecord) -> Result<InputLi
         since,
         customer_ref: customer_ref.map(str::to_owned),
         consent_ref: consent_ref.map(str::to_owned),
+        attempt: 1,
     })
 }
 
@@ -370,7 +384,11 @@ mod tests {
         assert_eq!(one, again.run_name("first-bank"));
         assert_ne!(one, again.run_name("second-bank"));
         assert_ne!(one, other_file.unwrap().run_name("first-bank"));
-        // With a line's number a request id stays within its 64 bytes.
-        assert!(one.len() + 1 + 20 <= 64);
+        let line = InputLine {
+            number: u64::MAX,
+            attempt: u8::MAX,
+            ..again.lines().unwrap().next().unwrap().unwrap()
+        };
+        assert!(line.request_id(&one).len() <= 64);
     }
 }

@@ -5,6 +5,10 @@ mod input;
 mod output;
 mod own;
 mod plan;
+mod progress;
+mod record;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io::IsTerminal as _,
@@ -16,34 +20,26 @@ use std::{
 use accord_proto::clock::SystemClock;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::tz::TimeZone;
-use serde_json::json;
+use serde_json::{Map, Value as Json};
 
 use self::{
     input::{Input, InputLine},
     output::Output,
     plan::Plan,
+    progress::{Ended, Standing, Tally},
 };
 use super::{
     args::{self, Whom},
     exit::{Exit, Failure},
-    lookup::{exit_of, purpose},
+    lookup::purpose,
     signals::Asking,
     terminal::Terminal,
     whom,
 };
-use crate::{LineError, Lookup, Scope, Screened};
+use crate::{Lookup, Scope, Screened, Screening};
 
 /// Results between two flushes of the output.
 const FLUSH_EVERY: u64 = 256;
-
-/// What became of the lines.
-#[derive(Debug, Default)]
-struct Tally {
-    answered: u64,
-    unanswered: u64,
-    refused: u64,
-    mistrusted: u64,
-}
 
 /// Asks about every number of a file.
 pub(super) async fn run(
@@ -62,13 +58,19 @@ pub(super) async fn run(
     let plan = Plan::new(&party.spiffe_id, &args.ask, asking, purpose, &input)?;
     let path = args.output.clone().unwrap_or_else(|| beside(&args.file));
     let mut output = Output::open(&path, &input, &plan)?;
+    let mut tally = output.progress().tally();
+    let again = if args.retry_unanswered {
+        tally.retry
+    } else {
+        0
+    };
     whom::announce(
         terminal,
         party,
         &format!(
-            "purpose {purpose}, {} numbers, {} answered before, into {}",
+            "purpose {purpose}, {} numbers, {} answered before, {again} of them asked again, into {}",
             input.count,
-            output.done_count(),
+            tally.total(),
             path.display()
         ),
     );
@@ -77,15 +79,20 @@ pub(super) async fn run(
     if let Some(principal) = &args.ask.on_behalf_of {
         scope = scope.on_behalf_of(principal);
     }
-    let bar = progress_bar(input.count, output.done_count());
+    let bar = progress_bar(input.count, tally.total() - again);
     let mistake = Arc::new(Mutex::new(None));
-    let lines = lines(&input, &output, plan, Arc::clone(&mistake))?;
+    let lines = lines(
+        &input,
+        &output,
+        plan,
+        args.retry_unanswered,
+        Arc::clone(&mistake),
+    )?;
     let mut results = client.screen(scope, tokio_stream::iter(lines));
-    let mut tally = Tally::default();
     let ended = take(&mut results, &mut output, &mut tally, &bar).await;
     output.flush()?;
     bar.finish_and_clear();
-    ended?;
+    ended.map_err(|failure| failure.hint("the same command goes on from here"))?;
     let mistake = mistake
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -103,17 +110,22 @@ fn beside(file: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The lines that have no answer yet, read as they are needed.
+/// The lines that have no answer yet, read as they are needed; with `retry` also those whose
+/// answer may be better now.
 fn lines(
     input: &Input,
     output: &Output,
     plan: Plan,
+    retry: bool,
     mistake: Arc<Mutex<Option<Failure>>>,
 ) -> Result<impl Iterator<Item = (InputLine, Lookup)> + Send + 'static, Failure> {
-    let done = output.done();
-    let lines = input.lines()?.filter(move |line| match line {
-        Ok(line) => !done.holds(line.number),
-        Err(_) => true,
+    let progress = output.progress();
+    let lines = input.lines()?.filter_map(move |line| {
+        let due = |line: InputLine| {
+            let attempt = progress.attempt(line.number, retry)?;
+            Some(InputLine { attempt, ..line })
+        };
+        line.map(due).transpose()
     });
     // The file was read before; only one that changed meanwhile has a mistake.
     let stop = move |failure| {
@@ -127,29 +139,28 @@ fn lines(
 }
 
 async fn take(
-    results: &mut crate::Screening<InputLine>,
+    results: &mut Screening<InputLine>,
     output: &mut Output,
     tally: &mut Tally,
     bar: &ProgressBar,
 ) -> Result<(), Failure> {
     let mut since_flush = 0;
+    let before = output.progress();
     // One for the whole screening: a signal that comes between two of them would be lost.
     let mut stopped = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         let next = tokio::select! {
             biased;
-            _ = &mut stopped => {
-                return Err(Failure::new(Exit::Failure, "stopped")
-                    .hint("the same command goes on from here"));
-            }
+            _ = &mut stopped => return Err(Failure::new(Exit::Failure, "stopped")),
             next = results.next() => next,
         };
         let Some(screened) = next else {
             return Ok(());
         };
         let screened: Screened<InputLine> = screened?;
-        output.write(&screened)?;
-        tally.count(&screened);
+        let standing = Standing::of(&screened);
+        output.write(&screened, standing)?;
+        tally.replace(before.of(screened.tag.number), standing);
         bar.inc(1);
         since_flush += 1;
         if since_flush >= FLUSH_EVERY {
@@ -159,39 +170,38 @@ async fn take(
     }
 }
 
-impl Tally {
-    const fn add(counter: &mut u64) {
-        *counter += 1;
-    }
-
-    fn count(&mut self, screened: &Screened<InputLine>) {
-        match &screened.outcome {
-            Ok(answered) if exit_of(answered) == Exit::Ok => Self::add(&mut self.answered),
-            Ok(_) => Self::add(&mut self.unanswered),
-            Err(LineError::Refused(_)) => Self::add(&mut self.refused),
-            Err(LineError::Mistrusted(_)) => Self::add(&mut self.mistrusted),
-        }
-    }
-}
-
+/// Tells what the whole output says, the lines of earlier runs among them.
 fn report(tally: &Tally, path: &Path, terminal: &mut Terminal) -> Result<Exit, Failure> {
     if terminal.is_json() {
-        terminal.json(&json!({
-            "output": path.display().to_string(),
-            "answered": tally.answered,
-            "partly_answered": tally.unanswered,
-            "refused": tally.refused,
-            "not_believed": tally.mistrusted,
-        }))?;
+        let mut report = Map::new();
+        report.insert("output".to_owned(), path.display().to_string().into());
+        for ended in Ended::ALL {
+            report.insert(ended.name().to_owned(), tally.of(ended).into());
+        }
+        report.insert("retry".to_owned(), tally.retry.into());
+        report.insert("earlier".to_owned(), tally.earlier.into());
+        terminal.json(&Json::Object(report))?;
     } else {
+        let ended = Ended::ALL.map(|ended| {
+            let words = ended.name().replace('_', " ");
+            format!("{} {words}", tally.of(ended))
+        });
         terminal.line(&format!(
-            "{} answered, {} with at least one signal without a value, {} refused, {} not believed",
-            tally.answered, tally.unanswered, tally.refused, tally.mistrusted
+            "{}; {} of these lines in an earlier run",
+            ended.join(", "),
+            tally.earlier
         ))?;
+        terminal.line(&format!("answers: {}", path.display()))?;
     }
-    Ok(if tally.mistrusted > 0 {
+    if tally.retry > 0 {
+        terminal.note(&format!(
+            "{} lines may have a value when they are asked again: --retry-unanswered",
+            tally.retry
+        ));
+    }
+    Ok(if tally.of(Ended::NotBelieved) > 0 {
         Exit::Failure
-    } else if tally.unanswered + tally.refused > 0 {
+    } else if tally.of(Ended::Answered) < tally.total() {
         Exit::Unanswered
     } else {
         Exit::Ok

@@ -7,53 +7,18 @@ use std::{
     path::Path,
 };
 
+use super::progress::{Ended, Progress, Standing};
+
 /// The most bytes of a line that we write: an answer with its proof takes far less.
 const LINE_BYTES_MAX: u64 = 4 << 20;
 /// Hexadecimal digits of a run's name.
 pub(super) const RUN_LEN: usize = 32;
 
-/// Which lines have a result: one bit each, so that ten million lines take a megabyte.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    bits: Vec<u64>,
-    pub(super) count: u64,
-}
-
-impl Done {
-    pub(super) fn holds(&self, line: u64) -> bool {
-        let (word, bit) = place(line);
-        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
-    }
-
-    fn insert(&mut self, line: u64) {
-        if self.holds(line) {
-            return;
-        }
-        let (word, bit) = place(line);
-        if self.bits.len() <= word {
-            self.bits.resize(word + 1, 0);
-        }
-        if let Some(bits) = self.bits.get_mut(word) {
-            *bits |= bit;
-            self.count += 1;
-        }
-    }
-}
-
-fn place(line: u64) -> (usize, u64) {
-    (
-        usize::try_from(line / 64).unwrap_or(usize::MAX),
-        1 << (line % 64),
-    )
-}
-
 /// How a file of this screening reads.
 #[derive(Debug)]
 pub(super) struct Signs<'a> {
-    /// The whole first line, where there is a heading.
+    /// The whole first line of CSV; `None`: the file has lines of JSON.
     pub(super) heading: Option<&'a [u8]>,
-    /// What stands before the request id in each line.
-    pub(super) before_id: &'a str,
     /// What each request id begins with.
     pub(super) run: &'a str,
     /// No line of the input has a higher number.
@@ -63,7 +28,7 @@ pub(super) struct Signs<'a> {
 /// What a file holds of this screening.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    pub(super) done: Done,
+    pub(super) progress: Progress,
     /// Bytes of its whole lines. What follows is the beginning of one more.
     pub(super) whole: u64,
 }
@@ -134,7 +99,10 @@ pub(super) fn read(file: &File, signs: &Signs<'_>) -> Result<Held, Problem> {
         }
         match signs.heading {
             Some(heading) if held.whole == 0 => signs.check_heading(heading, &line)?,
-            Some(_) | None => held.done.insert(signs.number(&line)?),
+            Some(_) | None => {
+                let (number, standing) = signs.result(&line)?;
+                held.progress.insert(number, standing);
+            }
         }
         held.whole += read;
     }
@@ -146,7 +114,7 @@ impl Signs<'_> {
         match self.heading {
             Some(heading) => heading.starts_with(bytes),
             None => {
-                let first = format!("{}{}-", self.before_id, self.run);
+                let first = format!("{}{}-", JSON_BEGINS, self.run);
                 first.as_bytes().starts_with(bytes) || bytes.starts_with(first.as_bytes())
             }
         }
@@ -164,21 +132,48 @@ impl Signs<'_> {
         }
     }
 
-    /// Which line of the input a line of the output is about.
-    fn number(&self, line: &[u8]) -> Result<u64, Problem> {
+    /// Which line of the input a line of the output is about, and what became of it. Only the
+    /// first four fields are read; `record` writes them.
+    fn result(&self, line: &[u8]) -> Result<(u64, Standing), Problem> {
         let text = std::str::from_utf8(line).map_err(|_| Problem::Foreign)?;
-        let id = text
-            .strip_prefix(self.before_id)
-            .and_then(|rest| rest.split(['"', ',']).next())
-            .ok_or(Problem::Foreign)?;
-        let (run, number) = id.split_once('-').ok_or(Problem::Foreign)?;
-        if run.len() != RUN_LEN || !run.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let stops = if self.heading.is_some() {
+            CSV_STOPS
+        } else {
+            JSON_STOPS
+        };
+        let [id, number, ended, retry] = fields(text, stops).ok_or(Problem::Foreign)?;
+        let (run, rest) = id.split_once('-').ok_or(Problem::Foreign)?;
+        let is_run = run.len() == RUN_LEN && run.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let ended = Ended::from_name(ended).filter(|_| is_run);
+        let (Some(ended), Ok(retry), Ok(line)) = (ended, retry.parse(), number.parse()) else {
             return Err(Problem::Foreign);
-        }
-        let number = number.parse().map_err(|_| Problem::Foreign)?;
-        if run != self.run || !(1..=self.line_max).contains(&number) {
+        };
+        let is_line = rest.split('-').next() == Some(number);
+        if run != self.run || !is_line || !(1..=self.line_max).contains(&line) {
             return Err(Problem::OtherRun);
         }
-        Ok(number)
+        Ok((line, Standing { ended, retry }))
     }
+}
+
+/// What stands before each of the first four fields, and behind the last of them.
+type Stops = [&'static str; 5];
+const CSV_STOPS: Stops = ["", ",", ",", ",", ","];
+const JSON_BEGINS: &str = "{\"request_id\":\"";
+const JSON_STOPS: Stops = [
+    JSON_BEGINS,
+    "\",\"line\":",
+    ",\"outcome\":\"",
+    "\",\"retry\":",
+    ",",
+];
+
+fn fields(text: &str, stops: Stops) -> Option<[&str; 4]> {
+    let [before, first, second, third, last] = stops;
+    let rest = text.strip_prefix(before)?;
+    let (one, rest) = rest.split_once(first)?;
+    let (two, rest) = rest.split_once(second)?;
+    let (three, rest) = rest.split_once(third)?;
+    let (four, _) = rest.split_once(last)?;
+    Some([one, two, three, four])
 }

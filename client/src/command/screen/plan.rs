@@ -83,8 +83,8 @@ impl Plan {
     pub(super) fn lookup(&self, line: &InputLine) -> Result<Lookup, Failure> {
         let questions = self.asking.questions(line.since);
         let questions = questions.map_err(|rule| Failure::new(Exit::Failure, rule))?;
-        let lookup = lookup(&line.msisdn, self.purpose, questions)
-            .request_id(format!("{}-{}", self.run, line.number));
+        let lookup =
+            lookup(&line.msisdn, self.purpose, questions).request_id(line.request_id(&self.run));
         let lookup = with_references(lookup, &self.ask, line.customer_ref.as_deref());
         Ok(match &line.consent_ref {
             Some(consent) => lookup.consent_ref(consent),
