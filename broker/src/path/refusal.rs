@@ -109,6 +109,7 @@ impl From<LedgerError> for Refusal {
             | LedgerError::Io { .. }
             | LedgerError::Damaged { .. }
             | LedgerError::Published { .. }
+            | LedgerError::Unpublished { .. }
             | LedgerError::Shorter { .. }
             | LedgerError::Forked { .. }
             | LedgerError::WrongKey { .. }
