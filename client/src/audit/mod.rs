@@ -222,6 +222,17 @@ impl Auditor {
     /// # Errors
     /// [`CallError`].
     pub async fn agreement(&self) -> Result<AgreementInForce, CallError> {
+        self.agreement_within(self.deadline).await
+    }
+
+    /// As [`agreement`](Self::agreement), within another deadline.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn agreement_within(
+        &self,
+        deadline: Duration,
+    ) -> Result<AgreementInForce, CallError> {
         let call = async |channel: Channel, within: Duration| {
             let request = request(v1::GetAgreementRequest {}, within);
             AgreementServiceClient::new(channel)
@@ -229,7 +240,7 @@ impl Auditor {
                 .get_agreement(request)
                 .await
         };
-        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        let response = self.failover.call(deadline, call).await?.into_inner();
         let instant = |at: Option<_>| at.as_ref().and_then(wire::parse_timestamp);
         Ok(AgreementInForce {
             note: response.note,

@@ -106,7 +106,7 @@ pub(super) struct Ask {
     /// What you ask, such as sim_swap, device_swap=72 (hours), call_forwarding, roaming,
     /// number_recycling=2024-01-31 or tenure=2024-01-31; may be repeated. Without a threshold a
     /// swap is told as precisely as the clause (the permission in the agreement) allows. Else:
-    /// sim_swap, device_swap=72, call_forwarding, roaming and, with --since, the other two
+    /// whatever the agreement in force grants you for this purpose
     #[arg(long = "signal", value_name = "SIGNAL")]
     pub(super) signals: Vec<String>,
     /// The day since which you know the holder, for number_recycling and tenure

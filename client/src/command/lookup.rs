@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use accord_proto::{clock::SystemClock, purpose::Purpose};
+use accord_proto::{clock::SystemClock, purpose::Purpose, signal::Question};
 use serde_json::Value as Json;
+use tokio::time::Instant;
 
 use super::{
     args::{self, Ask, Whom},
     exit::{Exit, Failure},
-    json,
+    granted, json,
     signals::Asking,
     terminal::{Cell, Terminal},
     whom,
 };
 use crate::{
-    Answered, Lookup,
+    Answered, CallError, Lookup,
     answer::RoutingBasis,
     profile::PartySection,
     random::hex,
@@ -30,23 +31,25 @@ pub(super) async fn run(
     let profile = whom::profile(whom)?;
     let party = whom::bank(&profile, whom)?;
     let purpose = purpose(&args.ask, party)?;
-    whom::announce(terminal, party, &format!("purpose {purpose}"));
-    let mut lookup = Lookup::about(&args.number, purpose);
-    let asking = Asking::of(&args.ask)?;
-    let usage = |rule: String| Failure::new(Exit::Usage, rule);
-    for question in asking.questions(None).map_err(usage)? {
-        lookup = lookup.question(question);
-    }
-    lookup = with_references(lookup, &args.ask, args.customer_ref.as_deref());
-    if let Some(id) = &args.request_id {
-        lookup = lookup.request_id(id);
-    }
-    if args.proof {
-        lookup = lookup.with_proof();
-    }
+    let about = about(args, purpose);
+    check(args, about.clone())?;
     let client = profile.client(party)?;
     let deadline = Duration::from_millis(args.deadline_ms);
-    let answered = client.lookup_within(lookup, deadline).await?;
+    let began = Instant::now();
+    let (asking, granted) =
+        granted::asking(client.auditor(), &args.ask, purpose, false, deadline).await?;
+    let words = asking.words();
+    whom::announce(terminal, party, &format!("purpose {purpose}: {words}"));
+    if let Some(rule) = asking.needs_date() {
+        return Err(Failure::new(Exit::Usage, rule));
+    }
+    let questions = asking.questions(None).map_err(usage)?;
+    let lookup = questions.into_iter().fold(about, Lookup::question);
+    let left = deadline.saturating_sub(began.elapsed());
+    let mut answered = client.lookup_within(lookup, left).await?;
+    if let Some(granted) = granted {
+        granted.name_windows(&mut answered.answer);
+    }
     if terminal.is_json() {
         let mut document = json::answered(&answered);
         if let Some(object) = document.as_object_mut() {
@@ -62,6 +65,37 @@ pub(super) async fn run(
         print(&answered, &args.number, terminal)?;
     }
     Ok(exit_of(&answered))
+}
+
+/// The question, without its signals.
+fn about(args: &args::Lookup, purpose: Purpose) -> Lookup {
+    let about = Lookup::about(&args.number, purpose);
+    let mut about = with_references(about, &args.ask, args.customer_ref.as_deref());
+    if let Some(id) = &args.request_id {
+        about = about.request_id(id);
+    }
+    if args.proof {
+        about = about.with_proof();
+    }
+    about
+}
+
+/// Finds the mistakes of the command line before a broker is called.
+fn check(args: &args::Lookup, about: Lookup) -> Result<(), Failure> {
+    let questions = match Asking::named(&args.ask)? {
+        Some(asking) => asking.questions(None).map_err(usage)?,
+        // Any signal will do here.
+        None => vec![Question::Roaming],
+    };
+    let lookup = questions.into_iter().fold(about, Lookup::question);
+    lookup
+        .check(&SystemClock::shared())
+        .map_err(CallError::from)?;
+    Ok(())
+}
+
+fn usage(rule: String) -> Failure {
+    Failure::new(Exit::Usage, rule)
 }
 
 /// The purpose of the command line, else the party's.

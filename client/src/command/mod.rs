@@ -9,6 +9,7 @@ mod args;
 mod audit;
 mod entry_view;
 mod exit;
+mod granted;
 mod json;
 mod lookup;
 mod plain;

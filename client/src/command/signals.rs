@@ -7,9 +7,10 @@ use super::{
     args::Ask,
     exit::{Exit, Failure},
 };
+use crate::words::question_words;
 
-/// Device swaps are asked as yes or no within this many hours, where nothing else is said.
-const DEVICE_SWAP_HOURS: u32 = 72;
+/// The window of a yes or no about a swap, where nothing else is said.
+pub(super) const SWAP_HOURS: u32 = 72;
 
 /// What is asked about each number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,26 +24,39 @@ pub(super) struct Asking {
 
 /// One signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+pub(super) enum Wanted {
     Whole(Question),
     /// Begins at the number's date.
     Dated(Signal),
 }
 
 impl Asking {
-    /// What a command line asks.
-    pub(super) fn of(ask: &Ask) -> Result<Self, Failure> {
-        let wanted = if ask.signals.is_empty() {
+    /// What a command line names; `None` where it names no signal.
+    pub(super) fn named(ask: &Ask) -> Result<Option<Self>, Failure> {
+        if ask.signals.is_empty() {
+            return Ok(None);
+        }
+        let parse = |text: &String| parse(text).map_err(|rule| Failure::new(Exit::Usage, rule));
+        Ok(Some(Self {
+            wanted: ask.signals.iter().map(parse).collect::<Result<_, _>>()?,
+            since: ask.since,
+            named: true,
+        }))
+    }
+
+    /// What is asked where nothing is named: what is granted or, where that is nothing or not
+    /// known, all, so that the broker says why not.
+    pub(super) fn of_granted(ask: &Ask, granted: Vec<Wanted>) -> Self {
+        let wanted = if granted.is_empty() {
             default_signals()
         } else {
-            let parse = |text: &String| parse(text).map_err(|rule| Failure::new(Exit::Usage, rule));
-            ask.signals.iter().map(parse).collect::<Result<_, _>>()?
+            granted
         };
-        Ok(Self {
+        Self {
             wanted,
             since: ask.since,
-            named: !ask.signals.is_empty(),
-        })
+            named: false,
+        }
     }
 
     /// The signals, each of which has a question where its number has a date.
@@ -50,12 +64,42 @@ impl Asking {
         self.wanted.iter().map(Wanted::signal).collect()
     }
 
-    /// A signal that is asked in any case and must be given a date by each number.
-    pub(super) fn needs_date(&self) -> Option<Signal> {
-        let dated = |wanted: &Wanted| matches!(wanted, Wanted::Dated(_));
-        let mut wanted = self.wanted.iter().filter(|wanted| dated(wanted));
-        let first = wanted.next().filter(|_| self.named && self.since.is_none());
-        first.map(Wanted::signal)
+    /// Why a number without a date of its own can't be asked about.
+    pub(super) fn needs_date(&self) -> Option<String> {
+        match self.questions(None) {
+            Err(rule) => Some(rule),
+            Ok(questions) => questions.is_empty().then(|| {
+                let names: Vec<_> = self.signals().iter().map(|signal| signal.name()).collect();
+                format!("{} needs a date, with --since", names.join(" and "))
+            }),
+        }
+    }
+
+    /// Whether a yes or no could come without the window that it is about.
+    pub(super) fn leaves_a_window_open(&self) -> bool {
+        let open = |wanted: &Wanted| match wanted {
+            Wanted::Whole(
+                Question::SimSwap { threshold_hours } | Question::DeviceSwap { threshold_hours },
+            ) => threshold_hours.is_none(),
+            Wanted::Whole(
+                Question::CallForwarding
+                | Question::Roaming
+                | Question::NumberRecycling { .. }
+                | Question::Tenure { .. },
+            )
+            | Wanted::Dated(_) => false,
+        };
+        self.wanted.iter().any(open)
+    }
+
+    /// In words, for a person.
+    pub(super) fn words(&self) -> String {
+        let words = self.wanted.iter().map(|wanted| match (wanted, self.since) {
+            (Wanted::Whole(question), _) => question_words(question),
+            (Wanted::Dated(signal), Some(since)) => question_words(&dated(*signal, since)),
+            (Wanted::Dated(signal), None) => format!("{signal} if there is a date"),
+        });
+        words.collect::<Vec<_>>().join(", ")
     }
 
     /// The questions about a number with this date. A date is a fact about the customer that only
@@ -102,7 +146,7 @@ fn default_signals() -> Vec<Wanted> {
             threshold_hours: None,
         }),
         Wanted::Whole(Question::DeviceSwap {
-            threshold_hours: Some(DEVICE_SWAP_HOURS),
+            threshold_hours: Some(SWAP_HOURS),
         }),
         Wanted::Whole(Question::CallForwarding),
         Wanted::Whole(Question::Roaming),
@@ -182,7 +226,7 @@ mod tests {
                 Question::NumberRecycling { since },
             ),
         ] {
-            let asking = Asking::of(&ask(&[text], Some(since))).unwrap();
+            let asking = Asking::named(&ask(&[text], Some(since))).unwrap().unwrap();
             assert_eq!(asking.questions(None), Ok(vec![question]), "{text}");
         }
     }
@@ -195,7 +239,7 @@ mod tests {
             ("roaming=1", "no parameter"),
             ("tenure=2024-02-31", "calendar date"),
         ] {
-            let error = Asking::of(&ask(&[text], None)).unwrap_err();
+            let error = Asking::named(&ask(&[text], None)).unwrap_err();
             assert!(format!("{error:?}").contains(said), "{error:?}");
         }
     }
@@ -204,10 +248,12 @@ mod tests {
     fn a_number_has_a_date_of_its_own_or_that_of_the_command_line() {
         let date = |text: &str| text.parse::<Date>().unwrap();
         let (own, other) = (date("2024-01-31"), date("2023-01-31"));
-        let asking = Asking::of(&ask(&["tenure"], None)).unwrap();
-        assert_eq!(asking.needs_date(), Some(Signal::Tenure));
+        let asking = Asking::named(&ask(&["tenure"], None)).unwrap().unwrap();
+        assert!(asking.needs_date().unwrap().contains("needs a date"));
         assert!(asking.questions(None).unwrap_err().contains("needs a date"));
-        let asking = Asking::of(&ask(&["tenure"], Some(other))).unwrap();
+        let asking = Asking::named(&ask(&["tenure"], Some(other)))
+            .unwrap()
+            .unwrap();
         assert_eq!(asking.needs_date(), None);
         let asked = |since| vec![Question::Tenure { since }];
         assert_eq!(asking.questions(None), Ok(asked(other)));
@@ -216,10 +262,14 @@ mod tests {
 
     #[test]
     fn signals_with_a_date_are_asked_by_default_only_with_a_date() {
-        let asking = Asking::of(&ask(&[], None)).unwrap();
+        let asking = Asking::of_granted(&ask(&[], None), vec![]);
         assert_eq!(asking.needs_date(), None);
         assert_eq!(asking.questions(None).unwrap().len(), 4);
         let since = "2024-01-31".parse().ok();
         assert_eq!(asking.questions(since).unwrap().len(), 6);
+        let dated = vec![Wanted::Dated(Signal::NumberRecycling)];
+        let asking = Asking::of_granted(&ask(&[], None), dated);
+        let rule = asking.needs_date().unwrap();
+        assert_eq!(rule, "number_recycling needs a date, with --since");
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     parties::Parties,
 };
 
-const SAMPLE: &str = concat!(
+pub(crate) const SAMPLE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../tests/samples/agreement.toml"
 );

@@ -26,7 +26,7 @@ pub(crate) fn accord(profile: Option<&Path>, args: &[&str]) -> Output {
 }
 
 /// Runs the command beside the stub.
-async fn beside(profile: &Path, args: &[&str]) -> (i32, String, String) {
+pub(crate) async fn beside(profile: &Path, args: &[&str]) -> (i32, String, String) {
     let profile = profile.to_owned();
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
     let run = move || {

@@ -8,6 +8,7 @@
 mod agreement;
 mod audit;
 mod command;
+mod granted;
 mod ledger;
 mod lookup;
 mod parties;

@@ -16,6 +16,7 @@ use accord_proto::{
     signal::Signal,
     v1::{
         self,
+        agreement_service_server::AgreementServiceServer,
         audit_service_server::AuditServiceServer,
         screen_request, screen_response, signal_question,
         signal_service_server::{SignalService, SignalServiceServer},
@@ -34,6 +35,9 @@ use tonic::{
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{ledger::LOG, parties::Parties};
+
+/// The clause that the broker names: of the sample agreement, one that offers one window.
+const CLAUSE: &str = "4.1";
 
 /// What the broker does with one question.
 #[derive(Clone, Debug)]
@@ -73,11 +77,13 @@ pub(crate) struct Seen {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     plans: Mutex<VecDeque<Plan>>,
     streams: Mutex<VecDeque<StreamPlan>>,
     seen: Arc<Seen>,
     index: AtomicU64,
+    /// The agreement in force; without one the broker tells none.
+    pub(crate) agreement: Option<String>,
 }
 
 /// A running broker.
@@ -98,11 +104,29 @@ impl Stub {
         Self::with_plans(parties, [], []).await
     }
 
+    /// A broker that tells its agreement.
+    pub(crate) async fn with_agreement(parties: &Parties, note: String) -> Self {
+        let state = State {
+            agreement: Some(note),
+            ..State::default()
+        };
+        Self::of(parties, state).await
+    }
+
     pub(crate) async fn with_plans(
         parties: &Parties,
         plans: impl IntoIterator<Item = Plan>,
         streams: impl IntoIterator<Item = StreamPlan>,
     ) -> Self {
+        let state = State {
+            plans: Mutex::new(plans.into_iter().collect()),
+            streams: Mutex::new(streams.into_iter().collect()),
+            ..State::default()
+        };
+        Self::of(parties, state).await
+    }
+
+    async fn of(parties: &Parties, state: State) -> Self {
         let options = LeafOptions::at(SystemClock::shared().now());
         let leaf = parties.pki.issue("broker", "broker", &options).unwrap();
         let tls = ServerTlsConfig::new()
@@ -111,11 +135,7 @@ impl Stub {
                 leaf.key_pem(),
             ))
             .client_ca_root(Certificate::from_pem(parties.pki.certificate_pem()));
-        let state = Arc::new(State {
-            plans: Mutex::new(plans.into_iter().collect()),
-            streams: Mutex::new(streams.into_iter().collect()),
-            ..State::default()
-        });
+        let state = Arc::new(state);
         let seen = Arc::clone(&state.seen);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -124,6 +144,7 @@ impl Stub {
             .tls_config(tls)
             .unwrap()
             .add_service(SignalServiceServer::new(service.clone()))
+            .add_service(AgreementServiceServer::new(service.clone()))
             .add_service(AuditServiceServer::new(service));
         let server = tokio::spawn(async move {
             let incoming = TcpIncoming::from(listener);
@@ -144,7 +165,7 @@ pub(crate) async fn dead_address() -> SocketAddr {
 }
 
 #[derive(Clone)]
-pub(crate) struct Broker(Arc<State>);
+pub(crate) struct Broker(pub(crate) Arc<State>);
 
 impl Broker {
     fn answer(&self, question: &v1::LookupRequest, request_id: &str) -> v1::LookupResponse {
@@ -154,12 +175,12 @@ impl Broker {
                 value: Some(v1::value::Value::YesNo(false)),
                 swap_kind: 0,
             })),
-            clause: "3.1".to_owned(),
+            clause: CLAUSE.to_owned(),
             ..v1::SignalAnswer::default()
         });
         let answer = v1::Answer {
             answered_at: Some(wire::timestamp(SystemClock::shared().now())),
-            agreement: "TEST-2026-1".to_owned(),
+            agreement: "SANDBOX-2026-1".to_owned(),
             agreement_version: 1,
             routing_basis: v1::RoutingBasis::Prefix as i32,
             signals: signals.collect(),

@@ -72,6 +72,11 @@ impl Columns {
         })
     }
 
+    pub(super) fn has_consents(&self) -> bool {
+        let [.., consent_ref] = self.at;
+        consent_ref.is_some()
+    }
+
     /// A line has no more cells than there are columns: what else stood there would be lost.
     pub(super) fn check_count(&self, record: &StringRecord) -> Result<(), String> {
         match (record.len() <= self.count, self.heading) {

@@ -31,8 +31,6 @@ pub(super) struct Input {
     pub(super) line_max: u64,
     /// The first line without a date of its own.
     pub(super) dateless: Option<u64>,
-    /// The first line without a consent of its own.
-    pub(super) consentless: Option<u64>,
     sha256: digest::Digest,
     columns: Columns,
 }
@@ -74,7 +72,6 @@ impl Input {
             count: 0,
             line_max: 0,
             dateless: None,
-            consentless: None,
             sha256: digest(path).map_err(|error| unreadable(path, &error))?,
             columns: Columns::default(),
         };
@@ -94,9 +91,6 @@ impl Input {
             if line.since.is_none() {
                 input.dateless.get_or_insert(line.number);
             }
-            if line.consent_ref.is_none() {
-                input.consentless.get_or_insert(line.number);
-            }
         }
         Ok(input)
     }
@@ -111,6 +105,11 @@ impl Input {
         let mut name = hex(context.finish().as_ref());
         name.truncate(RUN_LEN);
         name
+    }
+
+    /// Whether numbers can have a consent of their own.
+    pub(super) fn has_consents(&self) -> bool {
+        self.columns.has_consents()
     }
 
     /// A mistake of one of its lines.
@@ -305,11 +304,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_date_or_a_consent_is_remembered() {
+    fn the_first_line_without_a_date_is_remembered() {
         let text = "number,since,consent_ref\n+447700900001,2024-01-31\n+447700900002,,c-1\n";
         let (_file, input) = input(text);
         let input = input.unwrap();
-        assert_eq!((input.dateless, input.consentless), (Some(3), Some(2)));
+        assert_eq!((input.dateless, input.has_consents()), (Some(3), true));
     }
 
     #[test]

@@ -31,12 +31,12 @@ use self::{
 use super::{
     args::{self, Whom},
     exit::{Exit, Failure},
+    granted::{self, Granted},
     lookup::purpose,
-    signals::Asking,
     terminal::Terminal,
     whom,
 };
-use crate::{Lookup, Scope, Screened, Screening};
+use crate::{DEADLINE_MS, Lookup, Scope, Screened, Screening};
 
 /// Results between two flushes of the output.
 const FLUSH_EVERY: u64 = 256;
@@ -50,11 +50,16 @@ pub(super) async fn run(
     let profile = whom::profile(whom)?;
     let party = whom::bank(&profile, whom)?;
     let purpose = purpose(&args.ask, party)?;
-    let asking = Asking::of(&args.ask)?;
     let clock = SystemClock::shared();
-    Plan::check(&args.ask, &asking, purpose, &clock)?;
+    Plan::check(&args.ask, purpose, &clock)?;
     let today = clock.now().to_zoned(TimeZone::UTC).date();
     let input = Input::open(&args.file, today)?;
+    let client = profile.client(party)?;
+    let consents = input.has_consents();
+    let deadline = Duration::from_millis(DEADLINE_MS);
+    let (asking, granted) =
+        granted::asking(client.auditor(), &args.ask, purpose, consents, deadline).await?;
+    let words = asking.words();
     let plan = Plan::new(&party.spiffe_id, &args.ask, asking, purpose, &input)?;
     let path = args.output.clone().unwrap_or_else(|| beside(&args.file));
     let mut output = Output::open(&path, &input, &plan)?;
@@ -68,13 +73,13 @@ pub(super) async fn run(
         terminal,
         party,
         &format!(
-            "purpose {purpose}, {} numbers, {} answered before, {again} of them asked again, into {}",
+            "purpose {purpose}: {words}; {} numbers, {} answered before, {again} of them asked \
+             again, into {}",
             input.count,
             tally.total(),
             path.display()
         ),
     );
-    let client = profile.client(party)?;
     let mut scope = Scope::new([purpose]);
     if let Some(principal) = &args.ask.on_behalf_of {
         scope = scope.on_behalf_of(principal);
@@ -89,7 +94,14 @@ pub(super) async fn run(
         Arc::clone(&mistake),
     )?;
     let mut results = client.screen(scope, tokio_stream::iter(lines));
-    let ended = take(&mut results, &mut output, &mut tally, &bar).await;
+    let ended = take(
+        &mut results,
+        granted.as_ref(),
+        &mut output,
+        &mut tally,
+        &bar,
+    )
+    .await;
     output.flush()?;
     bar.finish_and_clear();
     ended.map_err(|failure| failure.hint("the same command goes on from here"))?;
@@ -140,6 +152,7 @@ fn lines(
 
 async fn take(
     results: &mut Screening<InputLine>,
+    granted: Option<&Granted>,
     output: &mut Output,
     tally: &mut Tally,
     bar: &ProgressBar,
@@ -157,7 +170,10 @@ async fn take(
         let Some(screened) = next else {
             return Ok(());
         };
-        let screened: Screened<InputLine> = screened?;
+        let mut screened: Screened<InputLine> = screened?;
+        if let (Some(granted), Ok(answered)) = (granted, &mut screened.outcome) {
+            granted.name_windows(&mut answered.answer);
+        }
         let standing = Standing::of(&screened);
         output.write(&screened, standing)?;
         tally.replace(before.of(screened.tag.number), standing);

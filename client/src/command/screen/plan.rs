@@ -5,6 +5,7 @@ use accord_proto::{
     purpose::Purpose,
     signal::{Question, Signal},
 };
+use jiff::tz::TimeZone;
 
 use super::{
     super::{
@@ -32,15 +33,15 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Finds what would be wrong with every line, since it stands in the command line.
-    pub(super) fn check(
-        ask: &Ask,
-        asking: &Asking,
-        purpose: Purpose,
-        clock: &SharedClock,
-    ) -> Result<(), Failure> {
-        let today = clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    pub(super) fn check(ask: &Ask, purpose: Purpose, clock: &SharedClock) -> Result<(), Failure> {
+        let today = clock.now().to_zoned(TimeZone::UTC).date();
         let usage = |rule: String| Failure::new(Exit::Usage, rule);
-        let questions = asking.questions(Some(today)).map_err(usage)?;
+        // The date of the command line is looked at, too, and not only those of the lines.
+        let since = ask.since.unwrap_or(today);
+        let questions = match Asking::named(ask)? {
+            Some(asking) => asking.questions(Some(since)).map_err(usage)?,
+            None => vec![Question::NumberRecycling { since }],
+        };
         let lookup = lookup(NOBODY, purpose, questions);
         let lookup = with_references(lookup, ask, None);
         match lookup.check(clock) {
@@ -57,11 +58,8 @@ impl Plan {
         purpose: Purpose,
         input: &Input,
     ) -> Result<Self, Failure> {
-        if let (Some(signal), Some(line)) = (asking.needs_date(), input.dateless) {
-            let rule = format!(
-                "{signal} needs a date: give the line one in the column `since`, or all lines one \
-                 with --since"
-            );
+        if let (Some(rule), Some(line)) = (asking.needs_date(), input.dateless) {
+            let rule = format!("{rule}, or in the column `since`");
             return Err(input.mistake(line, &rule));
         }
         let (principal, consent) = (&ask.on_behalf_of, &ask.consent_ref);

@@ -117,7 +117,7 @@ fn plan_of(input: &Input, party: &str, signals: &[&str]) -> Plan {
         on_behalf_of: None,
         consent_ref: None,
     };
-    let asking = Asking::of(&ask).unwrap();
+    let asking = Asking::named(&ask).unwrap().unwrap();
     Plan::new(party, &ask, asking, Purpose::Payment, input).unwrap()
 }
 
