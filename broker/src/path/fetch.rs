@@ -52,6 +52,12 @@ pub(super) struct Observed {
 struct Seal;
 
 impl Observed {
+    /// Whether the entry says who serves the number: some clause lets the bank ask, or did when the
+    /// operator was asked.
+    pub(super) fn names_operator(&self) -> bool {
+        self.evidence.is_some() || self.signals.iter().any(Result::is_ok)
+    }
+
     /// Signals of which nothing is known yet.
     fn unknown(&mut self) -> impl Iterator<Item = &mut Seen> {
         self.signals

@@ -99,9 +99,12 @@ fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access
         journal_index: evidence.journal_index,
         digest: evidence.digest.to_vec(),
     });
+    // A bank may read its entries, so one without any clause must not learn the route from them.
     let (operator, basis) = match operator {
-        Ok((operator, basis)) => (operator.to_string(), basis.to_wire()),
-        Err(_) => (String::new(), v1::RoutingBasis::Unspecified),
+        Ok((operator, basis)) if observed.names_operator() => {
+            (operator.to_string(), basis.to_wire())
+        }
+        Ok(_) | Err(_) => (String::new(), v1::RoutingBasis::Unspecified),
     };
     v1::Access {
         bank: asked.caller.party().org().to_string(),

@@ -2,9 +2,12 @@
 
 use accord_client::Lookup;
 use accord_client::answer::RoutingBasis;
-use accord_proto::purpose::Purpose;
+use accord_proto::{purpose::Purpose, v1::entry::Event};
 
-use crate::said::{Stage, ask, days_ago, detail, north, now, one, sud, word, words};
+use crate::{
+    record,
+    said::{Stage, ask, days_ago, detail, north, now, one, sud, word, words},
+};
 
 #[tokio::test]
 async fn a_question_is_answered_in_part() {
@@ -144,11 +147,15 @@ async fn without_a_clause_or_an_operator_nobody_is_asked() {
     let stage = Stage::sandbox().await;
     // No clause stands between second-bank and sud-mobile.
     let lookup = Lookup::about(sud(1), Purpose::Payment).sim_swap();
-    let answer = one(&stage.bank("second-bank"), lookup).await;
-    assert_eq!(
-        (word(&answer).as_str(), answer.clause),
-        ("not_contracted", None)
-    );
+    let answered = ask(&stage.bank("second-bank"), lookup).await;
+    assert_eq!(words(&answered), ["not_contracted"]);
+    assert_eq!(answered.signals()[0].clause, None);
+    // It learns nothing of the route, not even from the entry, which it may read.
+    assert_eq!(answered.answer.routing_basis, None);
+    let Event::Access(access) = record::event(&stage, answered.receipt.index) else {
+        panic!()
+    };
+    assert_eq!((access.operator.as_str(), access.routing_basis), ("", 0));
     // No operator of this world serves the number.
     let lookup = Lookup::about("+99907001001", Purpose::Payment).sim_swap();
     let answered = ask(&stage.bank("first-bank"), lookup).await;
