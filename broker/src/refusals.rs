@@ -7,10 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use accord_proto::{
-    party::{OrgName, PartyId},
-    v1,
-};
+use accord_proto::{party::PartyId, v1};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::{
@@ -80,12 +77,13 @@ impl RefusalBook {
         Ok(())
     }
 
-    /// Notes that an adapter's reply was not believed. The question goes on without it, so nobody
-    /// waits for this entry.
-    pub fn not_believed(&self, operator: &OrgName, instance: String, why: String) {
+    /// Notes that what an adapter said was not believed, within the same budget as its operator's
+    /// refusals. Whatever it belongs to goes on without it, so nobody waits for this entry.
+    pub fn not_believed(&self, party: &PartyId, instance: String, why: String) {
+        let operator = party.org();
         self.metrics.not_believed(operator.as_str());
-        tracing::warn!(%operator, instance, why, "an adapter's reply is not believed");
-        if !self.within_budget(operator.as_str()) {
+        tracing::warn!(%operator, instance, why, "what an adapter said is not believed");
+        if !self.within_budget(&party.to_string()) {
             return;
         }
         let link = v1::AdapterLink {
@@ -99,7 +97,7 @@ impl RefusalBook {
         tokio::spawn(async move {
             let entry = record_entry(&ledger, v1::entry::Event::AdapterLink(link));
             if let Err(error) = entry.await {
-                tracing::error!(%error, "can't record that a reply was not believed");
+                tracing::error!(%error, "can't record that an adapter was not believed");
             }
         });
     }

@@ -2,6 +2,7 @@
 
 mod attached;
 mod incoming;
+mod paced;
 
 use std::{pin::Pin, sync::Arc};
 

@@ -113,6 +113,21 @@ impl Peer {
         Ok(())
     }
 
+    /// Waits until this is no longer trusted, and says why: for streams on which nothing may happen
+    /// for long. The connection is closed a moment later.
+    pub async fn untrusted(&self, trust: &TrustStore) -> IdentityError {
+        let mut changed = trust.changed();
+        loop {
+            if let Err(error) = self.check(trust, trust.now()) {
+                return error;
+            }
+            if changed.changed().await.is_err() {
+                // Nothing changes any more; the store lives as long as its broker.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Who this says it is: a fact about the certificate, not a verdict. For that see
     /// [`check`](Self::check).
     #[must_use]

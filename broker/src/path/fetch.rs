@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use accord_proto::{observation::Observation, reason::Reason, signal::Signal, v1};
+use accord_proto::{observation::Observation, party::PartyId, reason::Reason, signal::Signal, v1};
 
 use tokio::time::Instant;
 
@@ -10,6 +10,7 @@ use super::{
     authorise::{Denied, Permit},
     limit::Admitted,
     parts::Parts,
+    route::Routed,
 };
 use crate::link::{
     AskDraft, Evidence, Operator, Patience, ReportPermit, restrictions::NumberDigest,
@@ -52,6 +53,15 @@ pub(super) struct Observed {
 struct Seal;
 
 impl Observed {
+    /// Who serves the number, as the register has it.
+    fn operator(&self) -> Option<&PartyId> {
+        let Routed {
+            asked, operator, ..
+        } = &self.admitted.routed;
+        let (name, _) = operator.as_ref().ok()?;
+        asked.governed.operator(name)
+    }
+
     /// Whether the entry says who serves the number: some clause lets the bank ask, or did when the
     /// operator was asked.
     pub(super) fn names_operator(&self) -> bool {
@@ -170,10 +180,8 @@ async fn from_operator(
         };
         operator.ask(&draft, patience, &parts.clock).await
     };
-    if let (Some((instance, why)), Ok((name, _))) =
-        (said.not_believed, &observed.admitted.routed.operator)
-    {
-        parts.refusals.not_believed(name, instance, why);
+    if let (Some((instance, why)), Some(party)) = (said.not_believed, observed.operator()) {
+        parts.refusals.not_believed(party, instance, why);
     }
     observed.customer_lock |= said.customer_lock;
     observed.evidence = said.evidence;

@@ -1,83 +1,20 @@
-//! Adapters that the test plays itself, message by message.
+//! The links of an operator: what its adapters stop, and how many attach.
 
-use accord_client::Lookup;
+use accord_client::{Client, Lookup};
 use accord_proto::{
     purpose::Purpose,
-    v1::{
-        self, AdapterMessage, BrokerMessage, adapter_link::Kind, adapter_message::Message,
-        adapter_service_client::AdapterServiceClient, entry::Event,
-    },
+    v1::{adapter_link::Kind, entry::Event},
 };
 use accord_tests::world::wait_until;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tokio::time::{Duration, Instant};
+use tonic::Code;
 
 use crate::{
     caller::{Caller, told},
+    played::{Played, links},
     record,
     said::{Stage, north, one, word},
 };
-
-/// One attached stream; it ends when this is dropped.
-struct Played {
-    say: mpsc::Sender<AdapterMessage>,
-    _heard: Streaming<BrokerMessage>,
-}
-
-impl Played {
-    async fn attach(caller: &Caller, instance: &str) -> Result<Self, Status> {
-        let (say, said) = mpsc::channel(64);
-        let hello = v1::Hello {
-            instance: instance.to_owned(),
-            signals: vec![v1::Signal::SimSwap as i32],
-            credit: 1,
-            ..v1::Hello::default()
-        };
-        say.send(message(Message::Hello(hello))).await.unwrap();
-        let mut client = AdapterServiceClient::new(caller.channel.clone());
-        let heard = client.attach(ReceiverStream::new(said)).await?.into_inner();
-        Ok(Self { say, _heard: heard })
-    }
-
-    async fn say(&self, said: Message) {
-        self.say.send(message(said)).await.unwrap();
-    }
-
-    async fn stop_sim_swap(&self) {
-        let kill = v1::KillSwitch {
-            bank: "first-bank".to_owned(),
-            signal: v1::Signal::SimSwap as i32,
-        };
-        let restriction = v1::Restriction {
-            scope: Some(v1::restriction::Scope::Kill(kill)),
-            lifted: false,
-        };
-        self.say(Message::Restriction(restriction)).await;
-    }
-
-    async fn settle(&self) {
-        self.say(Message::Heartbeat(v1::Heartbeat {})).await;
-    }
-}
-
-fn message(message: Message) -> AdapterMessage {
-    AdapterMessage {
-        message: Some(message),
-    }
-}
-
-/// The details of an operator's link entries of one kind, since an index.
-fn links(stage: &Stage, from: u64, kind: Kind, instance: &str) -> Vec<String> {
-    let events = record::since(stage, from).into_iter();
-    let details = events.filter_map(|event| match event {
-        Event::AdapterLink(link) if link.kind == kind as i32 && link.instance == instance => {
-            Some(link.detail)
-        }
-        _ => None,
-    });
-    details.collect()
-}
 
 #[tokio::test]
 async fn a_kill_switch_outlives_its_link_and_its_end_is_on_the_record() {
@@ -93,7 +30,7 @@ async fn a_kill_switch_outlives_its_link_and_its_end_is_on_the_record() {
     let said = || links(&stage, before, Kind::Restricted, "played");
     let played = Played::attach(&caller, "played").await.unwrap();
     played.settle().await;
-    played.stop_sim_swap().await;
+    played.stop_sim_swap("first-bank").await;
     wait_until("the stop", stopped).await.unwrap();
     drop(played);
     wait_until("it to leave", || async { left(1) })
@@ -103,7 +40,7 @@ async fn a_kill_switch_outlives_its_link_and_its_end_is_on_the_record() {
 
     // Said again, it changes nothing; not said again, it ends.
     let played = Played::attach(&caller, "played").await.unwrap();
-    played.stop_sim_swap().await;
+    played.stop_sim_swap("first-bank").await;
     played.settle().await;
     drop(played);
     wait_until("it to leave", || async { left(2) })
@@ -121,6 +58,66 @@ async fn a_kill_switch_outlives_its_link_and_its_end_is_on_the_record() {
         "lifts sim_swap for first-bank",
     ];
     assert_eq!(said(), both);
+}
+
+/// More than come at once on the record: 256, and then ten a second.
+const MANY: usize = 280;
+
+/// Stops many banks that there are not, and one that there is, and waits until that one is stopped.
+async fn stop_many(played: &Played, bank: &Client) {
+    for other in 0..MANY {
+        played.stop_sim_swap(&format!("bank-{other}")).await;
+    }
+    played.stop_sim_swap("first-bank").await;
+    wait_until("the stop", || async {
+        let lookup = Lookup::about(north(1), Purpose::Payment).sim_swap();
+        word(&one(bank, lookup).await) == "suspended"
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_kill_switch_acts_at_once_however_many_wait_for_the_record() {
+    let stage = Stage::sandbox().await;
+    let bank = stage.bank("first-bank");
+    let caller = Caller::party(&stage, "north-mobile");
+    let before = record::size(&stage);
+    let played = Played::attach(&caller, "played").await.unwrap();
+    played.settle().await;
+    let began = Instant::now();
+    stop_many(&played, &bank).await;
+    let acted = began.elapsed();
+    assert!(acted < Duration::from_secs(1), "{acted:?}");
+    // Whatever else it says is heard meanwhile.
+    played.reply(4_711, Vec::new()).await;
+    let said = || links(&stage, before, Kind::Restricted, "played");
+    let heard = || !links(&stage, before, Kind::NotBelieved, "played").is_empty();
+    wait_until("a reply to be heard", || async { heard() })
+        .await
+        .unwrap();
+    assert!(said().len() <= MANY, "all are on the record already");
+    wait_until("all stops on the record", || async { said().len() > MANY })
+        .await
+        .unwrap();
+    assert_eq!(said()[MANY], "stops sim_swap for first-bank");
+}
+
+#[tokio::test]
+async fn what_an_adapter_stopped_is_on_the_record_though_it_left_at_once() {
+    let stage = Stage::sandbox().await;
+    let caller = Caller::party(&stage, "north-mobile");
+    let before = record::size(&stage);
+    let played = Played::attach(&caller, "played").await.unwrap();
+    stop_many(&played, &stage.bank("first-bank")).await;
+    drop(played);
+    let left = |event: &Event| {
+        matches!(event, Event::AdapterLink(link)
+            if link.kind == Kind::Left as i32 && link.instance == "played")
+    };
+    record::wait_for(&stage, before, "it to leave", left).await;
+    let said = links(&stage, before, Kind::Restricted, "played");
+    assert_eq!(said.len(), MANY + 1);
 }
 
 #[tokio::test]

@@ -8,12 +8,15 @@ use accord_proto::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::{AdapterParts, AttachStream, CHANGE_CREDIT, HEARTBEAT, check, incoming::Incoming};
+use super::{
+    super::status::status, AdapterParts, AttachStream, CHANGE_CREDIT, HEARTBEAT, METHOD, check,
+    incoming::Incoming,
+};
 use crate::{
     entry::record_entry,
     identity::Peer,
@@ -23,6 +26,8 @@ use crate::{
 
 /// Messages on their way to the adapter that HTTP/2 has not taken yet.
 const OUT_LEN_MAX: usize = 256;
+/// Why a link ends whose adapter is attached once more.
+const REPLACED: &str = "a new attach of the same instance took its place";
 
 /// Puts the attachment on the record and starts the two directions of the stream.
 pub(super) async fn attach(
@@ -57,6 +62,7 @@ pub(super) async fn attach(
         operator,
         adapter,
         hello,
+        out: out.clone(),
     };
     let adapter = Arc::clone(&link.adapter);
     tokio::spawn(send(adapter, outgoing, out, link.parts.views.epoch()));
@@ -72,54 +78,94 @@ struct Link {
     operator: Arc<Operator>,
     adapter: Arc<Adapter>,
     hello: v1::Hello,
+    /// Only to say why the link ends.
+    out: mpsc::Sender<Result<BrokerMessage, Status>>,
+}
+
+/// Why a link ends.
+enum End {
+    /// A fact for the record.
+    Fact(&'static str),
+    /// The operator may not attach any more, which it is told.
+    Refused(Refusal),
+}
+
+impl From<&'static str> for End {
+    fn from(fact: &'static str) -> Self {
+        Self::Fact(fact)
+    }
 }
 
 impl Link {
     async fn receive(self, messages: Streaming<AdapterMessage>) {
-        let why = self.listen(messages).await;
+        let mut incoming = Incoming::new(&self.parts, &self.party, &self.operator, &self.adapter);
+        let end = self.listen(messages, &mut incoming).await;
+        incoming.finish().await;
         self.operator.detach(&self.adapter);
         let org = self.party.org();
         self.parts
             .metrics
             .adapters_attached(org.as_str(), self.operator.attached());
+        let why = match end {
+            End::Fact(fact) => fact.to_owned(),
+            End::Refused(refusal) => self.refuse(&refusal).await,
+        };
         let instance = &self.hello.instance;
         tracing::info!(operator = %org, instance, why, "adapter left");
-        record_left(&self.parts, &self.party, &self.hello, why).await;
+        record_left(&self.parts, &self.party, &self.hello, &why).await;
+    }
+
+    /// Puts the refusal on the record and tells it, as the stream's last word.
+    async fn refuse(&self, refusal: &Refusal) -> String {
+        let recorded = self.parts.refusals.record(&self.party, METHOD, refusal);
+        let told = match recorded.await {
+            Ok(()) => status(refusal),
+            Err(unrecorded) => status(&unrecorded),
+        };
+        // Whoever reads nothing learns nothing.
+        let _ = self.out.try_send(Err(told));
+        refusal.to_string()
     }
 
     /// Takes messages until the stream ends, and says why it did.
-    async fn listen(&self, mut messages: Streaming<AdapterMessage>) -> &'static str {
-        let org = self.party.org();
-        let mut incoming = Incoming::new(&self.parts, org, &self.operator, &self.adapter);
+    async fn listen(
+        &self,
+        mut messages: Streaming<AdapterMessage>,
+        incoming: &mut Incoming<'_>,
+    ) -> End {
         let mut closed = std::pin::pin!(self.parts.links.closed());
         let mut detached = std::pin::pin!(self.adapter.detached());
+        let mut untrusted = std::pin::pin!(self.peer.untrusted(&self.parts.trust));
+        let mut silent_from = Instant::now() + HEARTBEAT * 3;
         loop {
             let due = incoming.due();
             let next = tokio::select! {
-                next = timeout(HEARTBEAT * 3, messages.message()) => next,
+                next = timeout_at(silent_from, messages.message()) => next,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     match incoming.take_due().await {
                         Ok(()) => continue,
-                        Err(why) => return why,
+                        Err(why) => return why.into(),
                     }
                 }
-                () = &mut detached => return "a new attach of the same instance took its place",
-                () = &mut closed => return "the broker is stopping",
+                () = &mut detached => return REPLACED.into(),
+                () = &mut closed => return "the broker is stopping".into(),
+                error = &mut untrusted => return End::Refused(error.into()),
             };
             let message = match next {
                 Ok(Ok(Some(message))) => message,
-                Ok(Ok(None)) => return "it closed the stream",
-                Ok(Err(_)) => return "the stream broke",
-                Err(_) => return "it fell silent",
+                Ok(Ok(None)) => return "it closed the stream".into(),
+                Ok(Err(_)) => return "the stream broke".into(),
+                Err(_) => return "it fell silent".into(),
             };
+            silent_from = Instant::now() + HEARTBEAT * 3;
             if !self.operator.holds(&self.adapter) {
-                return "a new attach of the same instance took its place";
+                return REPLACED.into();
             }
-            if check(&self.parts, &self.peer).is_err() {
-                return "its certificate or licence is no longer in force";
+            if let Err(refusal) = check(&self.parts, &self.peer) {
+                return End::Refused(refusal);
             }
             if let Err(why) = incoming.take(message).await {
-                return why;
+                return why.into();
             }
         }
     }

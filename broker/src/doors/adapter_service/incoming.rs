@@ -1,12 +1,13 @@
 //! What an attached adapter says: replies, restrictions and changes, each checked before it is
-//! believed.
+//! believed. A stop is in force at once; what it adds to the ledger waits for its turn (`paced`),
+//! and meanwhile the adapter is listened to.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use accord_proto::{
     msisdn::Msisdn,
     observation::Observation,
-    party::OrgName,
+    party::{OrgName, PartyId},
     signal::Signal,
     v1::{
         self, AdapterMessage, ChangesAccepted, Restriction, adapter_message, broker_message,
@@ -14,9 +15,12 @@ use accord_proto::{
     },
     wire::{FieldError, parse_observation},
 };
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Duration, Instant};
 
-use super::{AdapterParts, CHANGE_CREDIT};
+use super::{
+    AdapterParts,
+    paced::{Paced, Waiting},
+};
 use crate::{
     entry::record_entry,
     link::{
@@ -31,45 +35,65 @@ const CHANGES_MAX: usize = 1_000;
 /// The messages of one adapter.
 pub(super) struct Incoming<'a> {
     parts: &'a AdapterParts,
-    operator: &'a OrgName,
+    party: &'a PartyId,
     links: &'a Operator,
     adapter: &'a Arc<Adapter>,
-    /// Batches of changes that came faster than they may be recorded, and when each may be.
-    waiting: VecDeque<(Instant, Batch)>,
+    waiting: Waiting,
+    /// Every restriction in force has arrived; the lifts that follow from that are on their way.
+    settling: bool,
 }
 
 /// One batch of changes, parsed.
-struct Batch {
-    sequence: u64,
-    changes: Vec<(Msisdn, Signal, Observation)>,
+pub(super) struct Batch {
+    pub(super) sequence: u64,
+    pub(super) changes: Vec<(Msisdn, Signal, Observation)>,
 }
 
 impl<'a> Incoming<'a> {
-    pub(super) const fn new(
+    pub(super) fn new(
         parts: &'a AdapterParts,
-        operator: &'a OrgName,
+        party: &'a PartyId,
         links: &'a Operator,
         adapter: &'a Arc<Adapter>,
     ) -> Self {
         Self {
             parts,
-            operator,
+            party,
             links,
             adapter,
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
+            settling: false,
         }
     }
 
-    /// When the next batch of changes may be recorded, if one waits.
+    /// When the next entry may be made, if one waits.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.waiting.front().map(|(at, _)| *at)
+        self.waiting.due()
     }
 
-    /// Takes the batch that has waited longest.
+    /// Makes the entry that has waited longest.
     pub(super) async fn take_due(&mut self) -> Result<(), &'static str> {
-        match self.waiting.pop_front() {
-            Some((_, batch)) => self.keep(batch).await,
+        match self.waiting.pop() {
+            Some(paced) => self.perform(paced).await,
             None => Ok(()),
+        }
+    }
+
+    /// The stream has ended. What was stopped or lifted goes on the record at once: its turns are
+    /// taken, so whoever attaches in a loop waits for them. Changes are sent again.
+    pub(super) async fn finish(mut self) {
+        // Whoever took this adapter's place says by itself what stays.
+        let replaced = !self.links.holds(self.adapter);
+        while let Some(paced) = self.waiting.pop() {
+            let done = match paced {
+                Paced::Changes(_) | Paced::Settle => continue,
+                Paced::Lift(_) if replaced => continue,
+                Paced::Lift(_) | Paced::Stop(_) => self.perform(paced).await,
+            };
+            if let Err(why) = done {
+                tracing::error!(operator = %self.operator(), why, "kill switches are not recorded");
+                return;
+            }
         }
     }
 
@@ -81,7 +105,7 @@ impl<'a> Incoming<'a> {
             Some(Message::Heartbeat(_)) => self.settle().await?,
             Some(Message::Credit(credit)) => self.adapter.grant(credit.more),
             Some(Message::Restriction(restriction)) => self.restrict(restriction).await?,
-            Some(Message::Changes(batch)) => self.changes(batch).await?,
+            Some(Message::Changes(batch)) => self.changes(&batch).await?,
             Some(Message::Hello(_)) => return Err("it said hello twice"),
             // A message of a newer version: it is not for us.
             None => {}
@@ -92,13 +116,15 @@ impl<'a> Incoming<'a> {
     fn reply(&self, reply: v1::Reply) {
         match self.adapter.replied(reply) {
             Arrival::Expected => {}
-            Arrival::Unneeded => tracing::debug!(operator = %self.operator, "an unneeded reply"),
+            Arrival::Unneeded => {
+                tracing::debug!(operator = %self.operator(), "an unneeded reply");
+            }
             Arrival::Late => self.disbelieve("a reply that came too late"),
             Arrival::Unasked => self.disbelieve("a reply to what was not asked, or a second one"),
         }
     }
 
-    async fn restrict(&self, restriction: Restriction) -> Result<(), &'static str> {
+    async fn restrict(&mut self, restriction: Restriction) -> Result<(), &'static str> {
         let lifted = restriction.lifted;
         let set = match restriction.scope {
             Some(restriction::Scope::OptedOutMsisdn(number)) => {
@@ -128,7 +154,7 @@ impl<'a> Incoming<'a> {
         // Whichever operator serves the number now: what is held is this operator's word only, and
         // it must be in force when the number comes to it.
         let msisdn = Msisdn::parse(number)?;
-        let digest = self.parts.views.digest(self.operator, &msisdn);
+        let digest = self.parts.views.digest(self.operator(), &msisdn);
         let subject = subject(msisdn);
         if matches!(subject, Subject::OptedOut(_)) && !lifted {
             self.parts.views.forget(&digest);
@@ -137,8 +163,10 @@ impl<'a> Incoming<'a> {
         set.map_err(|error| FieldError::new("restriction", error.to_string()))
     }
 
+    /// A stop is in force before it is on the record, a lift only afterwards. What an adapter says
+    /// again after it has attached again changes nothing.
     async fn kill(
-        &self,
+        &mut self,
         kill: v1::KillSwitch,
         lifted: bool,
     ) -> Result<Result<(), FieldError>, &'static str> {
@@ -146,28 +174,95 @@ impl<'a> Incoming<'a> {
             Ok(switch) => switch,
             Err(error) => return Ok(Err(error)),
         };
-        // What an adapter says again after it has attached again changes nothing.
-        let changes = self.links.has_kill(self.adapter, &switch) == lifted;
-        // A stop is in force before it is on the record, a lift only afterwards.
-        if lifted && changes {
-            self.record_kill(&switch, lifted).await?;
+        let known = self.links.has_kill(self.adapter, &switch);
+        if lifted {
+            if known && !self.waiting.lifts(&switch) {
+                self.in_turn(Paced::Lift(switch)).await?;
+            }
+            return Ok(Ok(()));
         }
-        let set = self.links.kill(self.adapter, &switch, lifted);
-        if !lifted && changes && set.is_ok() {
-            self.record_kill(&switch, lifted).await?;
+        self.waiting.take_back(&switch);
+        if let Err(error) = self.links.kill(self.adapter, &switch, false) {
+            return Ok(Err(FieldError::new("restriction", error.to_string())));
         }
-        Ok(set.map_err(|error| FieldError::new("restriction", error.to_string())))
+        if !known {
+            self.in_turn(Paced::Stop(switch)).await?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Every restriction in force has arrived. What the instance had stopped before and did not
+    /// stop again is lifted, on the record.
+    async fn settle(&mut self) -> Result<(), &'static str> {
+        if self.settling || self.adapter.is_settled() {
+            return Ok(());
+        }
+        self.settling = true;
+        for switch in self.links.kills_to_lift(self.adapter) {
+            if !self.waiting.lifts(&switch) {
+                self.in_turn(Paced::Lift(switch)).await?;
+            }
+        }
+        self.in_turn(Paced::Settle).await
+    }
+
+    /// Takes a batch. A change that is not believed does not keep the others from the view.
+    async fn changes(&mut self, batch: &v1::ChangeBatch) -> Result<(), &'static str> {
+        if batch.changes.len() > CHANGES_MAX {
+            self.disbelieve(&format!("changes: at most {CHANGES_MAX} in a batch"));
+            return Err("a batch of changes is too long");
+        }
+        let mut changes = Vec::with_capacity(batch.changes.len());
+        for change in &batch.changes {
+            match self.parse_change(change) {
+                Ok(change) => changes.push(change),
+                Err(error) => self.disbelieve(&error.to_string()),
+            }
+        }
+        let sequence = batch.sequence;
+        self.in_turn(Paced::Changes(Batch { sequence, changes }))
+            .await
+    }
+
+    /// Makes an entry at once, or when the operator's pace allows.
+    async fn in_turn(&mut self, paced: Paced) -> Result<(), &'static str> {
+        let now = Instant::now();
+        let turn = match paced {
+            Paced::Changes(_) | Paced::Lift(_) | Paced::Stop(_) => {
+                self.links.pace().turn(1, Duration::MAX).unwrap_or(now)
+            }
+            // It makes no entry; it only comes after those before it.
+            Paced::Settle => now,
+        };
+        if turn <= now && self.waiting.is_empty() {
+            return self.perform(paced).await;
+        }
+        self.waiting.push(turn, paced)
+    }
+
+    async fn perform(&self, paced: Paced) -> Result<(), &'static str> {
+        match paced {
+            Paced::Changes(batch) => self.keep(batch).await,
+            Paced::Lift(switch) => {
+                self.record_kill(&switch, true).await?;
+                // There is always room for one less.
+                let _ = self.links.kill(self.adapter, &switch, true);
+                Ok(())
+            }
+            Paced::Settle => {
+                self.links.settle(self.adapter);
+                Ok(())
+            }
+            Paced::Stop(switch) => self.record_kill(&switch, false).await,
+        }
     }
 
     async fn record_kill(&self, switch: &KillSwitch, lifted: bool) -> Result<(), &'static str> {
         let detail = kill_detail(switch, lifted);
-        tracing::warn!(operator = %self.operator, detail, "kill switch");
-        if let Some(turn) = self.links.pace().turn(1, Duration::MAX) {
-            sleep_until(turn).await;
-        }
+        tracing::warn!(operator = %self.operator(), detail, "kill switch");
         let link = v1::AdapterLink {
             kind: v1::adapter_link::Kind::Restricted as i32,
-            operator: self.operator.to_string(),
+            operator: self.operator().to_string(),
             instance: self.adapter.info().instance.clone(),
             detail,
             ..v1::AdapterLink::default()
@@ -176,42 +271,6 @@ impl<'a> Incoming<'a> {
             .await
             .map(drop)
             .map_err(|_| "the broker can't record a kill switch")
-    }
-
-    /// Every restriction in force has arrived. What the instance had stopped before and did not
-    /// stop again is lifted, on the record.
-    async fn settle(&self) -> Result<(), &'static str> {
-        if self.adapter.is_settled() {
-            return Ok(());
-        }
-        for switch in self.links.kills_to_lift(self.adapter) {
-            self.record_kill(&switch, true).await?;
-        }
-        self.links.settle(self.adapter);
-        Ok(())
-    }
-
-    /// Takes a batch at once, or when the operator's pace allows.
-    async fn changes(&mut self, batch: v1::ChangeBatch) -> Result<(), &'static str> {
-        let changes = match self.parse_changes(&batch) {
-            Ok(changes) => changes,
-            Err(error) => {
-                self.disbelieve(&error.to_string());
-                return Err("a batch of changes is not believed");
-            }
-        };
-        if self.waiting.len() >= CHANGE_CREDIT as usize {
-            return Err("it sends more batches of changes than it was granted");
-        }
-        let sequence = batch.sequence;
-        let batch = Batch { sequence, changes };
-        let now = Instant::now();
-        let turn = self.links.pace().turn(1, Duration::MAX).unwrap_or(now);
-        if turn <= now && self.waiting.is_empty() {
-            return self.keep(batch).await;
-        }
-        self.waiting.push_back((turn, batch));
-        Ok(())
     }
 
     /// A batch is one entry; it is acknowledged when that is durable and the view holds it.
@@ -225,7 +284,7 @@ impl<'a> Incoming<'a> {
                 signal: signal.to_wire() as i32,
             });
         let entry = v1::SourceChanges {
-            operator: self.operator.to_string(),
+            operator: self.operator().to_string(),
             instance: self.adapter.info().instance.clone(),
             sequence,
             subjects: subjects.collect(),
@@ -235,7 +294,7 @@ impl<'a> Incoming<'a> {
             .await
             .map_err(|_| "the broker can't record changes")?;
         for (msisdn, signal, observation) in &changes {
-            let digest = self.parts.views.digest(self.operator, msisdn);
+            let digest = self.parts.views.digest(self.operator(), msisdn);
             let views = &self.parts.views;
             views.keep(&digest, *signal, observation, None);
         }
@@ -254,27 +313,19 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    fn parse_changes(
+    fn parse_change(
         &self,
-        batch: &v1::ChangeBatch,
-    ) -> Result<Vec<(Msisdn, Signal, Observation)>, FieldError> {
-        if batch.changes.len() > CHANGES_MAX {
-            return Err(FieldError::new(
-                "changes",
-                format!("at most {CHANGES_MAX} in a batch"),
-            ));
-        }
-        let now = self.parts.clock.now();
-        let parse = |change: &v1::Change| {
-            let msisdn = self.own_number(&change.msisdn)?;
-            let signal = Signal::from_wire(change.signal)
-                .ok_or_else(|| FieldError::new("changes.signal", "a known signal is required"))?;
-            let wire = change.observation.as_ref().ok_or_else(|| {
-                FieldError::new("changes.observation", "an observation is required")
-            })?;
-            Ok((msisdn, signal, parse_observation(wire, signal, now)?))
-        };
-        batch.changes.iter().map(parse).collect()
+        change: &v1::Change,
+    ) -> Result<(Msisdn, Signal, Observation), FieldError> {
+        let msisdn = self.own_number(&change.msisdn)?;
+        let signal = Signal::from_wire(change.signal)
+            .ok_or_else(|| FieldError::new("changes.signal", "a known signal is required"))?;
+        let wire = change
+            .observation
+            .as_ref()
+            .ok_or_else(|| FieldError::new("changes.observation", "an observation is required"))?;
+        let observation = parse_observation(wire, signal, self.parts.clock.now())?;
+        Ok((msisdn, signal, observation))
     }
 
     /// An operator pushes changes of its own subscribers only.
@@ -282,16 +333,19 @@ impl<'a> Incoming<'a> {
         let msisdn = Msisdn::parse(number)?;
         let governed = self.parts.governance.current();
         match governed.routes().route(&msisdn) {
-            Some((operator, _)) if operator == self.operator => Ok(msisdn),
+            Some((operator, _)) if operator == self.operator() => Ok(msisdn),
             Some(_) | None => Err(FieldError::new("msisdn", "not a number of this operator")),
         }
     }
 
     fn disbelieve(&self, why: &str) {
         let instance = self.adapter.info().instance.clone();
-        self.parts
-            .refusals
-            .not_believed(self.operator, instance, why.to_owned());
+        let refusals = &self.parts.refusals;
+        refusals.not_believed(self.party, instance, why.to_owned());
+    }
+
+    const fn operator(&self) -> &OrgName {
+        self.party.org()
     }
 }
 

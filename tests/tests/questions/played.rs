@@ -1,0 +1,162 @@
+//! An adapter that the test plays itself, message by message.
+
+use accord_proto::{
+    v1::{
+        self, AdapterMessage, BrokerMessage, adapter_link::Kind, adapter_message::Message,
+        adapter_service_client::AdapterServiceClient, broker_message, entry::Event,
+        signal_reply::Outcome,
+    },
+    wire::timestamp,
+};
+use accord_tests::world::WAIT_MAX;
+use jiff::SignedDuration;
+use prost::Message as _;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use crate::{
+    caller::Caller,
+    record,
+    said::{Stage, now},
+};
+
+/// One attached stream; it ends when this is dropped.
+pub(crate) struct Played {
+    say: mpsc::Sender<AdapterMessage>,
+    heard: Streaming<BrokerMessage>,
+}
+
+impl Played {
+    /// Attaches an instance that can answer `sim_swap`, and is asked eight questions at once.
+    pub(crate) async fn attach(caller: &Caller, instance: &str) -> Result<Self, Status> {
+        let (say, said) = mpsc::channel(64);
+        let hello = v1::Hello {
+            instance: instance.to_owned(),
+            signals: vec![v1::Signal::SimSwap as i32],
+            credit: 8,
+            ..v1::Hello::default()
+        };
+        say.send(message(Message::Hello(hello))).await.unwrap();
+        let mut client = AdapterServiceClient::new(caller.channel.clone());
+        let heard = client.attach(ReceiverStream::new(said)).await?.into_inner();
+        Ok(Self { say, heard })
+    }
+
+    pub(crate) async fn say(&self, said: Message) {
+        self.say.send(message(said)).await.unwrap();
+    }
+
+    pub(crate) async fn stop_sim_swap(&self, bank: &str) {
+        let kill = v1::KillSwitch {
+            bank: bank.to_owned(),
+            signal: v1::Signal::SimSwap as i32,
+        };
+        let restriction = v1::Restriction {
+            scope: Some(v1::restriction::Scope::Kill(kill)),
+            lifted: false,
+        };
+        self.say(Message::Restriction(restriction)).await;
+    }
+
+    pub(crate) async fn settle(&self) {
+        self.say(Message::Heartbeat(v1::Heartbeat {})).await;
+    }
+
+    pub(crate) async fn push(&self, sequence: u64, changes: Vec<v1::Change>) {
+        let batch = v1::ChangeBatch { sequence, changes };
+        self.say(Message::Changes(batch)).await;
+    }
+
+    /// Replies to an ask with these signals.
+    pub(crate) async fn reply(&self, id: u64, signals: Vec<v1::SignalReply>) {
+        let body = v1::ReplyBody {
+            signals,
+            customer_lock: false,
+        };
+        let reply = v1::Reply {
+            id,
+            body: body.encode_to_vec().into(),
+            nonce: vec![7; 32],
+            journal_index: 1,
+        };
+        self.say(Message::Reply(reply)).await;
+    }
+
+    /// What comes next, or how the stream ended.
+    pub(crate) async fn next(&mut self) -> Result<Option<broker_message::Message>, Status> {
+        let next = timeout(WAIT_MAX, self.heard.message()).await.unwrap()?;
+        Ok(next.and_then(|next| next.message))
+    }
+
+    /// The next ask, whatever comes before it.
+    pub(crate) async fn ask(&mut self) -> v1::Ask {
+        loop {
+            let next = self.next().await.unwrap();
+            if let broker_message::Message::Ask(ask) = next.unwrap() {
+                return ask;
+            }
+        }
+    }
+
+    /// The sequence of the next batch that is acknowledged.
+    pub(crate) async fn accepted(&mut self) -> u64 {
+        loop {
+            let next = self.next().await.unwrap();
+            if let broker_message::Message::Accepted(accepted) = next.unwrap() {
+                return accepted.sequence;
+            }
+        }
+    }
+}
+
+fn message(message: Message) -> AdapterMessage {
+    AdapterMessage {
+        message: Some(message),
+    }
+}
+
+/// A SIM that was changed in an interval of so many minutes ago, as of now.
+pub(crate) fn swapped(after_minutes: i64, before_minutes: i64) -> v1::Observation {
+    let ago = |minutes| Some(timestamp(now() - SignedDuration::from_mins(minutes)));
+    let change = v1::ChangeObservation {
+        after: ago(after_minutes),
+        before: ago(before_minutes),
+        monitored_since: None,
+        kind: 0,
+    };
+    v1::Observation {
+        what: Some(v1::observation::What::Change(change)),
+        observed_at: ago(0),
+        source: v1::SourceClass::Virtual as i32,
+    }
+}
+
+/// What is said of one signal.
+pub(crate) fn says(signal: v1::Signal, observation: v1::Observation) -> v1::SignalReply {
+    v1::SignalReply {
+        signal: signal as i32,
+        outcome: Some(Outcome::Observation(observation)),
+    }
+}
+
+/// A change of a number's SIM.
+pub(crate) fn change(number: &str, observation: v1::Observation) -> v1::Change {
+    v1::Change {
+        msisdn: number.to_owned(),
+        signal: v1::Signal::SimSwap as i32,
+        observation: Some(observation),
+    }
+}
+
+/// The details of an operator's link entries of one kind, since an index.
+pub(crate) fn links(stage: &Stage, from: u64, kind: Kind, instance: &str) -> Vec<String> {
+    let events = record::since(stage, from).into_iter();
+    let details = events.filter_map(|event| match event {
+        Event::AdapterLink(link) if link.kind == kind as i32 && link.instance == instance => {
+            Some(link.detail)
+        }
+        _ => None,
+    });
+    details.collect()
+}
