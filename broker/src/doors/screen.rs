@@ -89,7 +89,20 @@ pub(super) async fn screen(
 }
 
 impl Screening {
-    async fn run(mut self, mut lines: Streaming<ScreenRequest>) {
+    /// Reads lines until there are no more, or until the caller's certificate is no longer trusted:
+    /// a stream on which nothing happens learns that too.
+    async fn run(self, lines: Streaming<ScreenRequest>) {
+        let (path, peer) = (self.path.clone(), Arc::clone(&self.peer));
+        let out = self.out.clone();
+        let error = tokio::select! {
+            () = self.read(lines) => return,
+            error = peer.untrusted(&path.parts().trust) => error,
+        };
+        let refusal = path.refused(&peer, METHOD, error.into()).await;
+        let _ = out.send(Err(status(&refusal))).await;
+    }
+
+    async fn read(mut self, mut lines: Streaming<ScreenRequest>) {
         while let Some(room) = self.room().await {
             let line = tokio::select! {
                 line = lines.message() => line,

@@ -26,6 +26,7 @@ mod record;
 mod register;
 mod repeats;
 mod restrictions;
+mod revoked;
 mod roles;
 mod said;
 mod stories;

@@ -92,7 +92,13 @@ impl Tailing {
     }
 
     async fn run(mut self, out: Out) {
-        if let Err(refusal) = self.follow(&out).await {
+        let (peer, parts) = (Arc::clone(&self.peer), Arc::clone(&self.parts));
+        // Nothing may happen in the log for long.
+        let followed = tokio::select! {
+            followed = self.follow(&out) => followed,
+            error = peer.untrusted(&parts.trust) => Err(error.into()),
+        };
+        if let Err(refusal) = followed {
             let refusals = &self.parts.refusals;
             let recorded = refusals.record(&self.party, TAIL, &refusal);
             let told = recorded.await.err().unwrap_or(refusal);
