@@ -14,7 +14,7 @@ const WIDTH_UNKNOWN: u32 = u32::MAX - 1;
 const WIDTH_MAX: u32 = u32::MAX - 2;
 
 /// What a cell says of when something happened. Eight bytes, because there are millions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct When {
     after: Seconds,
     width: u32,

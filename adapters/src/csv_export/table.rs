@@ -10,7 +10,7 @@ use super::number::{packed, unpacked};
 use crate::source::SourceRestrictions;
 
 /// What is known of one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Row {
     pub(super) number: u64,
     pub(super) sim: When,
@@ -53,7 +53,7 @@ impl Row {
 }
 
 /// Facts of a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Flags(u8);
 
 impl Flags {
@@ -73,7 +73,7 @@ impl Flags {
 }
 
 /// Two bits for each condition, in the order of [`ForwardingCondition::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ForwardingBits(u8);
 
 impl ForwardingBits {
@@ -123,13 +123,21 @@ pub(super) struct Merged {
 }
 
 impl Table {
-    /// Sorts the rows and makes one of those with the same number.
+    /// Sorts the rows and makes one of those with the same number, whatever order they stand in.
     pub(super) fn new(
         mut rows: Vec<Row>,
         exported_at: Timestamp,
         unreadable: bool,
     ) -> (Self, Merged) {
-        rows.sort_unstable_by_key(|row| row.number);
+        // Of the same number the former holders come first, by their ends; the rest only puts rows
+        // that are alike beside each other.
+        rows.sort_unstable_by(|one, other| {
+            let turn = |row: &Row| (!row.flags.has(Flags::ENDED), row.holder);
+            let order = one.number.cmp(&other.number);
+            order
+                .then_with(|| turn(one).cmp(&turn(other)))
+                .then_with(|| one.cmp(other))
+        });
         let mut merged = Merged::default();
         rows.dedup_by(|next, kept| {
             let same = next.number == kept.number;
@@ -170,31 +178,23 @@ impl Table {
     }
 }
 
-/// Makes one row of two, in `kept`.
+/// Makes one row of two, in `kept`; `next` comes after it, as the rows were sorted.
 fn merge(kept: &mut Row, next: &Row, merged: &mut Merged) {
     if kept == next {
         merged.identical += 1;
         return;
     }
+    let former = *kept;
     // The subscriber's own wish counts, whatever else the rows disagree about.
     let wishes = (kept.flags.0 | next.flags.0) & (Flags::OPTED_OUT.0 | Flags::SWAP_LOCKED.0);
     let doubtful = Flags(Flags::UNREADABLE.0 | Flags::CONTRADICTED.0);
-    let (present, former) = if kept.flags.has(Flags::ENDED) {
-        (*next, *kept)
-    } else {
-        (*kept, *next)
-    };
-    let starts_after = |end| {
-        present
-            .holder
-            .after()
-            .is_none_or(|start| Some(start) >= end)
-    };
+    let starts_after = |end| next.holder.after().is_none_or(|start| Some(start) >= end);
     // A former holder's row beside the present one's is no contradiction, nor are two former ones.
+    // Of those the one that ended last has come through, so that is the end to be compared with.
     let in_turn = former.flags.has(Flags::ENDED)
-        && (present.flags.has(Flags::ENDED) || starts_after(former.holder.after()));
-    let doubt = kept.flags.has(doubtful) || next.flags.has(doubtful) || !in_turn;
-    *kept = present;
+        && (next.flags.has(Flags::ENDED) || starts_after(former.holder.after()));
+    let doubt = former.flags.has(doubtful) || next.flags.has(doubtful) || !in_turn;
+    *kept = *next;
     kept.flags.0 |= wishes;
     if doubt {
         kept.flags.set(Flags::CONTRADICTED);
@@ -206,7 +206,10 @@ fn merge(kept: &mut Row, next: &Row, merged: &mut Merged) {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
+    use crate::csv_export::dates::DateFormat;
 
     fn table(rows: Vec<Row>) -> (Table, Merged) {
         Table::new(rows, Timestamp::UNIX_EPOCH, false)
@@ -249,7 +252,67 @@ mod tests {
         let (table, merged) = table(vec![row(), other, row()]);
         let kept = table.row(&number()).unwrap();
         assert!(kept.flags.has(Flags::OPTED_OUT) && kept.flags.has(Flags::CONTRADICTED));
-        assert_eq!(merged.contradicted, 2);
+        assert_eq!((merged.identical, merged.contradicted), (1, 1));
+    }
+
+    /// The holder of a row, from or until a day of January 2026.
+    fn on(day: i8) -> When {
+        let format = DateFormat::new("%Y-%m-%d", &TimeZone::UTC).unwrap();
+        let exported: Timestamp = "2026-02-01T00:00:00Z".parse().unwrap();
+        let text = format!("2026-01-{day:02}");
+        let when = format.when(&text, Timestamp::UNIX_EPOCH, exported);
+        when.unwrap()
+    }
+
+    fn ended_on(day: i8) -> Row {
+        let mut row = flagged(Flags::ENDED);
+        row.holder = on(day);
+        row
+    }
+
+    fn held_since(day: i8) -> Row {
+        let mut row = row();
+        row.holder = on(day);
+        row
+    }
+
+    #[test]
+    fn whatever_order_the_rows_stand_in_the_result_is_the_same() {
+        let (early, late) = (ended_on(5), ended_on(20));
+        for (rows, contradicted, holder) in [
+            // Between two former holders, the later of whom was still there.
+            ([early, late, held_since(10)], true, None),
+            ([early, late, held_since(20)], false, Some(on(20))),
+            ([early, late, held_since(25)], false, Some(on(25))),
+            // All former: the latest end.
+            ([early, late, ended_on(15)], false, Some(on(20))),
+            // Two present ones.
+            ([early, held_since(10), held_since(12)], true, None),
+        ] {
+            let mut seen = Vec::new();
+            for order in [
+                [0, 1, 2],
+                [0, 2, 1],
+                [1, 0, 2],
+                [1, 2, 0],
+                [2, 0, 1],
+                [2, 1, 0],
+            ] {
+                let (table, merged) = table(order.map(|at| rows[at]).to_vec());
+                let kept = *table.row(&number()).unwrap();
+                assert_eq!(
+                    kept.flags.has(Flags::CONTRADICTED),
+                    contradicted,
+                    "{order:?}"
+                );
+                if let Some(holder) = holder {
+                    assert_eq!(kept.holder, holder, "{order:?}");
+                }
+                seen.push((kept, merged));
+            }
+            seen.dedup();
+            assert_eq!(seen.len(), 1, "{seen:?}");
+        }
     }
 
     #[test]
