@@ -26,7 +26,7 @@
 //!   lies in `(A0, B]`, so the interval grows to that. This loses nothing: a window that
 //!   lies after A0 is still *yes*, and only a window that begins after B was ever *no*.
 //! - *No subscriber* for a number seen before (in Osmocom a swap passes through that state):
-//!   nothing moves. The answer is what was known, vouched for until the last same sample.
+//!   nothing moves. What was known stands, vouched for until the last same sample.
 //! - *The clock went back* by more than a request may last: nothing earlier can be compared with
 //!   now. The number starts anew, as on its first sample.
 //! - *A sample that overlaps a newer one* in time says nothing about order, and is ignored.

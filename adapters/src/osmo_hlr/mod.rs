@@ -10,8 +10,9 @@
 //! watch began: any window is then *not watched*.
 //!
 //! A SIM swap passes through a state in which nobody has the number (`old.msisdn none`, then
-//! `new.msisdn N`). A number seen before is therefore never called unknown: what was known is
-//! told, vouched for until when it was last seen, and grows stale by itself.
+//! `new.msisdn N`). A number seen before is therefore never called unknown; but while nobody has
+//! it, what was last seen of it is not told either: it would say *no swap* exactly while one
+//! happens. The signal is *undecided* until the number is back, and then tells the whole gap.
 //!
 //! It gives no forwarding (osmo-hlr has no supplementary services), no tenure, no history; the
 //! IMEI is not on this interface.
@@ -308,15 +309,15 @@ impl OsmoHlr {
         }))
     }
 
-    /// Nobody has the number now.
+    /// Nobody has the number now: a swap is under way, or the line was ceased.
     fn ask_missing(&self, msisdn: &Msisdn, signals: &[Signal]) -> Result<Observations, Reason> {
         let known = self
             .journal
             .missed(msisdn)
             .map_err(|_| Reason::SourceDown)?;
-        let known = known.ok_or(Reason::UnknownNumber)?;
+        known.ok_or(Reason::UnknownNumber)?;
         Ok(answer(signals, |signal| match signal {
-            Signal::SimSwap => Ok(sim_swap(&known)),
+            Signal::SimSwap => Err(Reason::Undecided),
             // The last registration is that of an IMSI which has the number no more.
             Signal::Roaming => Err(Reason::Stale),
             Signal::DeviceSwap

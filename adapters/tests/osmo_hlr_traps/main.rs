@@ -57,14 +57,16 @@ async fn a_new_imsi_changed_between_two_polls() {
 }
 
 #[tokio::test]
-async fn in_the_gap_of_a_swap_a_number_is_neither_unknown_nor_fresh() {
+async fn in_the_gap_of_a_swap_a_number_is_undecided_and_neither_unknown_nor_unchanged() {
     let bench = Bench::start("serving = [{ name = \"vlr\", home = true }]").await;
     bench.hlr.give(1, OLD, "vlr_number\tvlr");
-    let known = bench.ask(1, Signal::SimSwap).await.unwrap();
+    bench.swap(1).await.unwrap();
     bench.hlr.take(1);
     bench.wait(10);
+    // Seen by the question itself as well as by a poll.
+    assert_eq!(bench.swap(1).await, Err(Reason::Undecided));
     assert_eq!(bench.source.poll_once().await.unwrap().missing, 1);
-    assert_eq!(bench.ask(1, Signal::SimSwap).await, Ok(known));
+    assert_eq!(bench.swap(1).await, Err(Reason::Undecided));
     // The VLR of the old IMSI says nothing of who has the number next.
     assert_eq!(bench.ask(1, Signal::Roaming).await, Err(Reason::Stale));
     bench.hlr.give(1, NEW, "");
@@ -73,6 +75,23 @@ async fn in_the_gap_of_a_swap_a_number_is_neither_unknown_nor_fresh() {
     assert_eq!(
         bench.ask(1, Signal::Roaming).await,
         Err(Reason::NotAvailable)
+    );
+}
+
+#[tokio::test]
+async fn a_number_that_is_back_with_its_old_card_has_not_changed() {
+    let bench = Bench::start("").await;
+    bench.hlr.give(1, OLD, "");
+    bench.swap(1).await.unwrap();
+    bench.hlr.take(1);
+    bench.wait(10);
+    assert_eq!(bench.swap(1).await, Err(Reason::Undecided));
+    bench.hlr.give(1, OLD, "");
+    bench.wait(10);
+    let change = bench.swap(1).await.unwrap();
+    assert_eq!(
+        (change.changed_in, change.monitored_since),
+        (None, Some(at(0)))
     );
 }
 
