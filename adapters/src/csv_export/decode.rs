@@ -67,10 +67,52 @@ pub(super) struct Decoded<R> {
     ended: bool,
     line_bytes: usize,
     last: Option<u8>,
+    /// Every byte string is text of windows-1252, so a file of it is also looked at as UTF-8.
+    suspect: Option<Suspect>,
 }
 
-fn invalid(what: &'static str) -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::InvalidData, what)
+/// A file that may be UTF-8 in truth.
+struct Suspect {
+    decoder: encoding_rs::Decoder,
+    lines: u64,
+    /// The line of the first character that takes more than one byte.
+    found: Option<u64>,
+}
+
+impl Suspect {
+    fn new() -> Self {
+        Self {
+            decoder: UTF_8.new_decoder_without_bom_handling(),
+            lines: 0,
+            found: None,
+        }
+    }
+
+    /// `false`: no UTF-8.
+    fn look(&mut self, raw: &[u8], last: bool) -> bool {
+        if self.found.is_none() {
+            let ascii = raw.iter().take_while(|byte| byte.is_ascii());
+            let (mut len, mut lines) = (0, 0);
+            for byte in ascii {
+                len += 1;
+                lines += u64::from(*byte == b'\n');
+            }
+            self.lines += lines;
+            self.found = (len < raw.len()).then_some(self.lines + 1);
+        }
+        let room = self
+            .decoder
+            .max_utf8_buffer_length_without_replacement(raw.len());
+        let mut text = vec![0; room.unwrap_or_default()];
+        let decoded = self
+            .decoder
+            .decode_to_utf8_without_replacement(raw, &mut text, last);
+        matches!(decoded, (DecoderResult::InputEmpty, ..))
+    }
+}
+
+fn invalid(what: impl Into<String>) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, what.into())
 }
 
 impl<R: Read> Decoded<R> {
@@ -85,6 +127,7 @@ impl<R: Read> Decoded<R> {
             ended: false,
             line_bytes: 0,
             last: None,
+            suspect: (encoding == FileEncoding::Windows1252).then(Suspect::new),
         }
     }
 
@@ -120,7 +163,24 @@ impl<R: Read> Decoded<R> {
             }
         }
         self.at = 0;
+        self.suspect()?;
         self.check()
+    }
+
+    /// Names of another country than the operator's look strange, and are no error for a decoder of
+    /// windows-1252. But whole files of them that are UTF-8 by chance do not exist.
+    fn suspect(&mut self) -> std::io::Result<()> {
+        let Some(suspect) = &mut self.suspect else {
+            return Ok(());
+        };
+        if !suspect.look(&self.raw, self.ended) {
+            self.suspect = None;
+        } else if let (true, Some(line)) = (self.ended, suspect.found) {
+            let what =
+                format!("it is UTF-8, as line {line} shows, and not the configured encoding");
+            return Err(invalid(what));
+        }
+        Ok(())
     }
 
     fn check(&mut self) -> std::io::Result<()> {
@@ -207,6 +267,25 @@ mod tests {
         ] {
             assert!(decode(&bytes, encoding).is_err(), "{encoding} {bytes:?}");
         }
+    }
+
+    #[test]
+    fn utf_8_under_a_single_byte_encoding_is_refused_and_the_line_named() {
+        let line = |bytes: &[u8]| decode(bytes, "windows-1252").unwrap_err();
+        let error = line("a;1\nb;2\né;3\nü;4\n".as_bytes());
+        assert!(error.contains("it is UTF-8, as line 3 shows"), "{error}");
+        // Far behind the first piece that is read, and across the border of two.
+        let lines = CHUNK_BYTES / 2;
+        let far = format!("{}{}é\n", "a\n".repeat(lines - 1), "b");
+        let error = line(far.as_bytes());
+        assert!(error.contains(&format!("line {lines} ")), "{error}");
+        // One character that is no UTF-8, and the file is what it is configured to be; and text
+        // without any such characters is every encoding.
+        let mixed = ["é;1\n".as_bytes(), b"\xe9;2\n"].concat();
+        assert!(decode(&mixed, "windows-1252").is_ok());
+        assert!(decode(b"a;1\n", "iso-8859-1").is_ok());
+        let cut = b"abc\xc3";
+        assert!(decode(cut, "windows-1252").is_ok(), "no whole character");
     }
 
     #[test]
