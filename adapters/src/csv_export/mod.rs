@@ -21,6 +21,7 @@ mod decode;
 mod files;
 #[doc(hidden)]
 pub mod fixture;
+mod hashed;
 mod header;
 mod load;
 mod number;
@@ -45,6 +46,7 @@ pub use self::config::{
     ForwardingColumn, KindColumn, NumberConfig,
 };
 use self::files::{Accepted, Candidate, Stamp};
+use self::hashed::{Content, Hashed};
 pub use self::plan::CsvConfigError;
 use self::plan::Plan;
 pub use self::refusal::{BadCell, Refusal, Report};
@@ -99,8 +101,10 @@ struct State {
     table: Option<Arc<Table>>,
     report: Option<Arc<Report>>,
     stamp: Option<Stamp>,
+    /// SHA-256 of the file in force.
+    content: Option<Content>,
     previous_rows: Option<u64>,
-    /// Files that would be refused again.
+    /// Files that would be refused again, or that are copies of the one in force.
     refused: HashSet<Stamp>,
 }
 
@@ -214,14 +218,15 @@ impl Inner {
                 (state.stamp.as_ref() == Some(&candidate.stamp), at, refused)
             };
             // What follows is older.
-            if in_force || (candidate.exported_at.is_some() && candidate.exported_at < at) {
+            if candidate.exported_at.is_some() && candidate.exported_at < at {
                 break;
             }
-            if refused {
+            if in_force || refused {
                 continue;
             }
             match self.take(&candidate, at) {
-                Ok(report) => return Ok(Reload::Taken(report)),
+                Ok(Some(report)) => return Ok(Reload::Taken(report)),
+                Ok(None) => self.refuse(&candidate),
                 Err(refusal) => {
                     if !refusal.may_pass() {
                         self.refuse(&candidate);
@@ -243,11 +248,12 @@ impl Inner {
         state.refused.insert(candidate.stamp.clone());
     }
 
+    /// Takes a file; `None`: it is the one in force once more.
     fn take(
         &self,
         candidate: &Candidate,
         in_force: Option<Timestamp>,
-    ) -> Result<Arc<Report>, Refusal> {
+    ) -> Result<Option<Arc<Report>>, Refusal> {
         let before = load::Before {
             exported_at: candidate.exported_at,
             rows: candidate.declared_rows(&self.plan)?,
@@ -256,7 +262,8 @@ impl Inner {
         };
         let file = std::fs::File::open(&candidate.path);
         let file = file.map_err(|error| Refusal::Io("open the file", error))?;
-        let loaded = load::load(&self.plan, before, file);
+        let mut file = Hashed::new(file);
+        let loaded = load::load(&self.plan, before, &mut file);
         // Whatever was found in a file that is being written is not to be remembered.
         if !candidate.is_unchanged() {
             return Err(Refusal::Changing);
@@ -264,6 +271,14 @@ impl Inner {
         let (table, report) = loaded?;
         if Some(report.exported_at) < in_force {
             return Err(Refusal::Older(report.exported_at));
+        }
+        let content = file.finish();
+        if Some(report.exported_at) == in_force {
+            return if self.state().content == Some(content) {
+                Ok(None)
+            } else {
+                Err(Refusal::SameTime(report.exported_at))
+            };
         }
         if let Some(path) = &self.plan.config.state_file
             && let Err(error) = (Accepted { rows: report.rows }).store(path)
@@ -280,9 +295,10 @@ impl Inner {
         state.table = Some(Arc::new(table));
         state.report = Some(Arc::clone(&report));
         state.stamp = Some(candidate.stamp.clone());
+        state.content = Some(content);
         drop(state);
         self.restrictions.send_replace(Some(restrictions));
-        Ok(report)
+        Ok(Some(report))
     }
 }
 

@@ -98,6 +98,12 @@ pub enum Refusal {
     /// Exported before the one in force.
     #[error("the file was exported at {0}, before the one in force")]
     Older(Timestamp),
+    /// Exported when the one in force was, and not the same.
+    #[error(
+        "the file was exported at {0}, as the one in force was, and holds something else; a \
+         corrected export needs a later time"
+    )]
+    SameTime(Timestamp),
     /// The program is stopping.
     #[error("the program is stopping")]
     Interrupted,
@@ -125,7 +131,8 @@ impl Refusal {
             | Self::TooMany(_)
             | Self::Shrunk { .. }
             | Self::ExportTime(_)
-            | Self::Older(_) => false,
+            | Self::Older(_)
+            | Self::SameTime(_) => false,
         }
     }
 }

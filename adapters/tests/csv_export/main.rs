@@ -4,6 +4,7 @@
     reason = "the helpers of a test fail by panicking"
 )]
 
+mod again;
 mod common;
 mod content;
 mod files;
