@@ -86,7 +86,9 @@ pub enum Bare {
     National,
 }
 
-/// When the file was exported: the data are vouched for until then and no longer.
+/// When the file was exported: the data are vouched for until then and no longer. The time at which
+/// the file was last written is no choice, since whoever copies or touches an old file would vouch
+/// for it until today.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", tag = "from")]
 pub enum ExportedAt {
@@ -103,8 +105,6 @@ pub enum ExportedAt {
         /// Its format, with a time of day.
         format: String,
     },
-    /// The time at which the file was last written.
-    Mtime,
 }
 
 /// How to know that a file is whole.

@@ -41,10 +41,7 @@ pub(super) fn candidates(plan: &Plan) -> Result<Vec<Candidate>, Refusal> {
     let directory = &plan.config.directory;
     let ExportedPlan::FileName { format, added } = &plan.exported_at else {
         let path = directory.join(&plan.config.file_name);
-        return Ok(vec![candidate(path, |written| match plan.exported_at {
-            ExportedPlan::Mtime => Some(written),
-            ExportedPlan::FileName { .. } | ExportedPlan::Column { .. } => None,
-        })?]);
+        return Ok(vec![candidate(path, None)?]);
     };
     let io = |error| Refusal::Io("read the directory", error);
     let mut named = Vec::new();
@@ -63,15 +60,10 @@ pub(super) fn candidates(plan: &Plan) -> Result<Vec<Candidate>, Refusal> {
     }
     named.sort_by(|one, other| other.cmp(one));
     let newest = named.into_iter().take(CANDIDATES_MAX);
-    newest
-        .map(|(at, path)| candidate(path, |_| Some(at)))
-        .collect()
+    newest.map(|(at, path)| candidate(path, Some(at))).collect()
 }
 
-fn candidate(
-    path: PathBuf,
-    exported_at: impl Fn(Timestamp) -> Option<Timestamp>,
-) -> Result<Candidate, Refusal> {
+fn candidate(path: PathBuf, exported_at: Option<Timestamp>) -> Result<Candidate, Refusal> {
     let metadata = std::fs::metadata(&path).map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
             Refusal::Absent
@@ -79,9 +71,8 @@ fn candidate(
             Refusal::Io("look at the file", error)
         }
     })?;
-    let written = Timestamp::new(metadata.mtime(), 0).unwrap_or(Timestamp::MAX);
     Ok(Candidate {
-        exported_at: exported_at(written),
+        exported_at,
         stamp: stamp(&path, &metadata),
         path,
     })

@@ -39,7 +39,7 @@ impl Layout {
         };
         let exported_at = match &plan.exported_at {
             ExportedPlan::Column { name, .. } => Some(name.as_str()),
-            ExportedPlan::FileName { .. } | ExportedPlan::Mtime => None,
+            ExportedPlan::FileName { .. } => None,
         };
         let flag = |column: &'_ Option<super::config::FlagColumn>| {
             column.as_ref().map(|column| column.name.clone())

@@ -52,7 +52,6 @@ pub(super) enum ExportedPlan {
         name: String,
         format: DateFormat,
     },
-    Mtime,
 }
 
 #[derive(Debug)]
@@ -264,6 +263,5 @@ fn exported_plan(config: &CsvConfig, zone: &TimeZone) -> Result<ExportedPlan, Cs
                     .ok_or_else(|| broken("exported_at.format", "needs date and time"))?,
             })
         }
-        ExportedAt::Mtime => Ok(ExportedPlan::Mtime),
     }
 }

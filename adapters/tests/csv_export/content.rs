@@ -7,7 +7,7 @@ use accord_proto::observation::{
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 
-use crate::common::{EXPORTED, Export, PLAIN, at, file, number, set_written};
+use crate::common::{EXPORTED, Export, PLAIN, at, file, number};
 
 #[tokio::test]
 async fn a_day_is_an_interval_in_the_zone_of_the_export() {
@@ -170,7 +170,9 @@ async fn identical_rows_are_one_and_differing_rows_contradict() {
 
 const RICH: &str = r#"
 [exported_at]
-from = "mtime"
+from = "column"
+name = "EXPORTED"
+format = "%Y-%m-%dT%H:%M:%S%z"
 
 [complete]
 by = "final_newline"
@@ -187,16 +189,18 @@ opted_out = { name = "OUT", yes = ["Y"], no = ["N", ""] }
 swap_locked = { name = "LOCK", yes = ["1"], no = ["0"] }
 "#;
 
-const RICH_HEADER: &str = "LOCK;OUT;CFB;CFU;CEASED;ACTIVE;KIND;SIM;NAME;MSISDN\n";
+const RICH_HEADER: &str = "LOCK;OUT;CFB;CFU;CEASED;ACTIVE;KIND;SIM;NAME;MSISDN;EXPORTED\n";
+
+/// A file of [`RICH`], exported at a time.
+fn rich_file(rows: &[&str], at: &str) -> String {
+    let at = at.replace('Z', "+0000");
+    let rows = rows.iter().map(|row| format!("{row};{at}\n"));
+    format!("{RICH_HEADER}{}", rows.collect::<String>())
+}
 
 async fn rich(rows: &[&str]) -> Export {
     let export = Export::new("bad_rows_max = 9", RICH);
-    export.put(
-        "subscribers.csv",
-        format!("{RICH_HEADER}{}\n", rows.join("\n")),
-    );
-    set_written(&export.path("subscribers.csv"), EXPORTED);
-    export.source.reload_once().await.unwrap();
+    export.take(rich_file(rows, EXPORTED)).await.unwrap();
     export
 }
 
@@ -282,12 +286,7 @@ async fn opt_outs_and_locks_are_told_whole_and_follow_the_export_in_force() {
     let export = Export::new("bad_rows_max = 9", RICH);
     let told = export.source.restrictions().unwrap();
     assert!(told.borrow().is_none(), "nothing is known yet");
-    let take = async |rows: &[&str], at: &str| {
-        let text = format!("{RICH_HEADER}{}\n", rows.join("\n"));
-        export.put("subscribers.csv", text);
-        set_written(&export.path("subscribers.csv"), at);
-        export.source.reload_once().await.map(drop)
-    };
+    let take = async |rows: &[&str], at: &str| export.take(rich_file(rows, at)).await.map(drop);
     let rows = [
         "1;Y;0;;;2020-02-01;R;2026-07-15 10:15;Doe;07700900001",
         "1;N;0;;;2020-02-01;R;2026-07-15 10:15;Doe;07700900002",
