@@ -1,6 +1,10 @@
 //! One entry of the ledger for each question, durable before the answer leaves.
 
-use accord_proto::{party::OrgName, signal::Signal, subject::SubjectTag, v1};
+use std::sync::Arc;
+
+use accord_proto::{
+    agreement::Clause, party::OrgName, purpose::Purpose, signal::Signal, subject::SubjectTag, v1,
+};
 use aws_lc_rs::{
     digest::{Context, SHA256},
     rand,
@@ -204,7 +208,8 @@ pub fn restore_subjects(
         return true;
     };
     let clauses = governed.agreement().clauses();
-    let mut counted: Vec<&str> = Vec::new();
+    let same_version = governed.agreement_name().1 == access.agreement_version;
+    let mut day = Purpose::from_wire(access.purpose);
     let mut fits = true;
     for record in access.signals.iter().filter(|record| told(record)) {
         let Some(signal) = Signal::from_wire(record.signal) else {
@@ -224,9 +229,21 @@ pub fn restore_subjects(
         let Some(clause) = named.or_else(longest) else {
             continue;
         };
-        let counts_day = named.is_some() && !counted.contains(&record.clause.as_str());
-        counted.push(&record.clause);
-        for one in uses(&bank, signal, parameter != 0, counts_day, clause) {
+        let parameters = uses(&bank, signal, parameter != 0, None, clause);
+        // In another version the clauses may have other numbers: whichever counts the purpose's
+        // questions now stands in for the one that did.
+        let counts = |clause: &&Arc<Clause>| clause.per_subject_per_day.is_some();
+        let counting = match (same_version, day) {
+            (_, None) => None,
+            (true, Some(_)) => named.filter(counts),
+            (false, Some(purpose)) => clauses
+                .iter()
+                .filter(counts)
+                .find(|clause| clause.purposes.contains(&purpose)),
+        };
+        let counted =
+            counting.and_then(|clause| uses(&bank, signal, false, day.take(), clause).next());
+        for one in parameters.chain(counted) {
             fits &= subjects.restore(Subject { tag, parameter }, one, at);
         }
     }

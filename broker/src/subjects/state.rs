@@ -1,8 +1,9 @@
 //! How often a bank asked about a subject, and with which threshold.
 //!
 //! Two rules stand on this. Inside the clause's window a (bank, subject, signal) may use one
-//! threshold or one date, so that many yes/no questions can't be folded into a date. And a clause
-//! may allow only so many questions a day about one subject (rule R30).
+//! threshold or one date, so that many yes/no questions can't be folded into a date. And only so
+//! many questions a day may be asked about one subject for one purpose (rule R30), whichever clauses
+//! allow them.
 //!
 //! governor can't do either: it can't be rebuilt from the ledger at start, nor look up a subject
 //! under last month's tag.
@@ -18,18 +19,18 @@ use std::{
     },
 };
 
-use accord_proto::{party::OrgName, signal::Signal, subject::SubjectTag};
+use accord_proto::{party::OrgName, purpose::Purpose, signal::Signal, subject::SubjectTag};
 use jiff::{SignedDuration, Timestamp};
 
 use self::banks::Banks;
 
 /// What is counted together.
 #[derive(Clone, Copy, Debug, Hash)]
-pub enum Scope<'a> {
+pub enum Scope {
     /// Thresholds and dates of one signal.
     Parameter(Signal),
-    /// Questions under one clause.
-    Clause(&'a str),
+    /// A day's questions for one purpose.
+    Purpose(Purpose),
 }
 
 /// One use: a parameter, or one of a day's questions.
@@ -38,7 +39,7 @@ pub struct Use<'a> {
     /// Who asked.
     pub bank: &'a OrgName,
     /// What is counted together.
-    pub scope: Scope<'a>,
+    pub scope: Scope,
     /// How many uses fit into the window; for parameters the same one does not count again.
     pub uses_max: u16,
     /// The window.
@@ -113,6 +114,16 @@ impl SubjectState {
             Err(NoRoom::Full) if self.sweep(now) => self.try_take(subjects, use_, now),
             settled => settled,
         }
+    }
+
+    /// Whether so many uses of the day were made, the question's own among them, and no more.
+    #[must_use]
+    pub fn is_within(&self, subjects: &[Subject], use_: Use<'_>, now: Timestamp) -> bool {
+        let slots = subjects
+            .iter()
+            .filter_map(|subject| self.look(subject.tag, use_, now));
+        let uses = slots.fold(0_u16, |uses, slot| uses.saturating_add(slot.uses));
+        uses <= use_.uses_max
     }
 
     fn try_take(&self, subjects: &[Subject], use_: Use<'_>, now: Timestamp) -> Result<(), NoRoom> {
@@ -281,7 +292,7 @@ impl Slot {
 const fn fits(slot: Slot, use_: Use<'_>, parameter: u32, earlier_uses: u16) -> bool {
     match use_.scope {
         Scope::Parameter(_) => slot.parameter == parameter,
-        Scope::Clause(_) => slot.uses.saturating_add(earlier_uses) < use_.uses_max,
+        Scope::Purpose(_) => slot.uses.saturating_add(earlier_uses) < use_.uses_max,
     }
 }
 

@@ -264,7 +264,8 @@ pub struct Clause {
     pub customer_lock: bool,
     /// Questions a second for each bank.
     pub per_second: u32,
-    /// Questions a day for each bank and subject (rule R30 for sleeping accounts).
+    /// The most questions a day about one number. They are counted for each bank and purpose,
+    /// whichever clauses allow them (rule R30).
     pub per_subject_per_day: Option<u32>,
     /// How long the ledger's entry about it is kept.
     pub retention_days: u32,

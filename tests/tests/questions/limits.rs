@@ -2,7 +2,7 @@
 
 use accord_client::{CallError, Lookup};
 use accord_proto::purpose::Purpose;
-use accord_tests::world::WorldSpec;
+use accord_tests::world::{World, WorldSpec, wait_until};
 use tonic::Code;
 
 use crate::{
@@ -77,6 +77,65 @@ async fn a_sleeping_account_is_asked_about_once_a_day_and_a_restart_does_not_hel
         word(&one(&stage.bank("second-bank"), recycled()).await),
         "quota"
     );
+}
+
+/// The sandbox's agreement, with a second clause for sleeping accounts.
+fn two_clauses_for_sleeping_accounts() -> WorldSpec {
+    let spec = WorldSpec::default();
+    let (_, clause) = spec.agreement.split_once("id = \"4.2\"").unwrap();
+    let clause = clause.split("\n[[clause]]").next().unwrap();
+    let tenure = clause.replace("\"number_recycling\"", "\"tenure\"");
+    assert_ne!(clause, tenure);
+    let agreement = format!("{}\n[[clause]]\nid = \"4.9\"{tenure}", spec.agreement);
+    WorldSpec { agreement, ..spec }
+}
+
+#[tokio::test]
+async fn a_second_clause_brings_no_second_question_a_day() {
+    let stage = Stage::of(&two_clauses_for_sleeping_accounts()).await;
+    let bank = stage.bank("second-bank");
+    let about = |digits| Lookup::about(north(digits), Purpose::DormantAccount);
+    let day = days_ago(300);
+    assert_eq!(
+        words(&ask(&bank, about(7).number_recycling(day)).await),
+        ["yes"]
+    );
+    let tenure = one(&bank, about(7).tenure(day)).await;
+    assert_eq!(
+        (word(&tenure).as_str(), detail(&tenure)),
+        ("quota", "clause 4.9: 1 a day for each number")
+    );
+    // Both signals in one question are one question.
+    let both = about(24).number_recycling(day).tenure(day);
+    assert_eq!(words(&ask(&bank, both).await), ["yes", "no"]);
+    assert_eq!(word(&one(&bank, about(24).tenure(day)).await), "quota");
+}
+
+#[tokio::test]
+async fn a_clause_under_a_new_number_brings_no_second_question_a_day() {
+    let stage = Stage::sandbox().await;
+    let bank = stage.bank("second-bank");
+    let recycled =
+        || Lookup::about(north(7), Purpose::DormantAccount).number_recycling(days_ago(300));
+    assert_eq!(word(&one(&bank, recycled()).await), "yes");
+    let text = stage.files.next_agreement_text().unwrap();
+    let renumbered = text.replacen("id = \"4.2\"", "id = \"4.8\"", 1);
+    stage.files.resign_agreement(&renumbered).unwrap();
+    let new_number = || async {
+        let again = one(&bank, recycled()).await;
+        assert_eq!(word(&again), "quota");
+        detail(&again).starts_with("clause 4.8")
+    };
+    wait_until("the new number", new_number).await.unwrap();
+    drop(bank);
+    // Nor does a restart, which reads the old number in the ledger.
+    let Stage { world, dir } = stage;
+    let (files, _) = world.stop().await.unwrap();
+    let clock = files.spec().clock.clone();
+    let world = World::start(files, clock).await.unwrap();
+    let again = one(&world.client("second-bank").unwrap(), recycled()).await;
+    assert_eq!(word(&again), "quota");
+    drop(dir);
 }
 
 #[tokio::test]

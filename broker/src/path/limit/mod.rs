@@ -13,7 +13,7 @@ use accord_proto::{
 };
 use tokio::time::{Duration, Instant, sleep_until};
 
-use self::quotas::Taken;
+use self::quotas::{Asker, Taken};
 use super::{
     authenticate::Asked,
     authorise::{Denied, Permit, Permitted},
@@ -62,7 +62,15 @@ pub(super) async fn limit(parts: &Parts, permitted: Permitted) -> Admitted {
     let number = asked.question.msisdn;
     let tags = keys.tags(&number);
     let tag = tags.first().copied();
-    let mut taken = Vec::with_capacity(permits.len());
+    let asker = Asker {
+        subjects: &parts.subjects,
+        keys: &keys,
+        tags: &tags,
+        bank,
+        purpose: asked.question.purpose,
+        now: parts.clock.now(),
+    };
+    let mut taken: Vec<Option<Taken>> = Vec::with_capacity(permits.len());
     let mut clauses: Vec<(ClauseId, bool)> = Vec::with_capacity(1);
     for slot in &mut permits {
         let Ok(permit) = slot else {
@@ -71,32 +79,22 @@ pub(super) async fn limit(parts: &Parts, permitted: Permitted) -> Admitted {
         };
         // A question counts once for a clause, however many of its signals the clause allows.
         let known = clauses.iter().find(|(id, _)| *id == permit.clause.id);
-        let (counts, admitted) = match known {
-            Some((_, admitted)) => (false, *admitted),
-            None => (
-                true,
-                clause_rate(parts, asked.bulk, bank, &permit.clause).await,
-            ),
+        let in_rate = match known {
+            Some((_, in_rate)) => *in_rate,
+            None => {
+                let in_rate = clause_rate(parts, asked.bulk, bank, &permit.clause).await;
+                clauses.push((permit.clause.id.clone(), in_rate));
+                in_rate
+            }
         };
-        let outcome = if admitted {
-            let counts_day = counts && permit.clause.per_subject_per_day.is_some();
-            quotas::take(
-                &parts.subjects,
-                &keys,
-                &tags,
-                bank,
-                permit,
-                counts_day,
-                parts.clock.now(),
-            )
+        let outcome = if in_rate {
+            // And once for the day, however many clauses allow them.
+            let day_counted = taken.iter().flatten().any(Taken::counts_day);
+            quotas::take(&asker, permit, day_counted)
         } else {
             let detail = format!("clause {}: too many questions a second", permit.clause.id);
             Err((Reason::Quota, detail))
         };
-        if counts {
-            // Where the day's questions are used up, they are for the clause's other signals too.
-            clauses.push((permit.clause.id.clone(), admitted && outcome.is_ok()));
-        }
         match outcome {
             Ok(used) => taken.push(Some(used)),
             Err((reason, detail)) => {

@@ -3,6 +3,7 @@
 use accord_proto::{
     agreement::Clause,
     party::OrgName,
+    purpose::Purpose,
     reason::Reason,
     signal::Signal,
     subject::{SubjectTag, TagKey},
@@ -18,23 +19,32 @@ use crate::{
     },
 };
 
-/// The window of a clause's questions about one subject.
+/// The window of a purpose's questions about one subject.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What one signal of a question used.
 pub(in crate::path) struct Taken {
     permit: Permit,
-    /// It is the one that counts the clause's question of the day.
+    purpose: Purpose,
+    /// It is the one that counts the question among the day's.
     counts_day: bool,
 }
 
-/// What a signal uses: its threshold or date where the clause binds one, and the clause's question
-/// of the day.
+impl Taken {
+    /// Whether the question is counted with this signal.
+    pub(super) const fn counts_day(&self) -> bool {
+        self.counts_day
+    }
+}
+
+/// What a signal uses: its threshold or date where the clause binds one, and the question of the
+/// day. That is counted for the purpose, and not for the clause: a second clause, or one under a new
+/// number, brings no second question (rule R30).
 pub(in crate::path) fn uses<'a>(
     bank: &'a OrgName,
     signal: Signal,
     has_parameter: bool,
-    counts_day: bool,
+    day: Option<Purpose>,
     clause: &'a Clause,
 ) -> impl Iterator<Item = Use<'a>> {
     let binds = has_parameter && clause.threshold_window_hours > 0;
@@ -44,14 +54,18 @@ pub(in crate::path) fn uses<'a>(
         uses_max: 1,
         window: clause.threshold_window(),
     };
-    let per_day = clause.per_subject_per_day.filter(|_| counts_day);
-    let daily = per_day.map(|per_day| Use {
+    let daily = day.and_then(|purpose| day_of(bank, purpose, clause));
+    binds.then_some(parameter).into_iter().chain(daily)
+}
+
+/// One of the day's questions for a purpose, where the clause says how many there are.
+fn day_of<'a>(bank: &'a OrgName, purpose: Purpose, clause: &Clause) -> Option<Use<'a>> {
+    clause.per_subject_per_day.map(|per_day| Use {
         bank,
-        scope: Scope::Clause(clause.id.as_str()),
+        scope: Scope::Purpose(purpose),
         uses_max: u16::try_from(per_day).unwrap_or(u16::MAX),
         window: DAY,
-    });
-    binds.then_some(parameter).into_iter().chain(daily)
+    })
 }
 
 /// Recycling and tenure are one fact, the change of holder: two dates of it are two dates, whichever
@@ -75,7 +89,7 @@ fn uses_of<'a>(bank: &'a OrgName, taken: &'a Taken) -> impl Iterator<Item = Use<
         bank,
         signal,
         has_parameter,
-        taken.counts_day,
+        taken.counts_day.then_some(taken.purpose),
         &permit.clause,
     )
 }
@@ -102,24 +116,46 @@ pub(in crate::path) fn date_parameter(mac: &[u8]) -> u32 {
     bits | (1 << 31)
 }
 
-/// Takes what one signal uses, all of it or nothing.
+/// Whose question it is, and about whom.
+pub(super) struct Asker<'a> {
+    pub(super) subjects: &'a SubjectState,
+    pub(super) keys: &'a Pair,
+    pub(super) tags: &'a [SubjectTag],
+    pub(super) bank: &'a OrgName,
+    pub(super) purpose: Purpose,
+    pub(super) now: Timestamp,
+}
+
+/// Takes what one signal uses, all of it or nothing. `day_counted`: another signal has counted the
+/// question among the day's already.
 pub(super) fn take(
-    subjects: &SubjectState,
-    keys: &Pair,
-    tags: &[SubjectTag],
-    bank: &OrgName,
+    asker: &Asker<'_>,
     permit: &Permit,
-    counts_day: bool,
-    now: Timestamp,
+    day_counted: bool,
 ) -> Result<Taken, (Reason, String)> {
+    let Asker {
+        subjects,
+        keys,
+        tags,
+        bank,
+        purpose,
+        now,
+    } = *asker;
     let known = |(key, tag): (&TagKey, &SubjectTag)| Subject {
         tag: *tag,
         parameter: parameter(key, permit),
     };
     let known: Vec<Subject> = keys.keys().zip(tags).map(known).collect();
+    let day = day_of(bank, purpose, &permit.clause);
+    if let Some(day) = day.filter(|_| day_counted)
+        && !subjects.is_within(&known, day, now)
+    {
+        return Err(words(NoRoom::Used, day, permit));
+    }
     let taken = Taken {
         permit: permit.clone(),
-        counts_day,
+        purpose,
+        counts_day: day.is_some() && !day_counted,
     };
     let mut so_far: Vec<Use<'_>> = Vec::new();
     for one in uses_of(bank, &taken) {
@@ -138,8 +174,8 @@ pub(super) fn take(
     Ok(taken)
 }
 
-/// Gives back what told the bank nothing: a bank that got a timeout has learnt nothing. A clause's
-/// question of the day is used as soon as one of its signals told something.
+/// Gives back what told the bank nothing: a bank that got a timeout has learnt nothing. The question
+/// of the day is used as soon as one of the signals that it is counted for told something.
 pub(in crate::path) fn give_back(
     subjects: &SubjectState,
     tag: SubjectTag,
@@ -147,17 +183,17 @@ pub(in crate::path) fn give_back(
     taken: &[Option<Taken>],
     told: &[bool],
 ) {
-    let pairs = || taken.iter().zip(told);
+    let pairs = || {
+        let both = taken.iter().zip(told);
+        both.filter_map(|(taken, told)| taken.as_ref().zip(Some(*told)))
+    };
+    let is_daily = |taken: &Taken| taken.permit.clause.per_subject_per_day.is_some();
+    let day_told = pairs().any(|(taken, told)| told && is_daily(taken));
     for (taken, told) in pairs() {
-        let Some(taken) = taken else { continue };
-        let clause = &taken.permit.clause.id;
-        let same_clause = pairs().filter_map(|(other, told)| other.as_ref().zip(Some(*told)));
-        let mut same_clause = same_clause.filter(|(other, _)| other.permit.clause.id == *clause);
-        let day_told = same_clause.any(|(_, told)| told);
         for one in uses_of(bank, taken) {
             let used = match one.scope {
-                Scope::Parameter(_) => *told,
-                Scope::Clause(_) => day_told,
+                Scope::Parameter(_) => told,
+                Scope::Purpose(_) => day_told,
             };
             if !used {
                 subjects.give_back(tag, one);
@@ -181,7 +217,7 @@ fn words(no_room: NoRoom, use_: Use<'_>, permit: &Permit) -> (Reason, String) {
             );
             (Reason::Quota, detail)
         }
-        (NoRoom::Used, Scope::Clause(_)) => {
+        (NoRoom::Used, Scope::Purpose(_)) => {
             let per_day = use_.uses_max;
             let detail = format!("clause {clause}: {per_day} a day for each number");
             (Reason::Quota, detail)

@@ -19,7 +19,7 @@ fn threshold(bank: &OrgName) -> Use<'_> {
 }
 
 fn daily(bank: &OrgName) -> Use<'_> {
-    let scope = Scope::Clause("4.2");
+    let scope = Scope::Purpose(Purpose::DormantAccount);
     Use {
         bank,
         scope,
@@ -58,6 +58,33 @@ fn one_question_a_day_is_one_question_a_day() {
         Err(NoRoom::Used)
     );
     assert_eq!(state.take(&[subject(2, 0)], daily(&bank), now), Ok(()));
+}
+
+#[test]
+fn each_purpose_has_its_own_questions_of_the_day() {
+    let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
+    let complaint = Use {
+        scope: Scope::Purpose(Purpose::Complaint),
+        ..daily(&bank)
+    };
+    for use_ in [daily(&bank), complaint] {
+        assert_eq!(state.take(&[subject(1, 0)], use_, now), Ok(()));
+        assert_eq!(state.take(&[subject(1, 0)], use_, now), Err(NoRoom::Used));
+    }
+}
+
+#[test]
+fn a_question_that_is_counted_is_within_what_it_was_counted_for() {
+    let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
+    let both = [subject(1, 0), subject(2, 0)];
+    let two = Use {
+        uses_max: 2,
+        ..daily(&bank)
+    };
+    state.restore(both[1], two, now);
+    state.take(&both, two, now).unwrap();
+    assert!(state.is_within(&both, two, now));
+    assert!(!state.is_within(&both, daily(&bank), now));
 }
 
 #[test]
