@@ -19,6 +19,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// The exit code of `accord` where at least one signal has no value.
 const UNANSWERED: i32 = 4;
+/// The exit code of `accord` where no broker answers.
+const UNAVAILABLE: i32 = 69;
 
 fn sandbox(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_accord-sandbox"));
@@ -46,9 +48,19 @@ fn commands(page: &str) -> Vec<String> {
         .collect()
 }
 
+/// What a shell makes of a command.
+fn words(command: &str) -> Vec<String> {
+    let script = format!("printf '%s\\0' {command}");
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{command}");
+    let words = String::from_utf8(output.stdout).unwrap();
+    words.split_terminator('\0').map(str::to_owned).collect()
+}
+
 /// A printed command, with the programs that were built beside this test.
 fn pasted(dir: &Path, command: &str) -> Command {
-    let words: Vec<&str> = command.split(' ').collect();
+    let words = words(command);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["sandbox", rest @ ..] => sandbox(dir, rest),
         ["accord", rest @ ..] => {
@@ -125,38 +137,62 @@ fn every_printed_command_works_as_pasted() {
     let dir = tempfile::tempdir().unwrap();
     let (mut child, page) = serving(dir.path());
     let commands = commands(&page);
-    assert_eq!(commands.len(), 9, "{page}");
+    assert_eq!(commands.len(), 11, "{page}");
+    assert!(page.contains("Quotas bind a bank"), "{page}");
+    let mut tail = None;
     for command in &commands {
         if command == "accord audit tail" {
-            let mut tail = pasted(dir.path(), command)
+            let mut reader = pasted(dir.path(), command)
                 .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
                 .spawn()
                 .unwrap();
             let mut line = String::new();
-            let out = tail.stdout.take().unwrap();
-            BufReader::new(out).read_line(&mut line).unwrap();
+            let out = reader.stdout.take().unwrap();
+            let mut out = BufReader::new(out);
+            out.read_line(&mut line).unwrap();
             assert!(line.contains("20"), "{line}");
-            tail.kill().unwrap();
-            tail.wait().unwrap();
+            tail = Some((reader, out));
             continue;
         }
-        let output = pasted(dir.path(), command).output().unwrap();
-        let partly = command.contains("screen") || command.contains("second-bank");
-        let expected = if partly { UNANSWERED } else { 0 };
-        assert_eq!(
-            output.status.code(),
-            Some(expected),
-            "{command}\n{}",
-            said(&output)
-        );
-        if command == "sandbox flip-a-byte" {
-            let said = said(&output);
-            assert!(
-                said.contains("is damaged at offset") && said.contains("entry"),
-                "{said}"
-            );
-        }
+        gives_an_answer(dir.path(), command);
     }
+    end(&mut child);
+    // The broker is gone: that is no refusal, and not the end of the log.
+    let (mut tail, mut out) = tail.unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    let mut error = String::new();
+    let mut said = tail.stderr.take().unwrap();
+    said.read_to_string(&mut error).unwrap();
+    assert_eq!(tail.wait().unwrap().code(), Some(UNAVAILABLE), "{error}");
+    assert!(error.contains("no broker answers"), "{error}");
+}
+
+/// Runs a printed command: it ends as it should, and no quota stands in its way.
+fn gives_an_answer(dir: &Path, command: &str) {
+    let output = pasted(dir, command).output().unwrap();
+    let said = said(&output);
+    // Some of the test numbers are about what is not known.
+    let partly = command.contains("screen");
+    let expected = if partly { UNANSWERED } else { 0 };
+    assert_eq!(output.status.code(), Some(expected), "{command}\n{said}");
+    assert!(!said.contains("refused: quota"), "{command}\n{said}");
+    if command.starts_with("sandbox flip-a-byte") {
+        assert!(
+            said.contains("is damaged at offset") && said.contains("entry"),
+            "{said}"
+        );
+    }
+    if partly {
+        let answers = dir.join(".accord/numbers.txt.answers.jsonl");
+        let answers = fs::read_to_string(answers).unwrap();
+        assert!(!answers.contains("\"quota\""), "{answers}");
+    }
+}
+
+/// Ctrl-C, and all that is printed after it.
+fn end(child: &mut Child) {
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     kill_process(pid, Signal::INT).unwrap();
     let mut rest = String::new();
@@ -168,6 +204,58 @@ fn every_printed_command_works_as_pasted() {
         .unwrap();
     assert!(child.wait().unwrap().success(), "{rest}");
     assert!(rest.contains("draining"), "{rest}");
+}
+
+#[test]
+fn every_command_of_the_readme_works_as_pasted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut child, _page) = serving(dir.path());
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let commands: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ cargo "))
+        .map(|line| line.split(" #").next().unwrap().trim())
+        .filter(|command| command.starts_with("accord ") || command.starts_with("sandbox flip"))
+        .filter(|command| *command != "accord audit tail")
+        .collect();
+    assert!(commands.len() >= 5, "{commands:?}");
+    for command in commands {
+        gives_an_answer(dir.path(), command);
+    }
+    end(&mut child);
+}
+
+#[test]
+fn printed_commands_work_where_the_directory_is_no_plain_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["--once", "--dir", "sp ace/it's"];
+    let output = on_free_ports(dir.path(), &arguments).output().unwrap();
+    let page = said(&output);
+    assert!(output.status.success(), "{page}");
+    let commands = commands(&page);
+    let offline = |command: &&String| {
+        [
+            "accord audit verify",
+            "sandbox flip",
+            "accord agreement check",
+        ]
+        .iter()
+        .any(|begin| command.starts_with(begin))
+    };
+    let offline: Vec<&String> = commands.iter().filter(offline).collect();
+    assert_eq!(offline.len(), 3, "{page}");
+    for command in offline {
+        gives_an_answer(dir.path(), command);
+    }
+    let flipped = pasted(dir.path(), "sandbox flip-a-byte --dir 'sp ace/it'\\''s'");
+    let flipped = said(&{ flipped }.output().unwrap());
+    let (_, again) = flipped
+        .split_once("by the auditor's own hand: cargo ")
+        .unwrap();
+    let verified = pasted(dir.path(), again.trim()).output().unwrap();
+    assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
+    assert!(said(&verified).contains("is damaged at offset"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use accord_proto::segment::{Decoded, FRAME_HEADER_BYTES, FrameKind, SegmentHeade
 use super::{
     SandboxError,
     home::{DAMAGED_DIR, remove_dir},
-    profile_flag,
+    paste::{profile_flag, word},
     table::Screen,
 };
 use crate::world::WorldError;
@@ -53,7 +53,7 @@ pub(super) fn run(dir: &Path, screen: &mut Screen) -> Result<(), SandboxError> {
     screen.paragraph(&format!("verified the copy: {found}"), 2)?;
     screen.line(&format!(
         "the same by the auditor's own hand: cargo accord audit verify --dir {}{}",
-        to.display(),
+        word(&to),
         profile_flag(dir)
     ))?;
     Ok(screen.flush()?)

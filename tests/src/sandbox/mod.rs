@@ -9,12 +9,13 @@ mod ask;
 mod flip;
 mod home;
 mod page;
+mod paste;
 mod table;
 mod told;
 
 use std::{
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -201,14 +202,5 @@ async fn wait_for_end() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
-    }
-}
-
-/// What to add to a command so that it finds a sandbox that isn't in the usual place.
-fn profile_flag(dir: &Path) -> String {
-    if dir == Path::new(".accord") {
-        String::new()
-    } else {
-        format!(" --profile {}", dir.display())
     }
 }

@@ -14,14 +14,23 @@ use jiff::Timestamp;
 use super::{
     SandboxError,
     ask::{Asked, BankAsked, Told},
-    profile_flag,
+    paste::{dir_flag, profile_flag, word},
     table::{Cell, Row, Screen},
     told::{Legend, row, runs},
 };
 use crate::world::{NORTH_PREFIX, SUD_PREFIX, World, WorldError};
 
-/// A SIM that was replaced two hours ago: the number that the printed commands ask about.
+/// A SIM that was replaced two hours ago: the number that most printed commands ask about.
 const SWAPPED: u16 = 1;
+/// A number with a new holder.
+const RECYCLED: u16 = 7;
+/// A number that the sandbox itself does not ask about.
+const UNASKED: u16 = 100;
+/// What a person should know who asks something else.
+const QUOTAS: &str = "\
+Quotas bind a bank for 24 hours: one window and one date for each number, and of some clauses one \
+question a day. What was asked above has used them; so ask with the same window and date, or about \
+a number that was not asked, such as +447700900100 to +447700900999.";
 
 /// What there is to show.
 pub(super) struct Page<'a> {
@@ -180,63 +189,79 @@ impl Page<'_> {
     }
 
     fn commands(&self, screen: &mut Screen) -> Result<(), SandboxError> {
-        let dir = self.world.files.dir();
-        let flag = profile_flag(dir);
-        let of_dir = if flag.is_empty() {
-            String::new()
-        } else {
-            format!(" --dir {}", dir.display())
-        };
-        let number = format!("{NORTH_PREFIX}{SWAPPED:03}");
-        let (agreement, numbers) = (self.world.files.agreement_path(), self.numbers.display());
-        let entry = self
-            .entry_of(SWAPPED)
-            .map_or(1, |answered| answered.receipt.index);
-        let online = [
-            (
-                format!("lookup {number} --purpose payment{flag}"),
-                "one question, its receipt",
-            ),
-            (
-                format!("lookup {number} --as second-bank --purpose payment{flag}"),
-                "another bank: most is refused",
-            ),
-            (
-                format!("screen {numbers} --purpose login --signal sim_swap=72{flag}"),
-                "many, on one stream",
-            ),
-            (
-                format!("audit show {entry}{flag}"),
-                "what is kept of a question",
-            ),
-            (format!("audit tail{flag}"), "entries, as they come"),
-            (format!("agreement status{flag}"), "what is in force"),
-        ];
-        let offline = [
-            (
-                format!("cargo accord audit verify{flag}"),
-                "hashes the whole ledger again",
-            ),
-            (
-                format!("cargo sandbox flip-a-byte{of_dir}"),
-                "damages a copy; the entry is named",
-            ),
-            (
-                format!("cargo accord agreement check {}", agreement.display()),
-                "who may ask what",
-            ),
-        ];
-        let online = online.map(|(command, what)| (format!("cargo accord {command}"), what));
+        let (online, offline) = (self.online(), self.offline());
         if self.serves {
             screen.heading("Try, in another terminal:")?;
             screen.commands(&[online.as_slice(), &offline].concat())?;
+            screen.line("")?;
+            screen.paragraph(QUOTAS, 0)?;
             screen.line("")?;
             return Ok(screen.heading("Serving until Ctrl-C.")?);
         }
         screen.heading("Try:")?;
         screen.commands(&offline)?;
         screen.heading("Try while `cargo sandbox` runs, without --once:")?;
-        Ok(screen.commands(&online)?)
+        screen.commands(&online)?;
+        Ok(screen.paragraph(QUOTAS, 0)?)
+    }
+
+    /// Commands that need the broker. What they ask fits what was asked above, or is about a
+    /// number that was not asked: quotas bind, and each of these is to bring an answer.
+    fn online(&self) -> [(String, &'static str); 8] {
+        let flag = profile_flag(self.world.files.dir());
+        let since = self.asked.since;
+        let number = |digits: u16| format!("{NORTH_PREFIX}{digits:03}");
+        let (swapped, recycled, unasked) = (number(SWAPPED), number(RECYCLED), number(UNASKED));
+        let numbers = word(self.numbers);
+        let entry = self
+            .entry_of(SWAPPED)
+            .map_or(1, |answered| answered.receipt.index);
+        [
+            (
+                format!("lookup {swapped} --purpose payment"),
+                "one question, its receipt",
+            ),
+            (
+                format!("lookup {recycled} --purpose payment --since {since}"),
+                "has the holder changed?",
+            ),
+            (
+                format!("lookup {swapped} --purpose payment --as second-bank"),
+                "another bank is told less",
+            ),
+            (
+                format!("lookup {unasked} --since {since} --as second-bank"),
+                "once a day for each number",
+            ),
+            (
+                format!("screen {numbers} --purpose login"),
+                "many, on one stream",
+            ),
+            (format!("audit show {entry}"), "what is kept of a question"),
+            ("audit tail".to_owned(), "entries, as they come"),
+            ("agreement status".to_owned(), "what is in force"),
+        ]
+        .map(|(command, what)| (format!("cargo accord {command}{flag}"), what))
+    }
+
+    /// Commands that need only the files.
+    fn offline(&self) -> [(String, &'static str); 3] {
+        let dir = self.world.files.dir();
+        let agreement = self.world.files.agreement_path();
+        [
+            (
+                format!("cargo accord audit verify{}", profile_flag(dir)),
+                "hashes the whole ledger again",
+            ),
+            (
+                format!("cargo sandbox flip-a-byte{}", dir_flag(dir)),
+                "damages a copy; the entry is named",
+            ),
+            (
+                format!("cargo accord agreement check {}", word(&agreement)),
+                "who may ask what",
+            ),
+        ]
     }
 
     /// What the first bank was told of a number of the north operator.
