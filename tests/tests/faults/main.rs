@@ -13,6 +13,7 @@
 )]
 
 mod adapter;
+mod authorities;
 mod damage;
 mod disk;
 mod drain;

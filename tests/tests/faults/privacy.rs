@@ -7,7 +7,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
@@ -17,10 +16,10 @@ use accord_proto::{msisdn::Msisdn, observation::SwapKind, purpose::Purpose, reas
 use accord_tests::world::{ChildBroker, WorldSpec, wait_until};
 use jiff::civil::date;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::{
-    rig::{Rig, files_below, get, program, unanswered, value_of},
+    rig::{Rig, adapter_process, files_below, get, unanswered, value_of},
     spellings::Search,
 };
 
@@ -58,17 +57,7 @@ fn start_adapter(rig: &Rig) -> Child {
     fs::write(dir.join("locked.txt"), format!("{LOCKED}\n")).unwrap();
     let more = "\n[restrictions]\nfile = \"restrictions.toml\"\n\n[log]\nfilter = \"trace\"\nformat = \"json\"\n";
     fs::write(&config, fs::read_to_string(&config).unwrap() + more).unwrap();
-    let log = fs::File::create(rig.files.dir().join("adapter.log")).unwrap();
-    Command::new(program("accord-adapter"))
-        .arg("run")
-        .arg("--config")
-        .arg(&config)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+    adapter_process(&config, &rig.files.dir().join("adapter.log"))
 }
 
 fn stop(child: &Child) {
@@ -211,7 +200,17 @@ fn written_by_broker(dir: &Path) -> Vec<PathBuf> {
     for name in ["ledger", "view", "replay", "keys"] {
         paths.extend(files_below(&dir.join(name)));
     }
+    paths.extend(views_set_aside(dir).iter().flat_map(|dir| files_below(dir)));
     paths
+}
+
+fn views_set_aside(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    let aside = entries.filter(|entry| {
+        let name = entry.file_name();
+        name.to_str().unwrap().starts_with("view.damaged-")
+    });
+    aside.map(|entry| entry.path()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -254,6 +253,13 @@ async fn no_file_holds_a_number_or_a_token_after_a_mixed_load() {
     assert!(broker.terminate().await.unwrap().success());
     stop(&north);
     assert!(north.wait().await.unwrap().success());
+    assert_clean(&search, &written_by_broker(&dir));
+    // A view that is set aside keeps what is in it.
+    fs::write(dir.join("view/conf"), b"no store any more").unwrap();
+    let broker = rig.broker().await;
+    let [aside] = views_set_aside(&dir).try_into().unwrap();
+    assert!(fs::metadata(aside.join("db")).unwrap().len() > 0);
+    assert!(broker.terminate().await.unwrap().success());
     assert_clean(&search, &written_by_broker(&dir));
     assert!(
         rig.log().contains("TRACE"),

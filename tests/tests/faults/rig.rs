@@ -2,8 +2,10 @@
 
 use std::{
     collections::BTreeMap,
+    fs::OpenOptions,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use accord_client::{Answered, Auditor, Client, Outcome, profile::LoadedProfile};
@@ -15,6 +17,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    process::{Child, Command},
     time::Instant,
 };
 
@@ -138,6 +141,26 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let path = broker_binary().unwrap().with_file_name(name);
     assert!(path.is_file(), "build `{name}` first");
     path
+}
+
+/// An operator's adapter as a process of its own. What it logs is added to `log`; it is killed when
+/// this is dropped.
+pub(crate) fn adapter_process(config: &Path, log: &Path) -> Child {
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .unwrap();
+    Command::new(program("accord-adapter"))
+        .arg("run")
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
 }
 
 /// Status and body of a page of the admin port; 0 where nobody answers.

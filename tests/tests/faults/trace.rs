@@ -23,7 +23,7 @@ use super::{
 const CALLS: &str =
     "trace=pwrite64,fdatasync,fsync,?rename,?renameat,?renameat2,sendto,sendmsg,write,writev";
 /// An answer with its headers is longer, all that HTTP/2 says beside it is shorter.
-const ANSWER_BYTES_MIN: i64 = 200;
+const ANSWER_BYTES_MIN: i64 = 100;
 /// The sequencer's sync that fails: later than those of a start, and soon.
 const FAILING_SYNC: usize = 20;
 const QUICKLY: Duration = Duration::from_secs(3);
