@@ -12,5 +12,6 @@ mod granted;
 mod ledger;
 mod lookup;
 mod parties;
+mod readme;
 mod screening;
 mod stub;
