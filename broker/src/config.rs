@@ -344,6 +344,31 @@ mod tests {
     }
 
     #[test]
+    fn each_limit_has_a_least_and_a_most() {
+        let (_, limits) = FULL.split_once("\n[limits]\n").unwrap();
+        let lines = limits.lines().filter(|line| !line.starts_with('#'));
+        let mut checked = 0;
+        for line in lines {
+            let (key, _) = line.split_once(" = ").unwrap();
+            let with = |value: u32| {
+                let text = FULL.replace(line, &format!("{key} = {value}"));
+                Config::parse(&text).unwrap().limits.check()
+            };
+            let (named, rule) = with(u32::MAX).unwrap_err();
+            assert_eq!(named, format!("limits.{key}"));
+            let (least, most) = rule.split_once(" to ").unwrap();
+            let (least, most): (u32, u32) = (least.parse().unwrap(), most.parse().unwrap());
+            assert!(with(least).is_ok() && with(most).is_ok(), "{key}");
+            assert!(with(most + 1).is_err(), "{key}");
+            if least > 1 {
+                assert!(with(least - 1).is_err(), "{key}");
+            }
+            checked += 1;
+        }
+        assert_eq!(checked, 16);
+    }
+
+    #[test]
     fn keys_inside_the_ledger_are_refused() {
         let text = FULL.replace("dir = \"keys\"", "dir = \"ledger/keys\"");
         let (key, _) = Config::parse(&text).unwrap().check().unwrap_err();

@@ -78,26 +78,96 @@ impl Limits {
         Duration::from_secs(u64::from(self.drain_seconds_max))
     }
 
+    /// Each within its bounds: nothing overflows, and a typing error is found before it acts.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
-        for (key, value) in [
-            (
-                "limits.questions_in_flight_max",
-                self.questions_in_flight_max,
-            ),
-            ("limits.screen_in_flight_max", self.screen_in_flight_max),
-            ("limits.operator_deadline_ms", self.operator_deadline_ms),
-            ("limits.subjects_max", self.subjects_max),
-            ("limits.connections_max", self.connections_max),
-            ("limits.party_connections_max", self.party_connections_max),
-            ("limits.handshakes_max", self.handshakes_max),
-            ("limits.connection_streams_max", self.connection_streams_max),
-            ("limits.header_kib_max", self.header_kib_max),
-            ("limits.message_kib_max", self.message_kib_max),
-        ] {
-            if value == 0 {
-                return Err((key, "at least 1".to_owned()));
+        let bounds = self.questions().into_iter().chain(self.connections());
+        for (key, value, least, most) in bounds {
+            if !(least..=most).contains(&value) {
+                return Err((key, format!("{least} to {most}")));
             }
         }
         Ok(())
     }
+
+    /// The limits of questions.
+    const fn questions(&self) -> [Bound; 9] {
+        [
+            (
+                "limits.bank_per_second",
+                self.bank_per_second.get(),
+                1,
+                1_000_000,
+            ),
+            (
+                "limits.audit_per_second",
+                self.audit_per_second.get(),
+                1,
+                1_000_000,
+            ),
+            (
+                "limits.refusals_per_second",
+                self.refusals_per_second.get(),
+                1,
+                1_000_000,
+            ),
+            // A quarter of them is left to single questions.
+            (
+                "limits.questions_in_flight_max",
+                self.questions_in_flight_max,
+                4,
+                1_000_000,
+            ),
+            (
+                "limits.screen_in_flight_max",
+                self.screen_in_flight_max,
+                1,
+                65_536,
+            ),
+            (
+                "limits.operator_deadline_ms",
+                self.operator_deadline_ms,
+                1,
+                60_000,
+            ),
+            (
+                "limits.release_margin_ms",
+                self.release_margin_ms,
+                0,
+                10_000,
+            ),
+            ("limits.subjects_max", self.subjects_max, 1, 1_000_000_000),
+            ("limits.drain_seconds_max", self.drain_seconds_max, 0, 3_600),
+        ]
+    }
+
+    /// The limits of connections.
+    const fn connections(&self) -> [Bound; 7] {
+        [
+            ("limits.connections_max", self.connections_max, 1, 1_000_000),
+            (
+                "limits.party_connections_max",
+                self.party_connections_max,
+                1,
+                1_000_000,
+            ),
+            ("limits.handshakes_max", self.handshakes_max, 1, 65_536),
+            (
+                "limits.handshake_deadline_ms",
+                self.handshake_deadline_ms,
+                1,
+                60_000,
+            ),
+            (
+                "limits.connection_streams_max",
+                self.connection_streams_max,
+                1,
+                1_000_000,
+            ),
+            ("limits.header_kib_max", self.header_kib_max, 1, 1_024),
+            ("limits.message_kib_max", self.message_kib_max, 1, 16_384),
+        ]
+    }
 }
+
+/// A limit's key and value, and the least and the most that it may be.
+type Bound = (&'static str, u32, u32, u32);

@@ -13,13 +13,13 @@ use accord_tests::world::WorldSpec;
 use super::rig::{Rig, program};
 
 /// `EX_USAGE` of sysexits: the configuration can't be used.
-const CONFIG: i32 = 64;
+pub(crate) const CONFIG: i32 = 64;
 /// clap's code for wrong arguments.
 const ARGUMENTS: i32 = 2;
-const FAILED: i32 = 1;
+pub(crate) const FAILED: i32 = 1;
 
 /// Runs a program to its end, and checks that it ended in good order with this code.
-fn ends(name: &str, arguments: &[&str], code: i32) -> String {
+pub(crate) fn ends(name: &str, arguments: &[&str], code: i32) -> String {
     let output = Command::new(program(name))
         .args(arguments)
         .env("RUST_BACKTRACE", "1")
@@ -51,14 +51,14 @@ fn ends(name: &str, arguments: &[&str], code: i32) -> String {
     said
 }
 
-fn says(said: &str, words: &[&str]) {
+pub(crate) fn says(said: &str, words: &[&str]) {
     for word in words {
         assert!(said.contains(word), "`{word}` is not in: {said}");
     }
 }
 
 /// A configuration with one text replaced by another.
-fn with(config: &Path, from: &str, to: &str) -> String {
+pub(crate) fn with(config: &Path, from: &str, to: &str) -> String {
     let text = fs::read_to_string(config).unwrap();
     assert!(text.contains(from), "{from}");
     let changed = config.with_file_name("changed.toml");
@@ -119,6 +119,11 @@ fn a_broker_configuration_that_can_not_be_used_names_file_key_and_rule() {
             &["changed.toml", "ledger.segment_mib", "1 to 1024"],
         ),
         (
+            "[replay]",
+            "[limits]\nheader_kib_max = 4194304\n\n[replay]",
+            &["changed.toml", "limits.header_kib_max", "1 to 1024"],
+        ),
+        (
             "admin = \"127.0.0.1",
             "admin = \"0.0.0.0",
             &["changed.toml", "listen.admin", "loopback"],
@@ -177,8 +182,10 @@ fn a_file_that_the_configuration_names_and_that_is_not_there_is_named() {
         "ledger.key",
     ] {
         let changed = with(&config, file, "nowhere.file");
-        let said = ends("accord-broker", &["serve", "--config", &changed], FAILED);
-        says(&said, &["nowhere.file", "No such file"]);
+        for (command, code) in [("serve", FAILED), ("check-config", CONFIG)] {
+            let said = ends("accord-broker", &[command, "--config", &changed], code);
+            says(&said, &["nowhere.file", "No such file"]);
+        }
     }
 }
 
