@@ -8,12 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use accord_broker::{
-    config::Config,
-    governance::{read_agreement, read_parties, read_ported},
-    ledger::Ledger,
-    serve,
-};
+use accord_broker::{config::Config, ledger::Ledger, serve};
 use accord_proto::{
     c2sp::SigningKey,
     clock::{SharedClock, SystemClock},
@@ -39,7 +34,7 @@ struct Cli {
 enum Command {
     /// Serves until SIGINT or SIGTERM, then drains.
     Serve(ConfigArg),
-    /// Reads the configuration and every document that it names, and says what it found.
+    /// Reads the configuration and every file that it names, and says what it found.
     CheckConfig(ConfigArg),
     /// The ledger: the tamper-evident record of every access.
     #[command(subcommand)]
@@ -114,20 +109,15 @@ fn serve(path: &Path) -> Result<(), Failed> {
 
 fn check_config(path: &Path) -> Result<(), Failed> {
     let config = read(path)?;
-    let bad = |error: &dyn std::error::Error| Failed::Config(with_sources(error));
-    let authorities = config
-        .authorities()
-        .map_err(|(key, rule)| Failed::Config(format!("{key}: {rule}")))?;
-    let agreement = read_agreement(&config.documents.agreement, &authorities, None)
-        .map_err(|error| bad(&error))?;
-    let parties =
-        read_parties(&config.documents.parties, &authorities, None).map_err(|error| bad(&error))?;
-    let ported = read_ported(config.documents.ported.as_deref()).map_err(|error| bad(&error))?;
     signing_key(&config)?;
+    let checked = serve::check(&config, SystemClock::shared())
+        .map_err(|error| Failed::Config(with_sources(&error)))?;
+    let (agreement, parties) = (&checked.agreement, &checked.parties);
     let document = agreement.document();
     say(&format!(
         "{}: good\nagreement {} version {}: {} clauses, in force from {} until {}, signed by {}\n\
-         parties {}: {} parties, signed by {}\nported numbers: {}",
+         parties {}: {} parties, signed by {}\nported numbers: {}\n\
+         certificate valid until {}, revocation lists until {}",
         path.display(),
         document.id(),
         document.version(),
@@ -138,7 +128,9 @@ fn check_config(path: &Path) -> Result<(), Failed> {
         parties.id(),
         parties.all().len(),
         parties.signers().join(" and "),
-        ported.len(),
+        checked.ported,
+        checked.trust.certificate_expires,
+        checked.trust.lists_expire,
     ))
 }
 

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use accord_proto::{
     c2sp::{KeyError, SigningKey},
     clock::SharedClock,
+    document::Authorities,
     v1,
 };
 use aws_lc_rs::digest::{SHA256, digest};
@@ -193,14 +194,8 @@ impl House {
         identity: &IdentityMetrics,
     ) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new(|registry| identity.register(registry)));
-        let files = TlsFiles {
-            certificate: config.tls.certificate.clone(),
-            key: config.tls.key.clone(),
-            client_roots: config.tls.client_roots.clone(),
-            revocation_lists: config.tls.revocation_lists.clone(),
-        };
         let trust = TrustStore::open(
-            files,
+            tls_files(&config),
             &config.broker.trust_domain,
             Arc::clone(&clock),
             identity.clone(),
@@ -318,6 +313,20 @@ impl House {
     }
 }
 
+pub(super) fn tls_files(config: &Config) -> TlsFiles {
+    TlsFiles {
+        certificate: config.tls.certificate.clone(),
+        key: config.tls.key.clone(),
+        client_roots: config.tls.client_roots.clone(),
+        revocation_lists: config.tls.revocation_lists.clone(),
+    }
+}
+
+pub(super) fn authorities(config: &Config) -> Result<Authorities, StartError> {
+    let authorities = config.authorities();
+    authorities.map_err(|(key, rule)| StartError::Config(key, rule))
+}
+
 fn document_files(config: &Config) -> DocumentFiles {
     DocumentFiles {
         agreement: config.documents.agreement.clone(),
@@ -328,9 +337,7 @@ fn document_files(config: &Config) -> DocumentFiles {
 
 /// The signed documents, under the keys that the ledger pins.
 fn govern(config: &Config, ledger: &Ledger, now: Timestamp) -> Result<Governance, StartError> {
-    let authorities = config
-        .authorities()
-        .map_err(|(key, rule)| StartError::Config(key, rule))?;
+    let authorities = authorities(config)?;
     let configured = [authorities.telecom_regulator(), authorities.central_bank()];
     if !configured
         .iter()
@@ -353,7 +360,7 @@ fn govern(config: &Config, ledger: &Ledger, now: Timestamp) -> Result<Governance
     ))
 }
 
-fn ledger_config(config: &Config) -> Result<LedgerConfig, StartError> {
+pub(super) fn ledger_config(config: &Config) -> Result<LedgerConfig, StartError> {
     let path = &config.ledger.signing_key;
     let text = std::fs::read_to_string(path).map_err(|source| StartError::Read {
         path: path.clone(),

@@ -6,6 +6,7 @@
 mod acts;
 mod admin;
 mod assemble;
+mod check;
 mod drain;
 mod gauges;
 mod housekeeping;
@@ -21,6 +22,7 @@ use tokio::{
 };
 
 pub use assemble::{StartError, start};
+pub use check::{Checked, check};
 pub use drain::Drained;
 
 use crate::{

@@ -89,6 +89,18 @@ impl TagKeys {
         ))
     }
 
+    /// Whether the keys that are there can be used at a moment; none is made.
+    ///
+    /// # Errors
+    /// [`TagKeyError`] names the file.
+    pub fn check(dir: &Path, now: Timestamp) -> Result<(), TagKeyError> {
+        let this_month = Month::of(now);
+        for month in [this_month, this_month.previous()] {
+            read(&path_of(dir, month), month)?;
+        }
+        Ok(())
+    }
+
     /// The keys in use.
     #[must_use]
     pub fn pair(&self) -> Arc<Pair> {
@@ -111,7 +123,7 @@ impl TagKeys {
 }
 
 fn load(dir: &Path, month: Month) -> Result<(Pair, bool), TagKeyError> {
-    let path = |month: Month| dir.join(format!("tag-{month}.key"));
+    let path = |month| path_of(dir, month);
     let last_month = read(&path(month.previous()), month.previous())?;
     if let Some(this_month) = read(&path(month), month)? {
         return Ok((
@@ -130,6 +142,10 @@ fn load(dir: &Path, month: Month) -> Result<(Pair, bool), TagKeyError> {
         },
         true,
     ))
+}
+
+fn path_of(dir: &Path, month: Month) -> PathBuf {
+    dir.join(format!("tag-{month}.key"))
 }
 
 fn read(path: &Path, month: Month) -> Result<Option<TagKey>, TagKeyError> {

@@ -14,6 +14,7 @@
 
 mod adapter;
 mod authorities;
+mod check_config;
 mod damage;
 mod disk;
 mod drain;
