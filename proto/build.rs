@@ -3,6 +3,7 @@
 use std::{env, fs, path::PathBuf};
 
 use prost::Message as _;
+use prost_types::{DescriptorProto, FileDescriptorProto, field_descriptor_proto::Type};
 
 const FILES: [&str; 5] = [
     "accord/v1/signals.proto",
@@ -12,30 +13,11 @@ const FILES: [&str; 5] = [
     "accord/v1/agreement.proto",
 ];
 
-/// Messages that carry a phone number, a token or an answer: they get no derived `Debug`, so that
-/// no log line can print them by accident.
-const PERSONAL: [&str; 20] = [
-    "LookupRequest",
-    "LookupResponse",
-    "ScreenLine",
-    "ScreenRequest",
-    "ScreenResponse",
-    "ScreenAnswer",
-    "TokenRefresh",
-    "Ask",
-    "Restriction",
-    "Restriction.scope",
-    "ScreenRequest.message",
-    "ScreenResponse.message",
-    "BrokerMessage.message",
-    "AdapterMessage.message",
-    "Change",
-    "ServedFromView",
-    "BrokerMessage",
-    "AdapterMessage",
-    "Reply",
-    "ChangeBatch",
-];
+/// Fields that hold a phone number or a token, wherever they stand.
+const PERSONAL_FIELDS: [&str; 2] = ["msisdn", "token"];
+
+/// Messages whose bytes hold an answer.
+const ANSWERS: [&str; 2] = [".accord.v1.LookupResponse", ".accord.v1.Reply"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(FILES, ["."])?;
@@ -46,10 +28,53 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     let mut config = prost_build::Config::new();
     config.bytes([".accord.v1.LookupResponse", ".accord.v1.Reply.body"]);
-    config.skip_debug(PERSONAL.map(|name| format!(".accord.v1.{name}")));
+    config.skip_debug(unprintable(&descriptors.file));
     tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
     for file in FILES {
         println!("cargo:rerun-if-changed={file}");
     }
     Ok(())
+}
+
+/// The messages that get no derived `Debug`, so that no log line can print them by accident: those
+/// that carry a phone number, a token or an answer, those that hold one of these, and the oneofs of
+/// them all.
+fn unprintable(files: &[FileDescriptorProto]) -> Vec<String> {
+    let ours = files.iter().filter(|file| file.package() == "accord.v1");
+    let messages: Vec<(String, &DescriptorProto)> = ours
+        .flat_map(|file| &file.message_type)
+        .map(|message| (format!(".accord.v1.{}", message.name()), message))
+        .collect();
+    let mut found: Vec<String> = Vec::new();
+    loop {
+        let holds = |message: &DescriptorProto| {
+            message.field.iter().any(|field| {
+                let is_text = matches!(field.r#type(), Type::String | Type::Bytes);
+                let is_personal = PERSONAL_FIELDS
+                    .iter()
+                    .any(|personal| field.name().contains(personal));
+                (is_text && is_personal) || found.iter().any(|known| known == field.type_name())
+            })
+        };
+        let more: Vec<String> = messages
+            .iter()
+            .filter(|(path, message)| {
+                !found.contains(path) && (ANSWERS.contains(&path.as_str()) || holds(message))
+            })
+            .map(|(path, _)| path.clone())
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
+    }
+    let oneofs = messages
+        .iter()
+        .filter(|(path, _)| found.contains(path))
+        .flat_map(|(path, message)| {
+            let names = message.oneof_decl.iter();
+            names.map(move |oneof| format!("{path}.{}", oneof.name()))
+        });
+    let oneofs: Vec<String> = oneofs.collect();
+    found.into_iter().chain(oneofs).collect()
 }
