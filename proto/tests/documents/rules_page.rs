@@ -110,11 +110,48 @@ fn each_file_and_each_test_on_the_page_exists() {
             let text = fs::read_to_string(root().join(file));
             let text = text.unwrap_or_else(|_| panic!("{}: no file `{file}`", row.rule));
             assert!(
-                text.contains(&format!("fn {test}(")),
-                "{}: no `{test}` in {file}",
+                runs(&text, test),
+                "{}: no test `{test}` that runs in {file}",
                 row.rule
             );
         }
+    }
+}
+
+/// Whether a file has a test of this name that is not left out.
+fn runs(text: &str, test: &str) -> bool {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let begins = [format!("fn {test}("), format!("async fn {test}(")];
+    let is_it = |line: &&str| begins.iter().any(|begin| line.starts_with(begin));
+    let Some(at) = lines.iter().position(is_it) else {
+        return false;
+    };
+    let above = lines[..at].iter().rev();
+    let above: Vec<&&str> = above
+        .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
+        .filter(|line| line.starts_with("#["))
+        .collect();
+    let is_test = |line: &&&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+    let is_left_out = |line: &&&str| line.contains("ignore") || line.starts_with("#[cfg");
+    above.iter().any(|line| is_test(&line)) && !above.iter().any(|line| is_left_out(&line))
+}
+
+#[test]
+fn a_test_that_is_ignored_renamed_or_no_test_holds_nothing() {
+    let good = "#[tokio::test(start_paused = true)]\nasync fn it_holds() {\n}\n";
+    assert!(runs(good, "it_holds"));
+    assert!(runs("#[test]\n/// Why.\nfn it_holds() {}", "it_holds"));
+    for bad in [
+        "#[test]\n#[ignore]\nfn it_holds() {}",
+        "#[ignore = \"slow\"]\n#[test]\nfn it_holds() {}",
+        "#[test]\n#[cfg_attr(debug_assertions, ignore)]\nfn it_holds() {}",
+        "#[test]\n#[cfg(feature = \"slow\")]\nfn it_holds() {}",
+        "fn it_holds() {}",
+        "#[test]\nfn it_holds_well() {}",
+        "// fn it_holds() {}",
+        "#[test]\nfn other() {\n    let it = \"fn it_holds()\";\n}",
+    ] {
+        assert!(!runs(bad, "it_holds"), "{bad}");
     }
 }
 
