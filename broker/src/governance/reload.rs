@@ -346,3 +346,6 @@ fn loaded_parties(parties: &Parties) -> v1::DocumentLoaded {
         refused: String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! Health, readiness, metrics and reflection.
 
 use accord_certs::LeafOptions;
-use accord_tests::world::World;
+use accord_proto::v1::signal_service_client::SignalServiceClient;
+use accord_tests::world::{World, WorldSpec};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::{Duration, timeout},
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -16,9 +18,9 @@ use tonic_reflection::pb::v1::{
 };
 
 use crate::{
-    caller::{Caller, refused_at_last, told},
+    caller::{Caller, question, refused_at_last, told},
     record,
-    said::{Stage, now},
+    said::{Stage, north, now},
 };
 
 /// What the admin port answers, headers and all.
@@ -132,11 +134,56 @@ async fn health_and_reflection_read_no_longer_messages_than_the_other_doors() {
 }
 
 #[tokio::test]
+async fn headers_beyond_the_limit_are_not_read() {
+    let spec = WorldSpec::default().limit("header_kib_max", 4);
+    let stage = Stage::of(&spec).await;
+    let caller = Caller::party(&stage, "first-bank");
+    let token = caller.token(&stage, &caller.claims());
+    let before = record::size(&stage);
+    let asked = async |filled: usize| {
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        let mut request = Request::new(question(&north(1)));
+        request.metadata_mut().insert("authorization", bearer);
+        let filler = "x".repeat(filled).parse().unwrap();
+        request.metadata_mut().insert("x-filler", filler);
+        let mut client = SignalServiceClient::new(caller.channel.clone());
+        client.lookup(request).await
+    };
+    asked(2 * 1_024).await.unwrap();
+    assert!(asked(4 * 1_024).await.is_err());
+    assert_eq!(record::accesses(&record::since(&stage, before)).len(), 1);
+}
+
+#[tokio::test]
+async fn streams_of_one_connection_beyond_the_limit_wait() {
+    let spec = WorldSpec::default().limit("connection_streams_max", 2);
+    let stage = Stage::of(&spec).await;
+    let channel = Caller::party(&stage, "first-bank").channel;
+    let other = Caller::party(&stage, "first-bank").channel;
+    let watch = async || {
+        let service = String::new();
+        let mut health = HealthClient::new(channel.clone());
+        let watched = health.watch(HealthCheckRequest { service }).await.unwrap();
+        let mut watched = watched.into_inner();
+        watched.message().await.unwrap().unwrap();
+        watched
+    };
+    let open = [watch().await, watch().await];
+    let mut third = Box::pin(health(&channel, ""));
+    for _ in 0..20 {
+        assert!(timeout(Duration::ZERO, third.as_mut()).await.is_err());
+        health(&other, "").await.unwrap();
+    }
+    drop(open);
+    third.await.unwrap();
+}
+
+#[tokio::test]
 async fn the_admin_port_says_that_the_broker_is_ready_and_what_it_counted() {
     use accord_client::Lookup;
     use accord_proto::purpose::Purpose;
 
-    use crate::said::{ask, north};
+    use crate::said::ask;
 
     let stage = Stage::sandbox().await;
     ask(

@@ -239,7 +239,7 @@ async fn refusals_that_flood_are_counted() {
         });
         (events.len(), counted.sum::<u64>())
     };
-    accord_tests::world::wait_until("every refusal to be counted", || async { all().1 == FLOOD })
+    wait_until("every refusal to be counted", || async { all().1 == FLOOD })
         .await
         .unwrap();
     assert!(all().0 < 100, "{} entries", all().0);
