@@ -100,13 +100,19 @@ async fn a_bad_new_agreement_keeps_the_old_one_and_says_why() {
     let next = stage.files.next_agreement_text().unwrap();
     let old = next.replacen("version = 2\n", "version = 1\n", 1);
     let signed = |text: &str| note(&stage, text, &BOTH).to_string();
-    let mut by_stranger = note(&stage, &next, &[TELECOM_REGULATOR]);
-    by_stranger
-        .sign(&SigningKey::generate(CENTRAL_BANK).unwrap())
-        .unwrap();
+    // An authority's name alone is nobody's signature.
+    let with_strangers = |signed: &[&str], strangers: &[&str]| {
+        let mut note = note(&stage, &next, signed);
+        for name in strangers {
+            note.sign(&SigningKey::generate(name).unwrap()).unwrap();
+        }
+        note.to_string()
+    };
     let cases = [
         (next.clone(), "sign"),
         (note(&stage, &next, &[]).to_string(), "sign"),
+        (with_strangers(&[], &BOTH), "signed by a stranger"),
+        (with_strangers(&[], &["someone-else"]), "someone-else"),
         (
             note(&stage, &next, &[CENTRAL_BANK]).to_string(),
             TELECOM_REGULATOR,
@@ -115,7 +121,10 @@ async fn a_bad_new_agreement_keeps_the_old_one_and_says_why() {
             note(&stage, &next, &[TELECOM_REGULATOR]).to_string(),
             CENTRAL_BANK,
         ),
-        (by_stranger.to_string(), CENTRAL_BANK),
+        (
+            with_strangers(&[TELECOM_REGULATOR], &[CENTRAL_BANK]),
+            CENTRAL_BANK,
+        ),
         (signed(&old.replacen("3.1", "3.9", 1)), "version"),
         (signed(&next.replacen("title =", "titel =", 1)), "titel"),
         (
