@@ -134,7 +134,7 @@ impl Metrics {
         );
         registry.register(
             "replies_not_believed",
-            "Replies of adapters that broke a rule",
+            "Replies, restrictions and pushed changes that broke a rule",
             self.not_believed.clone(),
         );
         registry.register(
