@@ -126,14 +126,16 @@ fn runs(text: &str, test: &str) -> bool {
     let Some(at) = lines.iter().position(is_it) else {
         return false;
     };
-    let above = lines[..at].iter().rev();
-    let above: Vec<&&str> = above
+    let above: Vec<&str> = lines[..at]
+        .iter()
+        .rev()
+        .copied()
         .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
         .filter(|line| line.starts_with("#["))
         .collect();
-    let is_test = |line: &&&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
-    let is_left_out = |line: &&&str| line.contains("ignore") || line.starts_with("#[cfg");
-    above.iter().any(|line| is_test(&line)) && !above.iter().any(|line| is_left_out(&line))
+    let is_test = |line: &&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+    let is_left_out = |line: &&str| line.contains("ignore") || line.starts_with("#[cfg");
+    above.iter().any(is_test) && !above.iter().any(is_left_out)
 }
 
 #[test]

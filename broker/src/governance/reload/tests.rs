@@ -86,7 +86,7 @@ fn reloader(dir: &std::path::Path, clock: &Arc<ManualClock>) -> Reloader {
     let key = SigningKey::generate("accord.test").unwrap();
     let shared: SharedClock = clock.clone();
     Ledger::init(&dir.join("ledger"), &key, &[], &shared).unwrap();
-    let config = LedgerConfig::new(&dir.join("ledger"), key);
+    let config = LedgerConfig::new(dir.join("ledger"), key);
     let (ledger, _) = Ledger::open(config, shared.clone()).unwrap();
     let files = DocumentFiles {
         agreement: dir.join("agreement.toml"),
