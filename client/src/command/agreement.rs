@@ -1,15 +1,12 @@
 //! `accord agreement`.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use accord_proto::{
     agreement::{AgreementDocument, Row, SignedAgreement, explain},
-    c2sp::{SignedNote, SigningKey, VerifierKey},
+    c2sp::{SignedNote, VerifierKey},
     clock::SystemClock,
-    document::{Authorities, Mistakes},
+    document::Authorities,
 };
 use serde_json::{Value as Json, json};
 
@@ -17,13 +14,12 @@ use super::{
     args::{AgreementCommand, Whom},
     audit,
     exit::{Exit, Failure},
+    signing,
     terminal::Terminal,
     whom,
 };
 use crate::words::instant_words;
 
-/// The most bytes of an agreement.
-const AGREEMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The columns that a person needs first, by their heading.
 const FIRST_COLUMNS: [&str; 7] = [
     "bank",
@@ -47,7 +43,7 @@ pub(super) async fn run(
             sign(file, key, output.as_deref().unwrap_or(file), terminal)
         }
         AgreementCommand::Status { file: Some(file) } => {
-            let note = read(file)?;
+            let note = signing::read(file)?;
             status(&note, &authority_keys(whom)?, terminal)
         }
         AgreementCommand::Status { file: None } => {
@@ -59,12 +55,12 @@ pub(super) async fn run(
 }
 
 fn check(file: &Path, wide: bool, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let text = read(file)?;
+    let text = signing::read(file)?;
     let note = SignedNote::parse(&text).ok();
     let body = note.as_ref().map_or(text.as_str(), SignedNote::text);
     let document = match AgreementDocument::parse(body) {
         Ok(document) => document,
-        Err(mistakes) => return report(file, &mistakes, terminal),
+        Err(mistakes) => return signing::report(file, &mistakes, terminal),
     };
     let rows = explain(&document);
     if terminal.is_json() {
@@ -117,48 +113,14 @@ fn check(file: &Path, wide: bool, terminal: &mut Terminal) -> Result<Exit, Failu
     Ok(Exit::Ok)
 }
 
-/// Names file, line, key and rule of each mistake, as compilers do.
-fn report(file: &Path, mistakes: &Mistakes, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    if terminal.is_json() {
-        let list = mistakes.as_slice().iter().map(ToString::to_string);
-        let list: Vec<_> = list.collect();
-        terminal.json(&json!({"file": file.display().to_string(), "mistakes": list}))?;
-    } else {
-        for mistake in mistakes.as_slice() {
-            terminal.line(&format!("{}: {mistake}", file.display()))?;
-        }
-    }
-    let more = if mistakes.more() { " and more" } else { "" };
-    terminal.note(&format!("{} mistakes{more}", mistakes.as_slice().len()));
-    Ok(Exit::Failure)
-}
-
 fn sign(file: &Path, key: &Path, to: &Path, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let text = read(file)?;
-    let mut note = match SignedNote::parse(&text) {
-        Ok(note) => note,
-        Err(_) => SignedNote::unsigned(text.as_str()).map_err(|error| {
-            Failure::new(
-                Exit::Failure,
-                format!("`{}` can't be signed", file.display()),
-            )
-            .because(&error)
-        })?,
-    };
+    let note = signing::note(file)?;
     let document = match AgreementDocument::parse(note.text()) {
         Ok(document) => document,
-        Err(mistakes) => return report(file, &mistakes, terminal),
+        Err(mistakes) => return signing::report(file, &mistakes, terminal),
     };
-    // Never show what the file held: it is a key.
-    let bad_key = |why: &dyn std::error::Error| {
-        Failure::new(
-            Exit::Failure,
-            format!("no signing key in `{}`", key.display()),
-        )
-        .because(why)
-    };
-    let signing = SigningKey::parse(read(key)?.trim()).map_err(|error| bad_key(&error))?;
-    let name = signing.verifier().name().to_owned();
+    let key = signing::signing_key(key)?;
+    let name = key.verifier().name();
     let authorities = [document.telecom_regulator(), document.central_bank()];
     if !authorities.iter().any(|party| party.org().as_str() == name) {
         return Err(Failure::new(
@@ -170,14 +132,7 @@ fn sign(file: &Path, key: &Path, to: &Path, terminal: &mut Terminal) -> Result<E
             ),
         ));
     }
-    note.sign(&signing)
-        .map_err(|error| Failure::new(Exit::Failure, "can't sign").because(&error))?;
-    write_whole(to, &note.to_string())?;
-    let signers: Vec<_> = note
-        .signatures()
-        .iter()
-        .map(|signature| signature.name().to_owned())
-        .collect();
+    let signers = signing::sign(note, &key, to)?;
     if terminal.is_json() {
         terminal.json(&json!({"file": to.display().to_string(), "signatures": signers}))?;
     } else {
@@ -270,30 +225,4 @@ fn authority_keys(whom: &Whom) -> Result<Vec<VerifierKey>, Failure> {
     keys.map(|key| VerifierKey::parse(key))
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::new(Exit::Failure, "an authority's key").because(&error))
-}
-
-fn read(file: &Path) -> Result<String, Failure> {
-    let read = || {
-        if fs::metadata(file)?.len() > AGREEMENT_BYTES_MAX {
-            return Err(io::Error::other("it is too long"));
-        }
-        fs::read_to_string(file)
-    };
-    read().map_err(|error| {
-        Failure::new(Exit::Failure, format!("can't read `{}`", file.display())).because(&error)
-    })
-}
-
-/// Whole or not at all: a new file takes the place of the old one.
-fn write_whole(to: &Path, text: &str) -> Result<(), Failure> {
-    let mut beside = to.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let write = || {
-        fs::write(&beside, text)?;
-        fs::rename(&beside, to)
-    };
-    write().map_err(|error| {
-        Failure::new(Exit::Failure, format!("can't write `{}`", to.display())).because(&error)
-    })
 }

@@ -88,6 +88,18 @@ pub(super) enum Command {
     Audit(Audit),
     /// Checks, signs and shows the agreement (who may ask what, signed by both authorities)
     Agreement(Agreement),
+    /// Checks and signs the list of parties (who takes part, with licences, token keys and ranges)
+    Parties(Parties),
+    /// Makes the key with which an authority signs agreements and lists of parties, or a broker its
+    /// ledger, and prints the key that verifies the signatures
+    NewKey {
+        /// The authority's organisation, as agreement and certificate name it (central-bank), or the
+        /// ledger's name, as the broker's configuration has it (accord.example)
+        name: String,
+        /// Where the key goes; a file that is there already is left alone
+        #[arg(long, short, value_name = "KEYFILE")]
+        output: PathBuf,
+    },
     /// Prints a completion script for a shell
     Completions {
         /// The shell
@@ -240,5 +252,31 @@ pub(super) enum AgreementCommand {
         /// Of this file, and not of the broker
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Parties {
+    #[command(subcommand)]
+    pub(super) command: PartiesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PartiesCommand {
+    /// Shows a list of parties as a table, and names file and line of each mistake
+    Check {
+        /// The text, signed or not
+        file: PathBuf,
+    },
+    /// Signs a list of parties: the central bank for banks, the telecom regulator for operators
+    Sign {
+        /// The text, signed or not
+        file: PathBuf,
+        /// The authority's signing key (C2SP: PRIVATE+KEY+…)
+        #[arg(long, value_name = "KEYFILE")]
+        key: PathBuf,
+        /// Where the signed text goes; else into FILE
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
 }

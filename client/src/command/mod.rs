@@ -12,9 +12,11 @@ mod exit;
 mod granted;
 mod json;
 mod lookup;
+mod parties;
 mod plain;
 mod screen;
 mod signals;
+mod signing;
 mod terminal;
 mod verify;
 mod whom;
@@ -54,6 +56,8 @@ async fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Screen(args) => screen::run(&cli.whom, args, terminal).await,
         Command::Audit(args) => audit::run(&cli.whom, &args.command, terminal).await,
         Command::Agreement(args) => agreement::run(&cli.whom, &args.command, terminal).await,
+        Command::Parties(args) => parties::run(&args.command, terminal),
+        Command::NewKey { name, output } => signing::new_key(name, output, terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "accord", &mut script);

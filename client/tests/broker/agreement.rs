@@ -119,3 +119,49 @@ fn a_stranger_can_not_sign_and_no_key_is_repeated() {
     assert_eq!(code, 1);
     assert!(!error.contains("c2VjcmV0"), "{error}");
 }
+
+#[test]
+fn a_key_is_made_once_and_only_its_owner_reads_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("central-bank.key");
+    let file = path.to_str().unwrap();
+    let args = ["new-key", "central-bank", "--output", file];
+    let (code, out, error) = told(&accord(None, &args));
+    assert_eq!(code, 0, "{error}");
+    let text = fs::read_to_string(&path).unwrap();
+    let key = SigningKey::parse(text.trim()).unwrap();
+    assert_eq!(out.trim(), key.verifier().to_string());
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let secret = text.trim().rsplit('+').next().unwrap();
+    assert!(!out.contains(secret) && !error.contains(secret));
+
+    assert_eq!(told(&accord(None, &args)).0, 1, "it is there already");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let other = dir.path().join("other.key");
+    let args = ["new-key", "a name", "--output", other.to_str().unwrap()];
+    assert_eq!(told(&accord(None, &args)).0, 2);
+    assert!(!other.exists());
+}
+
+#[test]
+fn a_list_of_parties_with_a_mistake_is_not_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[parties]\nid = \"P\"\nversion = 1\n\n[[party]]\nname = \"First Bank\"\n";
+    let file = write(dir.path(), "parties.toml", text);
+    let key = SigningKey::generate("central-bank").unwrap();
+    let key = write(dir.path(), "key", key.to_secret_text().expose());
+    for args in [
+        ["parties", "check", &file].as_slice(),
+        &["parties", "sign", &file, "--key", &key],
+    ] {
+        let (code, out, _) = told(&accord(None, args));
+        assert_eq!(code, 1);
+        assert!(out.contains(&file) && out.contains("line 5"), "{out}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
