@@ -1,24 +1,22 @@
 //! Ed25519 keys of C2SP signed notes, in the text forms of Go's `golang.org/x/mod/sumdb/note`.
 
+mod text;
+
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::rand;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
-use aws_lc_rs::{digest, rand};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+
+pub(super) use text::{Parts, SignatureType, checked_name, encode_key, key_id_of};
 
 use super::signature::NoteSignature;
 use crate::secret::Secret;
 use crate::subject::Month;
 
-/// The signature type of a plain Ed25519 signature over the note's text.
-const TYPE_ED25519: u8 = 0x01;
 const SEED_LEN: usize = 32;
 const PUBLIC_LEN: usize = 32;
 const SECRET_PREFIX: &str = "PRIVATE+KEY+";
-/// Longest key name in bytes.
-const NAME_BYTES_MAX: usize = 255;
 
 /// Why a key can't be used. No variant holds key material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,11 +30,13 @@ pub enum KeyError {
     /// The name is empty, too long, or holds a space, a control character or a plus sign.
     #[error("a key name has 1 to 255 bytes without spaces, control characters or `+`")]
     Name,
-    /// Another signature type than Ed25519.
-    #[error("key `{name}` is not of type Ed25519 (0x01)")]
+    /// Another signature type than the one that is needed here.
+    #[error("key `{name}` is not {needed}")]
     Type {
         /// The key's name.
         name: String,
+        /// The type that is needed, in words.
+        needed: &'static str,
     },
     /// The key ID isn't the digest of name and key.
     #[error("key `{name}` has an ID that does not match its name and bytes: was it cut or edited?")]
@@ -65,16 +65,30 @@ impl VerifierKey {
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let parts = Parts::split(text).ok_or(KeyError::Form)?;
         let name = checked_name(parts.name)?;
-        let public = parts.key_bytes(&name, KeyError::Form)?;
-        let key_id = parts.key_id;
-        if key_id != key_id_of(&name, &public) {
-            return Err(KeyError::Id { name });
-        }
-        Ok(Self {
+        let public = parts.key_bytes(&name, SignatureType::Ed25519, KeyError::Form)?;
+        let key = Self::of(name, public);
+        let id_matches = parts.key_id == key.key_id;
+        key.checked(id_matches)
+    }
+
+    pub(super) fn of(name: String, public: [u8; PUBLIC_LEN]) -> Self {
+        Self {
+            key_id: key_id_of(&name, SignatureType::Ed25519, &public),
             name,
-            key_id,
             public,
-        })
+        }
+    }
+
+    pub(super) fn checked(self, id_matches: bool) -> Result<Self, KeyError> {
+        if id_matches {
+            Ok(self)
+        } else {
+            Err(KeyError::Id { name: self.name })
+        }
+    }
+
+    pub(super) const fn public(&self) -> &[u8; PUBLIC_LEN] {
+        &self.public
     }
 
     /// The key's name; for a log's key this is the log's origin.
@@ -99,11 +113,7 @@ impl VerifierKey {
         }
         let month = origin.strip_prefix(&self.name)?.strip_prefix('/')?;
         Month::parse(month)?;
-        Some(Self {
-            name: origin.to_owned(),
-            key_id: key_id_of(origin, &self.public),
-            public: self.public,
-        })
+        Some(Self::of(origin.to_owned(), self.public))
     }
 
     /// True if `signature` (64 bytes, without the key ID) is this key's over `text`.
@@ -117,7 +127,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = STANDARD.encode(with_type(&self.public));
+        let key = encode_key(SignatureType::Ed25519, &self.public);
         write!(f, "{}+{:08x}+{key}", self.name, self.key_id)
     }
 }
@@ -160,21 +170,28 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError`], which never holds key material.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let (key, id) = Self::parse_typed(text, SignatureType::Ed25519)?;
+        if key.verifier.key_id != id {
+            return Err(KeyError::Id {
+                name: key.verifier.name,
+            });
+        }
+        Ok(key)
+    }
+
+    /// The key of a text for signatures of some type, and the ID that the text gives.
+    pub(super) fn parse_typed(text: &str, of: SignatureType) -> Result<(Self, u32), KeyError> {
         let text = text.strip_suffix('\n').unwrap_or(text);
         let rest = text
             .strip_prefix(SECRET_PREFIX)
             .ok_or(KeyError::SecretForm)?;
         let parts = Parts::split(rest).ok_or(KeyError::SecretForm)?;
         let name = checked_name(parts.name)?;
-        let seed = parts.key_bytes(&name, KeyError::SecretForm)?;
-        let key = Self::from_seed(&name, seed)?;
-        if key.verifier.key_id != parts.key_id {
-            return Err(KeyError::Id { name });
-        }
-        Ok(key)
+        let seed = parts.key_bytes(&name, of, KeyError::SecretForm)?;
+        Ok((Self::from_seed(&name, seed)?, parts.key_id))
     }
 
-    fn from_seed(name: &str, seed: [u8; SEED_LEN]) -> Result<Self, KeyError> {
+    pub(super) fn from_seed(name: &str, seed: [u8; SEED_LEN]) -> Result<Self, KeyError> {
         let name = checked_name(name)?;
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| KeyError::Crypto)?;
         let public = pair
@@ -182,13 +199,8 @@ impl SigningKey {
             .as_ref()
             .try_into()
             .map_err(|_| KeyError::Crypto)?;
-        let key_id = key_id_of(&name, &public);
         Ok(Self {
-            verifier: VerifierKey {
-                name,
-                key_id,
-                public,
-            },
+            verifier: VerifierKey::of(name, public),
             pair,
             seed: Secret::new(seed),
         })
@@ -206,8 +218,12 @@ impl SigningKey {
     /// The text form that [`Self::parse`] reads, for a file of mode 0600.
     #[must_use]
     pub fn to_secret_text(&self) -> Secret<String> {
-        let VerifierKey { name, key_id, .. } = &self.verifier;
-        let seed = STANDARD.encode(with_type(self.seed.expose()));
+        self.to_typed_text(SignatureType::Ed25519, self.verifier.key_id)
+    }
+
+    pub(super) fn to_typed_text(&self, of: SignatureType, key_id: u32) -> Secret<String> {
+        let name = &self.verifier.name;
+        let seed = encode_key(of, self.seed.expose());
         Secret::new(format!("{SECRET_PREFIX}{name}+{key_id:08x}+{seed}"))
     }
 
@@ -221,11 +237,12 @@ impl SigningKey {
     #[must_use]
     pub fn sign(&self, text: &[u8]) -> NoteSignature {
         let VerifierKey { name, key_id, .. } = &self.verifier;
-        NoteSignature::by(
-            name.clone(),
-            *key_id,
-            self.pair.sign(text).as_ref().to_vec(),
-        )
+        NoteSignature::by(name.clone(), *key_id, self.sign_bytes(text))
+    }
+
+    /// The 64 bytes of a signature.
+    pub(super) fn sign_bytes(&self, message: &[u8]) -> Vec<u8> {
+        self.pair.sign(message).as_ref().to_vec()
     }
 }
 
@@ -233,66 +250,6 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({}, [secret])", self.verifier.name)
     }
-}
-
-/// `name+hexid+base64`, taken apart.
-struct Parts<'a> {
-    name: &'a str,
-    key_id: u32,
-    base64: &'a str,
-}
-
-impl<'a> Parts<'a> {
-    fn split(text: &'a str) -> Option<Self> {
-        let (name, rest) = text.split_once('+')?;
-        let (id, base64) = rest.split_once('+')?;
-        if id.len() != 8 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        Some(Self {
-            name,
-            key_id: u32::from_str_radix(id, 16).ok()?,
-            base64,
-        })
-    }
-
-    fn key_bytes(&self, name: &str, form: KeyError) -> Result<[u8; 32], KeyError> {
-        let bytes = STANDARD.decode(self.base64).map_err(|_| form.clone())?;
-        match bytes.split_first() {
-            Some((&TYPE_ED25519, key)) => key.try_into().map_err(|_| form),
-            Some(_) => Err(KeyError::Type {
-                name: name.to_owned(),
-            }),
-            None => Err(form),
-        }
-    }
-}
-
-pub(super) fn checked_name(name: &str) -> Result<String, KeyError> {
-    let bad = |c: char| c.is_whitespace() || c.is_control() || c == '+';
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(bad) {
-        return Err(KeyError::Name);
-    }
-    Ok(name.to_owned())
-}
-
-fn with_type(key: &[u8; 32]) -> Vec<u8> {
-    let mut typed = vec![TYPE_ED25519];
-    typed.extend_from_slice(key);
-    typed
-}
-
-fn key_id_of(name: &str, public: &[u8; PUBLIC_LEN]) -> u32 {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(name.as_bytes());
-    context.update(b"\n");
-    context.update(&with_type(public));
-    context
-        .finish()
-        .as_ref()
-        .iter()
-        .take(4)
-        .fold(0, |id, byte| (id << 8) | u32::from(*byte))
 }
 
 #[cfg(test)]

@@ -2,15 +2,21 @@
 //! byte, so that tools written by others can verify them.
 
 pub mod checkpoint;
+pub mod cosignature;
 pub mod key;
 pub mod note;
+pub mod policy;
 pub mod proof;
 pub mod signature;
 pub mod tiles;
+pub mod witness;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use cosignature::{Cosigner, CosignerKey};
 pub use key::{KeyError, SigningKey, VerifierKey};
 pub use note::{NoteError, SignedNote};
+pub use policy::{Policy, PolicyError};
 pub use proof::{LogProof, LogProofError};
 pub use signature::NoteSignature;
 pub use tiles::Tile;
+pub use witness::{AddCheckpoint, WitnessError};

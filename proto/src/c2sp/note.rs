@@ -14,13 +14,12 @@ use base64::engine::general_purpose::STANDARD;
 
 pub use super::key::{KeyError, SigningKey, VerifierKey};
 pub use super::signature::NoteSignature;
+use super::signature::SIGNATURE_PREFIX;
 
 /// Longest note in bytes, signatures included.
 pub const NOTE_BYTES_MAX: usize = 1 << 20;
 /// Most signatures of one note. C2SP asks a verifier to accept at least 16.
 pub const SIGNATURES_MAX: usize = 64;
-/// How a signature line begins: an em dash and a space.
-const SIGNATURE_PREFIX: &str = "— ";
 
 /// Why a note is no note, or is not believed. Lines count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -182,10 +181,7 @@ impl fmt::Display for SignedNote {
         f.write_str(&self.text)?;
         f.write_str("\n")?;
         for signature in &self.signatures {
-            let mut blob = signature.key_id().to_be_bytes().to_vec();
-            blob.extend_from_slice(signature.bytes());
-            let blob = STANDARD.encode(blob);
-            writeln!(f, "{SIGNATURE_PREFIX}{} {blob}", signature.name())?;
+            writeln!(f, "{signature}")?;
         }
         Ok(())
     }
@@ -220,7 +216,7 @@ fn check_characters(note: &str) -> Result<(), NoteError> {
     Ok(())
 }
 
-fn parse_signature(line: &str) -> Option<NoteSignature> {
+pub(super) fn parse_signature(line: &str) -> Option<NoteSignature> {
     let (name, blob) = line.strip_prefix(SIGNATURE_PREFIX)?.split_once(' ')?;
     let blob = STANDARD.decode(blob).ok()?;
     let (id, signature) = blob.split_first_chunk::<4>()?;

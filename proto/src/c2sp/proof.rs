@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::key::VerifierKey;
 use super::note::{NOTE_BYTES_MAX, NoteError, SignedNote};
+use super::policy::{Cosigned, Policy, PolicyError};
 use crate::merkle::{Hash, PROOF_HASHES_MAX, ProofError, leaf_hash, verify_inclusion};
 
 const HEADER: &str = "c2sp.org/tlog-proof@v1";
@@ -38,6 +39,9 @@ pub enum LogProofError {
     /// The checkpoint isn't believed.
     #[error("the proof's checkpoint is not believed")]
     Checkpoint(#[from] CheckpointError),
+    /// The log or its witnesses are not those of the policy.
+    #[error("the proof's checkpoint does not satisfy the policy")]
+    Policy(#[from] PolicyError),
     /// The hashes don't lead from the entry to the root.
     #[error("the entry is not what the proof proves")]
     Hashes(#[from] ProofError),
@@ -129,9 +133,28 @@ impl LogProof {
         log_keys: &[VerifierKey],
     ) -> Result<Checkpoint, LogProofError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, log_keys)?;
-        let Checkpoint { size, root, .. } = &checkpoint;
-        verify_inclusion(leaf, self.index, *size, &self.hashes, root)?;
+        self.lead_to(leaf, &checkpoint)?;
         Ok(checkpoint)
+    }
+
+    /// As [`Self::verify_leaf`], with enough cosignatures of a policy's witnesses, which are
+    /// returned as well.
+    ///
+    /// # Errors
+    /// [`LogProofError`]: who or what is not believed.
+    pub fn verify_under(
+        &self,
+        leaf: &Hash,
+        policy: &Policy,
+    ) -> Result<(Checkpoint, Vec<Cosigned>), LogProofError> {
+        let (checkpoint, cosigned) = policy.open(&self.checkpoint)?;
+        self.lead_to(leaf, &checkpoint)?;
+        Ok((checkpoint, cosigned))
+    }
+
+    fn lead_to(&self, leaf: &Hash, checkpoint: &Checkpoint) -> Result<(), ProofError> {
+        let Checkpoint { size, root, .. } = checkpoint;
+        verify_inclusion(leaf, self.index, *size, &self.hashes, root)
     }
 }
 
@@ -160,6 +183,7 @@ impl FromStr for LogProof {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::c2sp::cosignature::Cosigner;
     use crate::c2sp::key::SigningKey;
     use crate::merkle::node_hash;
 
@@ -189,6 +213,28 @@ mod tests {
             assert_eq!(again, proof);
             assert_eq!(again.verify(b"right", &keys).unwrap().size, 2);
         }
+    }
+
+    #[test]
+    fn under_a_policy_a_proof_needs_its_cosignatures() {
+        let (mut proof, keys) = proof();
+        let witness = Cosigner::generate("w.example").unwrap();
+        let [key] = &keys;
+        let policy = format!("log {key}\nwitness w {}\nquorum w\n", witness.key());
+        let policy = Policy::parse(&policy).unwrap();
+        let leaf = leaf_hash(b"right");
+        assert!(matches!(
+            proof.verify_under(&leaf, &policy),
+            Err(LogProofError::Policy(PolicyError::Quorum { .. }))
+        ));
+        let line = witness.cosign(proof.checkpoint.text(), 7);
+        proof.checkpoint.add_signature(line).unwrap();
+        let (checkpoint, cosigned) = proof.verify_under(&leaf, &policy).unwrap();
+        assert_eq!((checkpoint.size, cosigned.len()), (2, 1));
+        assert!(matches!(
+            proof.verify_under(&leaf_hash(b"wrong"), &policy),
+            Err(LogProofError::Hashes(ProofError::Root))
+        ));
     }
 
     #[test]

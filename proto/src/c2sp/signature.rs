@@ -1,6 +1,14 @@
 //! One signature of a note.
 
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::key::{KeyError, checked_name};
+
+/// How a signature line begins: an em dash and a space.
+pub(super) const SIGNATURE_PREFIX: &str = "— ";
 
 /// One signature line of a note: who, and the bytes after the key ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,5 +57,19 @@ impl NoteSignature {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+/// The signature line, without its newline.
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut blob = self.key_id.to_be_bytes().to_vec();
+        blob.extend_from_slice(&self.bytes);
+        write!(
+            f,
+            "{SIGNATURE_PREFIX}{} {}",
+            self.name,
+            STANDARD.encode(blob)
+        )
     }
 }
