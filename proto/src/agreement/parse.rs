@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::SignedDuration;
 use toml::de::DeTable;
 
 use super::{Clause, ClauseId, Scope, Term, read_clause::read_clause};
@@ -19,6 +20,10 @@ const TITLE_LEN_MAX: usize = 200;
 /// cells.
 const BANKS_MAX: usize = 500;
 const OPERATORS_MAX: usize = 50;
+/// For how many hours the broker answers without its witnesses, where the agreement does not say.
+const WITNESS_GRACE_HOURS: i64 = 24;
+/// A month without witnesses is no witnessing.
+const WITNESS_GRACE_HOURS_MAX: i64 = 31 * 24;
 /// The longest term in years.
 const TERM_YEARS_MAX: i16 = 10;
 
@@ -38,6 +43,7 @@ struct Header {
     term: Term,
     telecom_regulator: PartyId,
     central_bank: PartyId,
+    witness_grace_hours: i64,
 }
 
 impl AgreementDocument {
@@ -112,6 +118,13 @@ impl AgreementDocument {
         &self.header.central_bank
     }
 
+    /// For how long the broker answers while no quorum of witnesses cosigns its ledger: the
+    /// agreement's `witness_grace_hours`, else a day.
+    #[must_use]
+    pub const fn witness_grace(&self) -> SignedDuration {
+        SignedDuration::from_hours(self.header.witness_grace_hours)
+    }
+
     /// Its clauses, in the order of the text.
     #[must_use]
     pub fn clauses(&self) -> &[Clause] {
@@ -130,6 +143,7 @@ fn read_header(findings: &mut Findings, table: &DeTable<'_>) -> Option<Header> {
     let expires = reader.required("expires", date);
     let telecom_regulator = reader.required("telecom_regulator", word(authority));
     let central_bank = reader.required("central_bank", word(authority));
+    let grace = reader.optional("witness_grace_hours", integer(0..=WITNESS_GRACE_HOURS_MAX));
     let mut term = None;
     if let (Some(effective), Some(expires)) = (effective, expires) {
         term = Term::new(effective.value, expires.value);
@@ -158,6 +172,7 @@ fn read_header(findings: &mut Findings, table: &DeTable<'_>) -> Option<Header> {
         term: term?,
         telecom_regulator: telecom_regulator?.value,
         central_bank: central_bank?.value,
+        witness_grace_hours: grace.map_or(WITNESS_GRACE_HOURS, |grace| grace.value),
     })
 }
 
