@@ -115,6 +115,8 @@ mod screen;
 mod token;
 #[cfg(feature = "command")]
 mod unreached;
+#[cfg(feature = "command")]
+pub mod witness;
 pub mod words;
 
 pub use answer::{Answer, Answered, Mistrust, Outcome, SignalOutcome, Value};

@@ -1,6 +1,6 @@
 //! What the command takes.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use accord_proto::purpose::Purpose;
 use clap::{Args, Parser, Subcommand};
@@ -205,6 +205,37 @@ pub(super) enum AuditCommand {
         )]
         log: String,
     },
+    /// Writes an entry with the proof that it is in the log to a file (C2SP tlog-proof), which can
+    /// be checked with nobody's help
+    Prove {
+        /// The entry's index, as a receipt names it
+        index: u64,
+        /// The file to write, such as payment.tlog-proof; an existing one must be a proof
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// The log's name, as a receipt names it; else the current one
+        #[arg(
+            long,
+            value_name = "ORIGIN",
+            default_value = "",
+            hide_default_value = true
+        )]
+        log: String,
+    },
+    /// Checks the file that `prove` wrote, offline
+    VerifyProof {
+        /// The file
+        file: PathBuf,
+        /// Whom to believe: the log's key, and whose cosignatures are enough (C2SP tlog-policy)
+        #[arg(long, value_name = "POLICY")]
+        policy: PathBuf,
+        /// What `accord lookup --json` printed: checks that the entry commits to that very answer
+        #[arg(long, value_name = "FILE")]
+        told: Option<PathBuf>,
+    },
+    /// Runs a witness: it cosigns what continues all that it has seen of the log (C2SP
+    /// tlog-witness), so that nobody can show two histories
+    Witness(WitnessArgs),
     /// Shows one entry, with the proof that it is in the log
     Show {
         /// The entry's index, as a receipt names it
@@ -218,6 +249,22 @@ pub(super) enum AuditCommand {
         )]
         log: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WitnessArgs {
+    /// The witness's directory: its key, and what it has seen
+    pub(super) dir: PathBuf,
+    /// Makes the directory with a fresh key under this name, such as regulator.example/witness,
+    /// and prints the line that names it in a policy
+    #[arg(long, value_name = "NAME")]
+    pub(super) init: Option<String>,
+    /// Where to listen, in clear: put a TLS proxy before it where brokers are elsewhere
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7455")]
+    pub(super) listen: SocketAddr,
+    /// Key of a log to watch (C2SP: name+hash+key); may be repeated; else the profile's
+    #[arg(long = "log", value_name = "VKEY")]
+    pub(super) logs: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -4,8 +4,9 @@ use super::{
     args::{AuditCommand, Whom},
     entry_view,
     exit::{Exit, Failure},
+    proof,
     terminal::Terminal,
-    verify, whom,
+    verify, whom, witness,
 };
 use crate::{Auditor, LedgerEntry, profile::ProfileRole};
 
@@ -30,6 +31,14 @@ pub(super) async fn run(
             let auditor = auditor(whom, terminal, "the ledger, as it grows")?;
             tail(&auditor, log, *from, *once, terminal).await
         }
+        AuditCommand::Prove { index, output, log } => {
+            let auditor = auditor(whom, terminal, &format!("entry {index}"))?;
+            proof::prove(&auditor, log, *index, output, terminal).await
+        }
+        AuditCommand::VerifyProof { file, policy, told } => {
+            proof::verify(file, policy, told.as_deref(), terminal)
+        }
+        AuditCommand::Witness(args) => witness::run(whom, args, terminal).await,
         AuditCommand::Show { index, log } => {
             let auditor = auditor(whom, terminal, &format!("entry {index}"))?;
             show(&auditor, log, *index, terminal).await

@@ -14,12 +14,14 @@ mod json;
 mod lookup;
 mod parties;
 mod plain;
+mod proof;
 mod screen;
 mod signals;
 mod signing;
 mod terminal;
 mod verify;
 mod whom;
+mod witness;
 
 use std::process::ExitCode;
 

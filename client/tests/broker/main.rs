@@ -12,6 +12,7 @@ mod granted;
 mod ledger;
 mod lookup;
 mod parties;
+mod proofs;
 mod readme;
 mod screening;
 mod stub;

@@ -1,0 +1,194 @@
+//! What a witness has seen, in a directory: for each log the cosigned checkpoint that it saw last.
+//!
+//! ```text
+//! witness.key              the witness's key, mode 0600
+//! witness.vkey             its public half
+//! lock                     held while the witness runs
+//! <sha256>.checkpoint      the last checkpoint of the log whose origin has this SHA-256
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use accord_proto::c2sp::{Checkpoint, Cosigner, KeyError, SignedNote};
+use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::random::hex;
+
+const KEY_FILE: &str = "witness.key";
+const VKEY_FILE: &str = "witness.vkey";
+const LOCK_FILE: &str = "lock";
+const SUFFIX: &str = ".checkpoint";
+
+/// Why a witness's memory can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system said no.
+    #[error("can't {act} `{path}`")]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is a witness already: a second key would be another witness.
+    #[error("`{0}` is a witness's directory already")]
+    Exists(PathBuf),
+    /// There is none.
+    #[error("`{0}` is no witness's directory; make one with --init NAME")]
+    Missing(PathBuf),
+    /// Another process has it.
+    #[error("another witness runs in `{0}`")]
+    Locked(PathBuf),
+    /// The witness's key.
+    #[error("the key in `{path}` can't be used")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// A checkpoint that this witness wrote and can't read. It is not taken for one that was never
+    /// seen: the witness would cosign whatever came next.
+    #[error("the checkpoint in `{0}` is damaged; the witness cosigns nothing of that log")]
+    Damaged(PathBuf),
+}
+
+/// A witness's directory.
+#[derive(Debug)]
+pub(super) struct Store {
+    dir: PathBuf,
+    /// Held for as long as the witness runs.
+    _lock: File,
+}
+
+impl Store {
+    pub(super) fn init(dir: &Path, name: &str) -> Result<Cosigner, StoreError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(io_error("make", dir))?;
+        let path = dir.join(KEY_FILE);
+        if path.exists() {
+            return Err(StoreError::Exists(dir.to_owned()));
+        }
+        let cosigner = Cosigner::generate(name).map_err(key_error(&path))?;
+        let vkey = format!("{}\n", cosigner.key());
+        replace(&dir.join(VKEY_FILE), vkey.as_bytes(), 0o644)?;
+        let secret = cosigner.to_secret_text();
+        replace(&path, format!("{}\n", secret.expose()).as_bytes(), 0o600)?;
+        Ok(cosigner)
+    }
+
+    pub(super) fn open(dir: &Path) -> Result<(Self, Cosigner), StoreError> {
+        let path = dir.join(KEY_FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::Missing(dir.to_owned()));
+            }
+            Err(error) => return Err(io_error("read", &path)(error)),
+        };
+        let cosigner = Cosigner::parse(&text).map_err(key_error(&path))?;
+        let lock = lock(dir)?;
+        let store = Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+        };
+        Ok((store, cosigner))
+    }
+
+    /// What was seen last of a log.
+    pub(super) fn last(&self, origin: &str) -> Result<Option<Checkpoint>, StoreError> {
+        let name = name_of(origin);
+        let Some(text) = self.text(&name)? else {
+            return Ok(None);
+        };
+        let read = SignedNote::parse(&text)
+            .ok()
+            .and_then(|note| Checkpoint::parse(note.text()).ok())
+            .filter(|checkpoint| checkpoint.origin == origin);
+        match read {
+            Some(checkpoint) => Ok(Some(checkpoint)),
+            None => Err(StoreError::Damaged(self.path(&name))),
+        }
+    }
+
+    /// The note that was seen last of the log whose origin has this SHA-256, in hexadecimal.
+    pub(super) fn text(&self, origin_sha256: &str) -> Result<Option<String>, StoreError> {
+        let path = self.path(origin_sha256);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
+    }
+
+    /// Remembers a checkpoint, durably.
+    pub(super) fn keep(&self, origin: &str, note: &SignedNote) -> Result<(), StoreError> {
+        let path = self.path(&name_of(origin));
+        replace(&path, note.to_string().as_bytes(), 0o644)
+    }
+
+    fn path(&self, origin_sha256: &str) -> PathBuf {
+        self.dir.join(format!("{origin_sha256}{SUFFIX}"))
+    }
+}
+
+/// SHA-256 of an origin, in hexadecimal (C2SP `tlog-witness`).
+pub(super) fn name_of(origin: &str) -> String {
+    hex(digest(&SHA256, origin.as_bytes()).as_ref())
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join(LOCK_FILE);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(io_error("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked(dir.to_owned())),
+        Err(fs::TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
+    }
+}
+
+/// Replaces a file whole; it and its name are durable then.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    let beside = path.with_extension("new");
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&beside)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&beside, path));
+    written.map_err(io_error("write", path))?;
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(io_error("sync", dir))
+}
+
+fn io_error(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { act, path, source }
+}
+
+fn key_error(path: &Path) -> impl FnOnce(KeyError) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Key { path, source }
+}
