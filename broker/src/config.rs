@@ -2,6 +2,7 @@
 //! with its default.
 
 mod limits;
+mod witnesses;
 
 use std::{
     fs,
@@ -17,6 +18,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 
 pub use limits::Limits;
+pub use witnesses::WitnessesSection;
 
 /// Everything that the broker is told.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,6 +42,9 @@ pub struct Config {
     pub views: ViewsSection,
     /// Answers kept for repeated questions.
     pub replay: ReplaySection,
+    /// Who remembers how far the ledger had come.
+    #[serde(default)]
+    pub witnesses: WitnessesSection,
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
@@ -285,6 +290,9 @@ impl Config {
         if !(1..=1_024).contains(&self.ledger.segment_mib) {
             return Err(("ledger.segment_mib", "1 to 1024".to_owned()));
         }
+        if !(1..=60_000).contains(&self.witnesses.deadline_ms) {
+            return Err(("witnesses.deadline_ms", "1 to 60000".to_owned()));
+        }
         self.limits.check()?;
         self.authorities().map(drop)
     }
@@ -304,6 +312,8 @@ impl Config {
         ];
         paths.extend(&mut self.tls.revocation_lists);
         paths.extend(&mut self.documents.ported);
+        paths.extend(&mut self.witnesses.policy);
+        paths.extend(&mut self.witnesses.roots);
         paths
     }
 }
@@ -327,6 +337,8 @@ mod tests {
         );
         assert_eq!(config.views.cache_mib, default_cache_mib());
         assert_eq!(config.replay.mib_max, default_replay_mib_max());
+        let witnesses = format!("{:?}", WitnessesSection::default());
+        assert_eq!(format!("{:?}", config.witnesses), witnesses);
     }
 
     #[test]

@@ -18,3 +18,4 @@ pub mod serve;
 mod stamp;
 pub mod subjects;
 pub mod views;
+pub mod witnesses;

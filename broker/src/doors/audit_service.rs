@@ -53,6 +53,8 @@ pub struct AuditParts {
     pub rates: Rates,
     /// Tails open, for each party.
     pub tails: Tails,
+    /// Whether checkpoints are shown only once a quorum of witnesses has cosigned them.
+    pub witnessed: bool,
     /// Time.
     pub clock: SharedClock,
 }
@@ -121,7 +123,15 @@ impl AuditDoor {
     async fn checkpoint(&self, peer: &Peer, named: &str) -> Result<Arc<str>, Refusal> {
         self.reader(peer)?;
         let log = self.pinned(named);
-        self.read(move |ledger| ledger.checkpoint(Some(&log))).await
+        let witnessed = self.parts.witnessed;
+        self.read(move |ledger| {
+            let cosigned = match witnessed {
+                true => ledger.cosigned(Some(&log))?,
+                false => None,
+            };
+            cosigned.map_or_else(|| ledger.checkpoint(Some(&log)), Ok)
+        })
+        .await
     }
 
     async fn inclusion(
@@ -131,8 +141,12 @@ impl AuditDoor {
     ) -> Result<String, Refusal> {
         self.reader(peer)?;
         let (log, index) = (self.pinned(&request.origin), request.index);
-        self.read(move |ledger| ledger.prove_inclusion(Some(&log), index))
-            .await
+        let witnessed = self.parts.witnessed;
+        self.read(move |ledger| match witnessed {
+            true => ledger.prove_cosigned(Some(&log), index),
+            false => ledger.prove_inclusion(Some(&log), index),
+        })
+        .await
     }
 
     async fn consistency(

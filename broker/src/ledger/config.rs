@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use accord_proto::c2sp::SigningKey;
+use accord_proto::c2sp::{Checkpoint, SigningKey};
 
 use super::error::LedgerError;
 
@@ -29,6 +29,8 @@ pub struct LedgerConfig {
     pub clock_step_max: Duration,
     /// Below this many free bytes on the ledger's disk nothing is appended.
     pub free_bytes_min: u64,
+    /// Checkpoints that witnesses have seen: a ledger that does not hold all of them does not open.
+    pub witnessed: Vec<Checkpoint>,
 }
 
 impl LedgerConfig {
@@ -44,6 +46,7 @@ impl LedgerConfig {
             queue_bytes_max: 16 << 20,
             clock_step_max: Duration::from_secs(5),
             free_bytes_min: 256 << 20,
+            witnessed: Vec::new(),
         }
     }
 

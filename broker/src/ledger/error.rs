@@ -110,6 +110,31 @@ pub enum LedgerError {
         /// Size of the published checkpoint.
         published: u64,
     },
+    /// A witness knows entries that are not there: the disk was rolled back, or another one has gone
+    /// on with this ledger.
+    #[error(
+        "`{origin}` has {found} entries, but a witness has seen {witnessed}: go on with the disk \
+         that holds them"
+    )]
+    WitnessedMore {
+        /// The log.
+        origin: String,
+        /// Size of the checkpoint that a witness cosigned.
+        witnessed: u64,
+        /// Entries found.
+        found: u64,
+    },
+    /// The entries are not those that a witness has seen.
+    #[error("`{origin}` has another root at size {witnessed} than a witness has seen")]
+    WitnessedOther {
+        /// The log.
+        origin: String,
+        /// Size of the checkpoint that a witness cosigned.
+        witnessed: u64,
+    },
+    /// For too long no quorum of witnesses has cosigned.
+    #[error("no quorum of witnesses has cosigned for longer than the agreement allows")]
+    Unwitnessed,
     /// The signing key is not the one that made this ledger.
     #[error("the signing key is not that of the ledger in `{}`", .dir.display())]
     WrongKey {

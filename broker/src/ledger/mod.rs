@@ -28,6 +28,7 @@ mod scan;
 mod sequencer;
 mod settle;
 mod tree;
+mod witnessed;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -123,6 +124,7 @@ pub struct Ledger {
     current: Arc<ArcSwap<MonthLog>>,
     closed: Mutex<HashMap<String, Arc<MonthLog>>>,
     head: watch::Receiver<Head>,
+    unwitnessed: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Held until the ledger is stopped, since readers may hold the ledger for longer.
     lock: Mutex<Option<File>>,
@@ -175,7 +177,8 @@ impl Ledger {
         let lock = open_dir(&root, config.key.verifier())?;
         let month = layout::list_months(&root)?.pop();
         let month = month.ok_or_else(|| LedgerError::Missing { dir: root.clone() })?;
-        let (log, resume) = replay::open_month(&root, &config.key, month)?;
+        witnessed::check_months(month, &config.witnessed)?;
+        let (log, resume) = replay::open_month(&root, &config.key, month, &config.witnessed)?;
         let log = Arc::new(log);
         let authorities = reads::chain(&root, config.key.verifier(), &log)?;
         let step_max = config.clock_step_max;
@@ -230,6 +233,7 @@ impl Ledger {
             current,
             closed: Mutex::default(),
             head,
+            unwitnessed: AtomicBool::new(false),
             thread: Mutex::new(Some(thread)),
             lock: Mutex::new(Some(lock)),
         };
@@ -270,6 +274,9 @@ impl Ledger {
         if prefix.is_empty() || prefix.len() > ENTRY_BYTES_MAX - STAMP_BYTES {
             return Err(LedgerError::EntryTooLong);
         }
+        if self.unwitnessed.load(Ordering::Relaxed) {
+            return Err(LedgerError::Unwitnessed);
+        }
         self.queue.push(Pending { prefix, waiter })
     }
 
@@ -283,6 +290,9 @@ impl Ledger {
             return Err(LedgerError::DiskLow);
         }
         guards.clock.now().ok_or(LedgerError::ClockStepped)?;
+        if self.unwitnessed.load(Ordering::Relaxed) {
+            return Err(LedgerError::Unwitnessed);
+        }
         Ok(())
     }
 

@@ -38,7 +38,7 @@ pub struct StoredEntry<'a> {
 
 /// In each of these, `origin` is a log's origin, and `None` the current log.
 impl Ledger {
-    fn log(&self, origin: Option<&str>) -> Result<Arc<MonthLog>, LedgerError> {
+    pub(super) fn log(&self, origin: Option<&str>) -> Result<Arc<MonthLog>, LedgerError> {
         let current = self.current.load_full();
         let Some(origin) = origin.filter(|origin| **origin != *current.origin) else {
             return Ok(current);
@@ -263,7 +263,7 @@ fn first_since(log: &MonthLog, since_ms: u64) -> Result<u64, LedgerError> {
 }
 
 /// Tries with the tiles as they are, then with tiles made from the entries.
-fn twice<T>(attempt: impl Fn(bool) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+pub(super) fn twice<T>(attempt: impl Fn(bool) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
     match attempt(false) {
         Err(LedgerError::Proof(_)) => {
             tracing::warn!("hash tiles are wrong, made anew");

@@ -27,6 +27,7 @@ use super::month::MonthLog;
 use super::scan::{self, ScanEnd};
 use super::settle::{Settle, cut};
 use super::tree::{self, FullTile, Tree, TreeReader};
+use super::witnessed;
 
 /// Where the sequencer goes on.
 #[derive(Debug)]
@@ -168,6 +169,7 @@ pub(super) fn open_month(
     root: &Path,
     key: &SigningKey,
     month: Month,
+    witnessed: &[Checkpoint],
 ) -> Result<(MonthLog, Resume), LedgerError> {
     let log = MonthLog::new(root, key.verifier().name(), month);
     log.load_segments()?;
@@ -199,6 +201,7 @@ pub(super) fn open_month(
             published: published_size,
         });
     }
+    witnessed::check(&log, size, &reader, witnessed)?;
     let settle = Settle {
         replay: &replay,
         key,

@@ -220,7 +220,7 @@ impl Sequencer {
             previous_checkpoint: &previous_checkpoint,
         };
         create_month(&self.root, &opening)?;
-        let (log, resume) = open_month(&self.root, &self.key, month)?;
+        let (log, resume) = open_month(&self.root, &self.key, month, &[])?;
         let log = Arc::new(log);
         self.at = Position::new(Arc::clone(&log), &self.key, resume)?;
         self.current.store(log);

@@ -100,6 +100,7 @@ impl From<LedgerError> for Refusal {
                 Self::NotReady("its clock stepped")
             }
             LedgerError::DiskLow => Self::NotReady("its ledger is low on space"),
+            LedgerError::Unwitnessed => Self::NotReady("no quorum of witnesses cosigns its ledger"),
             LedgerError::Full => Self::NotReady("its ledger's queue is full"),
             LedgerError::Stopped => Self::NotReady("it is shutting down"),
             LedgerError::EntryTooLong
@@ -112,6 +113,8 @@ impl From<LedgerError> for Refusal {
             | LedgerError::Unpublished { .. }
             | LedgerError::Shorter { .. }
             | LedgerError::Forked { .. }
+            | LedgerError::WitnessedMore { .. }
+            | LedgerError::WitnessedOther { .. }
             | LedgerError::WrongKey { .. }
             | LedgerError::Key(_)
             | LedgerError::Setting(_)

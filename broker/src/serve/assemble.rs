@@ -1,13 +1,8 @@
 //! From a configuration to a broker that serves, part by part, each with its own error.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use accord_proto::{
-    c2sp::{KeyError, SigningKey},
-    clock::SharedClock,
-    document::Authorities,
-    v1,
-};
+use accord_proto::{c2sp::SigningKey, clock::SharedClock, document::Authorities, v1};
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use tokio::{
@@ -21,87 +16,26 @@ use super::{
     Running,
     acts::{Acts, record_act},
     admin,
+    error::StartError,
     gauges::Gauges,
-    recall,
+    recall, witnessing,
 };
 use crate::{
     config::Config,
     governance::{
-        DocumentError, DocumentFiles, Governance, KeptAgreement, LastLoaded, Reloader, Seen,
-        read_parties, read_ported,
+        DocumentFiles, Governance, KeptAgreement, LastLoaded, Reloader, Seen, read_parties,
+        read_ported,
     },
-    identity::{
-        Connections, IdentityMetrics, TlsFiles, TokenVerifier, TrustError, TrustStore, keep_current,
-    },
+    identity::{Connections, IdentityMetrics, TlsFiles, TokenVerifier, TrustStore, keep_current},
     ledger::{Ledger, LedgerConfig, LedgerError},
     link::Links,
     metrics::Metrics,
     refusals::RefusalBook,
-    replay::{Replays, SpoolError},
-    subjects::{
-        state::SubjectState,
-        tag_keys::{TagKeyError, TagKeys},
-    },
-    views::{Rebuilt, ViewError, Views},
+    replay::Replays,
+    subjects::{state::SubjectState, tag_keys::TagKeys},
+    views::{Rebuilt, Views},
+    witnesses::{WitnessMetrics, Witnesses},
 };
-
-/// Why a broker does not start. Each names its file or its key.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Certificates.
-    #[error("certificates: {0}")]
-    Trust(#[from] TrustError),
-    /// A signed document.
-    #[error("{0}")]
-    Document(#[from] Box<DocumentError>),
-    /// The authorities' keys.
-    #[error("configuration: {0}: {1}")]
-    Config(&'static str, String),
-    /// The configured keys are not those that the ledger's first entry pins.
-    #[error("configuration: authorities: not the keys that the first entry of the ledger pins")]
-    OtherAuthorities,
-    /// The ledger.
-    #[error("ledger: {0}")]
-    Ledger(#[from] LedgerError),
-    /// The ledger's key.
-    #[error("`{path}`: {error}")]
-    SigningKey {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        error: KeyError,
-    },
-    /// A file can't be read.
-    #[error("can't read `{path}`: {source}")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The months' keys.
-    #[error("keys: {0}")]
-    TagKeys(#[from] TagKeyError),
-    /// The view.
-    #[error("view: {0}")]
-    Views(#[from] ViewError),
-    /// Kept answers.
-    #[error("replay: {0}")]
-    Replay(#[from] SpoolError),
-    /// A port.
-    #[error("can't listen on {address} ({key}): {source}")]
-    Listen {
-        /// Which address.
-        address: std::net::SocketAddr,
-        /// Which key of the configuration.
-        key: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Server reflection.
-    #[error("server reflection: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
-}
 
 /// Everything that several doors share.
 pub(super) struct House {
@@ -119,6 +53,8 @@ pub(super) struct House {
     pub(super) subjects: Arc<SubjectState>,
     pub(super) replays: Arc<Replays>,
     pub(super) permits: Arc<Semaphore>,
+    /// Where the configuration names some.
+    pub(super) witnesses: Option<Arc<Witnesses>>,
 }
 
 /// Starts a broker: everything is opened and checked, the start is on the record, and only then
@@ -129,10 +65,10 @@ pub(super) struct House {
 pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartError> {
     let grpc = listen(config.listen.grpc, "listen.grpc").await?;
     let admin = listen(config.listen.admin, "listen.admin").await?;
-    let identity = IdentityMetrics::default();
+    let (identity, witnessed) = (IdentityMetrics::default(), WitnessMetrics::default());
     // Looked at first: what changes while it is read is then read again.
     let seen = Seen::look(&document_files(&config));
-    let house = House::open(config, clock, &identity).await?;
+    let house = House::open(config, clock, &identity, &witnessed).await?;
     let reloader = house.reloader(seen);
     reloader.record_start().await?;
     let mut acts = house.acts();
@@ -146,6 +82,15 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
         Arc::clone(&connections),
     ));
     house.keep(&mut housekeeping, reloader, acts);
+    if let Some(witnesses) = &house.witnesses {
+        housekeeping.spawn(witnessing::watch(
+            Arc::clone(witnesses),
+            Arc::clone(&house.ledger),
+            Arc::clone(&house.governance),
+            Arc::clone(&house.clock),
+            witnessed,
+        ));
+    }
     let gauges = Gauges::new(&house, stopping.clone());
     let mut running = Running {
         grpc: address(&grpc, house.config.listen.grpc),
@@ -192,8 +137,12 @@ impl House {
         config: Config,
         clock: SharedClock,
         identity: &IdentityMetrics,
+        witnessed: &WitnessMetrics,
     ) -> Result<Self, StartError> {
-        let metrics = Arc::new(Metrics::new(|registry| identity.register(registry)));
+        let metrics = Arc::new(Metrics::new(|registry| {
+            identity.register(registry);
+            witnessed.register(registry);
+        }));
         let trust = TrustStore::open(
             tls_files(&config),
             &config.broker.trust_domain,
@@ -201,7 +150,13 @@ impl House {
             identity.clone(),
         )?;
         let (tag_keys, made_key) = TagKeys::open(&config.keys.dir, clock.now())?;
-        let (ledger, replayed) = Ledger::open(ledger_config(&config)?, Arc::clone(&clock))?;
+        let witnesses = witnessing::open(&config)?;
+        let mut ledger_config = ledger_config(&config)?;
+        if let Some(witnesses) = &witnesses {
+            ledger_config.witnessed =
+                witnessing::seen(witnesses, &config, &ledger_config.key, clock.now()).await?;
+        }
+        let (ledger, replayed) = Ledger::open(ledger_config, Arc::clone(&clock))?;
         let ledger = Arc::new(ledger);
         let governance = Arc::new(govern(&config, &ledger, clock.now())?);
         let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
@@ -239,6 +194,7 @@ impl House {
             subjects,
             replays,
             permits,
+            witnesses,
             config,
         };
         house

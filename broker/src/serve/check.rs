@@ -7,6 +7,7 @@ use accord_proto::{agreement::SignedAgreement, clock::SharedClock, parties::Part
 use super::{
     StartError,
     assemble::{authorities, ledger_config, tls_files},
+    witnessing,
 };
 use crate::{
     config::Config,
@@ -41,6 +42,7 @@ pub fn check(config: &Config, clock: SharedClock) -> Result<Checked, StartError>
     TagKeys::check(&config.keys.dir, now)?;
     check_view_key(&config.keys.dir.join("view.key"))?;
     ledger_config(config)?;
+    witnessing::open(config)?;
     let authorities = authorities(config)?;
     let documents = &config.documents;
     Ok(Checked {

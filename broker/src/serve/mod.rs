@@ -8,10 +8,12 @@ mod admin;
 mod assemble;
 mod check;
 mod drain;
+mod error;
 mod gauges;
 mod housekeeping;
 mod recall;
 mod server;
+mod witnessing;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -21,9 +23,10 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-pub use assemble::{StartError, start};
+pub use assemble::start;
 pub use check::{Checked, check};
 pub use drain::Drained;
+pub use error::StartError;
 
 use crate::{
     config::Limits, identity::Connections, ledger::Ledger, link::Links, metrics::Metrics,

@@ -157,6 +157,7 @@ impl House {
             refusals: Arc::clone(&self.refusals),
             rates: Rates::new(self.config.limits.audit_per_second),
             tails: Tails::default(),
+            witnessed: self.witnesses.is_some(),
             clock: Arc::clone(&self.clock),
         })
     }

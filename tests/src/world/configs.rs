@@ -6,7 +6,10 @@ use accord_client::profile::{
     AgreementSection, BrokerSection, LedgerSection, PartySection, Profile, ProfileRole, TokenAlg,
 };
 
-use super::{CENTRAL_BANK, OperatorSpec, TELECOM_REGULATOR, WorldSpec, documents::kid};
+use super::{
+    CENTRAL_BANK, OperatorSpec, TELECOM_REGULATOR, WorldSpec, documents::kid,
+    witnesses::POLICY_FILE,
+};
 
 /// The DNS name in the broker's certificate.
 const SERVER_NAME: &str = "localhost";
@@ -64,6 +67,10 @@ dir = "view"
 dir = "replay"
 "#
     );
+    if spec.witnessed {
+        // Writing into a text can't fail.
+        let _ = write!(text, "\n[witnesses]\npolicy = \"{POLICY_FILE}\"\n");
+    }
     if !spec.limits.is_empty() {
         text.push_str("\n[limits]\n");
     }

@@ -7,7 +7,7 @@ use accord_adapters::{
 };
 use accord_broker::{config::ConfigError, ledger::LedgerError, serve::StartError};
 use accord_certs::CertsError;
-use accord_client::{ConnectError, profile::ProfileError};
+use accord_client::{ConnectError, profile::ProfileError, witness::StoreError};
 use accord_proto::{
     c2sp::{KeyError, NoteError},
     document::{AuthoritiesError, Mistakes},
@@ -91,6 +91,9 @@ pub enum WorldError {
     /// An adapter's source.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A witness.
+    #[error(transparent)]
+    Witness(#[from] StoreError),
     /// A condition did not come true in time.
     #[error("waited in vain for {what}")]
     TimedOut {

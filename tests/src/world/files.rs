@@ -22,7 +22,15 @@ use super::{
 
 /// What a run leaves behind, and a fresh start removes. Certificates, the authorities' keys and
 /// the signed documents stay.
-const STATE: [&str; 6] = ["ledger", "ledger.key", "keys", "view", "replay", "adapters"];
+const STATE: [&str; 7] = [
+    "ledger",
+    "ledger.key",
+    "keys",
+    "view",
+    "replay",
+    "adapters",
+    "witnesses",
+];
 
 /// The directory of a world, and what stands in it.
 #[derive(Clone, Debug)]

@@ -18,6 +18,8 @@
 //! keys/  view/  replay/            what the broker keeps beside it
 //! adapters/<operator>.toml         an adapter's configuration
 //! adapters/<operator>/             its journal and keys
+//! witnesses/<authority>/           what each authority's witness has seen, and its key
+//! witnesses.policy                 whose cosignatures are enough
 //! ```
 
 mod adapter;
@@ -31,6 +33,7 @@ mod ports;
 mod running;
 mod spec;
 mod wait;
+mod witnesses;
 
 pub use adapter::RunningAdapter;
 pub use child::{ChildBroker, broker_binary};
@@ -40,3 +43,4 @@ pub use files::WorldFiles;
 pub use running::World;
 pub use spec::{AGREEMENT, BankSpec, NORTH_PREFIX, OperatorSpec, SUD_PREFIX, WorldSpec};
 pub use wait::{WAIT_MAX, wait_until};
+pub use witnesses::{POLICY_FILE, RunningWitness, Witnessed};

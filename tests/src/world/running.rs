@@ -12,7 +12,7 @@ use accord_client::{
 };
 use accord_proto::clock::SharedClock;
 
-use super::{RunningAdapter, WorldError, WorldFiles, wait_until};
+use super::{RunningAdapter, RunningWitness, WorldError, WorldFiles, wait_until, witnesses};
 
 /// A broker in this process, and the adapters of all operators.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct World {
     adapters: BTreeMap<String, RunningAdapter>,
     clock: SharedClock,
     profile: LoadedProfile,
+    /// They outlive the broker, which asks them to the end.
+    _witnesses: Vec<RunningWitness>,
 }
 
 impl World {
@@ -32,6 +34,10 @@ impl World {
     /// # Errors
     /// [`WorldError`] says which part did not start.
     pub async fn start(mut files: WorldFiles, clock: SharedClock) -> Result<Self, WorldError> {
+        let witnesses = match files.spec().witnessed {
+            true => witnesses::start_all(&files, &clock).await?,
+            false => Vec::new(),
+        };
         let config = Config::read(&files.broker_config_path())?;
         let broker = serve::start(config, clock.clone()).await?;
         files.set_ports(broker.grpc_address().port(), broker.admin_address().port())?;
@@ -44,6 +50,7 @@ impl World {
             adapters: BTreeMap::new(),
             clock,
             profile,
+            _witnesses: witnesses,
         };
         for operator in operators {
             world.start_adapter(&operator).await?;

@@ -36,6 +36,8 @@ pub struct WorldSpec {
     pub segment_mib: u32,
     /// Below this much free space the broker answers nothing.
     pub free_mib_min: u64,
+    /// Whether each authority runs a witness of the ledger.
+    pub witnessed: bool,
     /// Now.
     pub clock: SharedClock,
 }
@@ -124,6 +126,7 @@ impl Default for WorldSpec {
             limits: Vec::new(),
             segment_mib: 4,
             free_mib_min: 64,
+            witnessed: false,
             clock: SystemClock::shared(),
         }
     }

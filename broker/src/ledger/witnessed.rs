@@ -1,0 +1,162 @@
+//! What witnesses have seen of the ledger: at start it must all be there, and what a quorum
+//! cosigned is kept beside the log.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use accord_proto::c2sp::{Checkpoint, LogProof, SignedNote};
+use accord_proto::merkle::{
+    Hash, NodeReader, leaf_hash, prove_inclusion, root_at, verify_inclusion,
+};
+use accord_proto::subject::Month;
+
+use super::Ledger;
+use super::error::LedgerError;
+use super::layout;
+use super::month::MonthLog;
+use super::reads::twice;
+
+/// The last checkpoint that a quorum of witnesses cosigned.
+const COSIGNED_FILE: &str = "checkpoint.cosigned";
+
+/// That a log holds what witnesses have seen of it.
+pub(super) fn check<R>(
+    log: &MonthLog,
+    size: u64,
+    reader: &R,
+    witnessed: &[Checkpoint],
+) -> Result<(), LedgerError>
+where
+    R: NodeReader<Error = LedgerError>,
+{
+    for seen in witnessed.iter().filter(|seen| *seen.origin == *log.origin) {
+        let origin = || log.origin.to_string();
+        if seen.size > size {
+            return Err(LedgerError::WitnessedMore {
+                origin: origin(),
+                witnessed: seen.size,
+                found: size,
+            });
+        }
+        if root_at(reader, seen.size)? != seen.root {
+            return Err(LedgerError::WitnessedOther {
+                origin: origin(),
+                witnessed: seen.size,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// That witnesses have seen no month after the newest one that is there.
+pub(super) fn check_months(newest: Month, witnessed: &[Checkpoint]) -> Result<(), LedgerError> {
+    let later = |seen: &&Checkpoint| {
+        let month = seen
+            .origin
+            .rsplit_once('/')
+            .and_then(|(_, month)| Month::parse(month));
+        month.is_some_and(|month| month > newest)
+    };
+    match witnessed.iter().find(later) {
+        Some(seen) => Err(LedgerError::WitnessedMore {
+            origin: seen.origin.clone(),
+            witnessed: seen.size,
+            found: 0,
+        }),
+        None => Ok(()),
+    }
+}
+
+impl Ledger {
+    /// The newest month that has a log in this directory; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`LedgerError::Io`].
+    pub fn newest_month(dir: &Path) -> Result<Option<Month>, LedgerError> {
+        if !dir.is_dir() {
+            return Ok(None);
+        }
+        Ok(layout::list_months(dir)?.pop())
+    }
+
+    /// Keeps a checkpoint that a quorum of witnesses cosigned. It is derived: they can be asked
+    /// again.
+    ///
+    /// # Errors
+    /// [`LedgerError::UnknownLog`], [`LedgerError::Io`].
+    pub fn keep_cosigned(&self, origin: &str, note: &str) -> Result<(), LedgerError> {
+        layout::write_derived(&self.cosigned_path(origin)?, note.as_bytes())
+    }
+
+    /// The last checkpoint of a log that a quorum of witnesses cosigned, where there is one.
+    ///
+    /// # Errors
+    /// [`LedgerError::UnknownLog`], [`LedgerError::Io`].
+    pub fn cosigned(&self, origin: Option<&str>) -> Result<Option<Arc<str>>, LedgerError> {
+        let log = self.log(origin)?;
+        let bytes = layout::read_if_present(&self.cosigned_path(&log.origin)?)?;
+        let note = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        // One that a power cut spoilt is as good as none.
+        Ok(note
+            .filter(|note| SignedNote::parse(note).is_ok())
+            .map(Into::into))
+    }
+
+    /// As [`Self::prove_inclusion`], against the last checkpoint that a quorum of witnesses
+    /// cosigned, where that covers the entry already.
+    ///
+    /// # Errors
+    /// As [`Self::prove_inclusion`].
+    pub fn prove_cosigned(&self, origin: Option<&str>, index: u64) -> Result<String, LedgerError> {
+        let note = self.cosigned(origin)?;
+        let covering = note.as_deref().and_then(|note| {
+            let note = SignedNote::parse(note).ok()?;
+            let size = Checkpoint::parse(note.text()).ok()?.size;
+            (index < size).then_some((note, size))
+        });
+        let Some((checkpoint, size)) = covering else {
+            return self.prove_inclusion(origin, index);
+        };
+        let hashes = self.inclusion_path(origin, index, size)?;
+        let proof = LogProof {
+            extra: None,
+            index,
+            hashes,
+            checkpoint,
+        };
+        Ok(proof.to_string())
+    }
+
+    /// Stops appends, or takes them again: for longer than the agreement allows no quorum of
+    /// witnesses has cosigned.
+    pub fn hold_unwitnessed(&self, unwitnessed: bool) {
+        self.unwitnessed.store(unwitnessed, Ordering::Relaxed);
+    }
+
+    /// The audit path of an entry in the tree of the first `size` entries, verified against it.
+    fn inclusion_path(
+        &self,
+        origin: Option<&str>,
+        index: u64,
+        size: u64,
+    ) -> Result<Vec<Hash>, LedgerError> {
+        let log = self.log(origin)?;
+        let leaf = leaf_hash(&self.entry(origin, index)?);
+        twice(|anew| {
+            log.read_tree(anew, |reader, newest, _| {
+                if size > newest {
+                    return Err(LedgerError::Range { size: newest });
+                }
+                let hashes = prove_inclusion(reader, index, size)?;
+                let root = root_at(reader, size)?;
+                verify_inclusion(&leaf, index, size, &hashes, &root)?;
+                Ok(hashes)
+            })
+        })
+    }
+
+    fn cosigned_path(&self, origin: &str) -> Result<PathBuf, LedgerError> {
+        Ok(self.log(Some(origin))?.dir.join(COSIGNED_FILE))
+    }
+}

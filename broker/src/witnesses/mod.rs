@@ -1,0 +1,264 @@
+//! Witnesses: others who remember how far the ledger had come (C2SP `tlog-witness`).
+//!
+//! ```text
+//!   newest checkpoint ──▶ each witness: does it continue what you saw? ──▶ cosignatures
+//!                                                                            │ quorum of the policy
+//!   published: the last checkpoint that a quorum cosigned  ◀─────────────────┘
+//! ```
+//!
+//! Answers do not wait for witnesses: an entry is durable without them. When their quorum fails the
+//! last good checkpoint stays published, an alarm is raised, and the broker goes on for a grace
+//! time; after that it answers nothing. At start a quorum says how far the ledger had come, before
+//! anything is signed, so that a disk rolled back to yesterday's copy does not open.
+
+mod ask;
+mod http;
+mod metrics;
+mod start;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use accord_proto::c2sp::policy::PolicyWitness;
+use accord_proto::c2sp::{Checkpoint, Policy, SignedNote};
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+pub use ask::AskError;
+pub use http::{HttpError, Roots};
+pub use metrics::WitnessMetrics;
+pub use start::seen_by_quorum;
+
+use crate::ledger::{Ledger, LedgerError};
+use ask::Question;
+use http::Http;
+
+/// How witnesses are asked.
+#[derive(Debug)]
+pub struct WitnessConfig {
+    /// Who they are, and whose cosignatures are enough. Those without a URL can't be asked.
+    pub policy: Policy,
+    /// Whom their certificates come from, where their URLs are `https`.
+    pub roots: Option<Roots>,
+    /// How long each may take.
+    pub deadline: Duration,
+}
+
+/// Collects cosignatures.
+#[derive(Debug)]
+pub struct Witnesses {
+    policy: Policy,
+    http: Http,
+    deadline: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By origin.
+    logs: BTreeMap<String, LogState>,
+    /// Since when the quorum fails.
+    failing_since: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct LogState {
+    /// Size and note of the last checkpoint that a quorum cosigned.
+    cosigned: Option<(u64, Arc<str>)>,
+    /// How far each witness is believed to have come, by its name in the policy.
+    seen: BTreeMap<String, u64>,
+}
+
+/// What a round brought.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Witnesses that cosigned.
+    pub cosigned: Vec<String>,
+    /// Witnesses that did not, and why.
+    pub failed: Vec<(String, AskError)>,
+    /// The quorum, where this round has lost it or found it again.
+    pub turned: Option<Turn>,
+}
+
+/// A change of the quorum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Enough witnesses cosign again.
+    Found,
+    /// Too few cosigned.
+    Lost,
+}
+
+impl Witnesses {
+    /// Witnesses of a policy.
+    ///
+    /// # Errors
+    /// [`HttpError`]: a URL that can't be called, or roots that can't be used.
+    pub fn new(config: WitnessConfig) -> Result<Self, HttpError> {
+        let WitnessConfig {
+            policy,
+            roots,
+            deadline,
+        } = config;
+        Ok(Self {
+            http: Http::new(&policy, roots)?,
+            policy,
+            deadline,
+            state: Mutex::default(),
+        })
+    }
+
+    /// For how long the quorum fails; `None` while it does not.
+    #[must_use]
+    pub fn failing_for(&self, now: Timestamp) -> Option<SignedDuration> {
+        let since = self.state().failing_since;
+        since.map(|since| now.duration_since(since))
+    }
+
+    /// The last checkpoint of a log that a quorum cosigned, with its size.
+    #[must_use]
+    pub fn cosigned(&self, origin: &str) -> Option<(u64, Arc<str>)> {
+        self.state().logs.get(origin)?.cosigned.clone()
+    }
+
+    /// Asks all witnesses to cosign the newest checkpoint, and that of the month before until its
+    /// last one is cosigned.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: the ledger can't be read.
+    pub async fn round(&self, ledger: &Arc<Ledger>, now: Timestamp) -> Result<Round, LedgerError> {
+        let mut origins = ledger.origins()?;
+        let recent = origins.split_off(origins.len().saturating_sub(2));
+        let mut whole = Round::default();
+        let mut enough = true;
+        for origin in recent {
+            if let Some(satisfied) = self.round_of(ledger, &origin, &mut whole).await? {
+                enough &= satisfied;
+            }
+        }
+        whole.turned = self.turn(enough, now);
+        Ok(whole)
+    }
+
+    /// One log. `None`: it has not grown since a quorum cosigned.
+    async fn round_of(
+        &self,
+        ledger: &Arc<Ledger>,
+        origin: &str,
+        whole: &mut Round,
+    ) -> Result<Option<bool>, LedgerError> {
+        let read = (Arc::clone(ledger), origin.to_owned());
+        let note = blocking(move || read.0.checkpoint(Some(&read.1))).await?;
+        let Some((note, checkpoint)) = parsed(&note) else {
+            return Ok(None);
+        };
+        let before = self.log_state(origin);
+        if before
+            .cosigned
+            .as_ref()
+            .is_some_and(|(size, _)| *size == checkpoint.size)
+        {
+            return Ok(None);
+        }
+        let question = Question {
+            ledger,
+            note: &note,
+            checkpoint: &checkpoint,
+            until: Instant::now() + self.deadline,
+        };
+        let asked = self.policy.witnesses().iter().map(|witness| {
+            let old = before.seen.get(&witness.name).copied().unwrap_or(0);
+            ask::ask(&self.http, witness, old, &question)
+        });
+        let answers = join_all(asked).await;
+        let cosigned = self.gather(origin, note.clone(), answers, whole);
+        let have = self.policy.cosigned(&cosigned).unwrap_or_default();
+        let satisfied = self.policy.is_satisfied(&have);
+        if satisfied {
+            let text: Arc<str> = cosigned.to_string().into();
+            let kept = (Arc::clone(ledger), origin.to_owned(), Arc::clone(&text));
+            blocking(move || kept.0.keep_cosigned(&kept.1, &kept.2)).await?;
+            let mut state = self.state();
+            let log = state.logs.entry(origin.to_owned()).or_default();
+            log.cosigned = Some((checkpoint.size, text));
+        }
+        Ok(Some(satisfied))
+    }
+
+    /// Adds what came back to the note, and remembers how far each witness has come.
+    fn gather(
+        &self,
+        origin: &str,
+        mut note: SignedNote,
+        answers: Vec<ask::Answer>,
+        whole: &mut Round,
+    ) -> SignedNote {
+        let mut state = self.state();
+        let log = state.logs.entry(origin.to_owned()).or_default();
+        for ask::Answer {
+            witness,
+            seen,
+            outcome,
+        } in answers
+        {
+            log.seen.insert(witness.clone(), seen);
+            match outcome {
+                Ok(cosignature) => {
+                    if note.add_signature(cosignature).is_ok() {
+                        whole.cosigned.push(witness);
+                    }
+                }
+                Err(error) => whole.failed.push((witness, error)),
+            }
+        }
+        note
+    }
+
+    fn turn(&self, enough: bool, now: Timestamp) -> Option<Turn> {
+        let mut state = self.state();
+        match (enough, state.failing_since) {
+            (true, Some(_)) => {
+                state.failing_since = None;
+                Some(Turn::Found)
+            }
+            (false, None) => {
+                state.failing_since = Some(now);
+                Some(Turn::Lost)
+            }
+            (true, None) | (false, Some(_)) => None,
+        }
+    }
+
+    fn log_state(&self, origin: &str) -> LogState {
+        self.state().logs.get(origin).cloned().unwrap_or_default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics halfway.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The ledger reads files, so it is read where that may block.
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, LedgerError> {
+    spawn_blocking(read)
+        .await
+        .map_err(|_| LedgerError::Stopped)?
+}
+
+fn parsed(note: &str) -> Option<(SignedNote, Checkpoint)> {
+    let note = SignedNote::parse(note).ok()?;
+    let checkpoint = Checkpoint::parse(note.text()).ok()?;
+    Some((note, checkpoint))
+}
+
+/// Witnesses that can be asked.
+fn with_url(policy: &Policy) -> impl Iterator<Item = (&PolicyWitness, &str)> {
+    let witnesses = policy.witnesses().iter();
+    witnesses.filter_map(|witness| Some((witness, witness.url.as_deref()?)))
+}

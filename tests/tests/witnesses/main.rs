@@ -1,0 +1,169 @@
+//! The broker and its witnesses: what is shown, what happens without them, and a disk that was
+//! rolled back.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests may panic as tests do"
+)]
+
+mod rig;
+
+use std::fs;
+
+use accord_client::{CallError, Lookup};
+use accord_proto::{
+    c2sp::{LogProof, Policy},
+    purpose::Purpose,
+    v1::{self, entry::Event, operation::Kind},
+};
+use accord_tests::world::wait_until;
+
+use rig::{Fake, Rig, copy_dir};
+
+fn lookup() -> Lookup {
+    Lookup::about("+447700900001", Purpose::Payment).call_forwarding()
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_shown_with_its_cosignatures_and_a_proof_holds_under_the_policy() {
+    let rig = Rig::new(&["one", "other"], "group g all one other\nquorum g\n").await;
+    let world = rig.start().await.unwrap();
+    let client = world.client("first-bank").unwrap();
+    let answered = client.lookup(lookup()).await.unwrap();
+    let index = answered.receipt.index;
+    rig.cosigned_beyond(&world, index).await;
+    let auditor = world.auditor("first-bank").unwrap();
+    let entry = auditor.entry("", index).await.unwrap();
+    let (proof, _) = auditor
+        .prove_inclusion("", index, &entry.leaf_hash())
+        .await
+        .unwrap();
+    let proof = LogProof::parse(&proof).unwrap();
+    let (checkpoint, cosigned) = proof
+        .verify_under(&entry.leaf_hash(), &rig.policy())
+        .unwrap();
+    assert!(checkpoint.size > index);
+    let names: Vec<_> = cosigned.iter().map(|one| one.witness.as_str()).collect();
+    assert_eq!(names, ["one", "other"]);
+    world.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_quorum_questions_go_on_an_alarm_is_recorded_and_the_last_good_checkpoint_stays()
+{
+    let mut rig = Rig::new(&["one"], "quorum one\n").await;
+    let world = rig.start().await.unwrap();
+    let client = world.client("first-bank").unwrap();
+    client.lookup(lookup()).await.unwrap();
+    rig.cosigned_beyond(&world, 0).await;
+    rig.stop_witness("one").await;
+    client.lookup(lookup()).await.unwrap();
+    rig.recorded(&world, Kind::WitnessQuorumLost).await;
+    let shown = rig.shown(&world).await;
+    client.lookup(lookup()).await.unwrap();
+    assert_eq!(rig.shown(&world).await.size, shown.size);
+    assert!(rig.metric(&world, "accord_witness_failures_total").await > 0);
+    rig.run_witness("one").await;
+    rig.recorded(&world, Kind::WitnessQuorumFound).await;
+    rig.cosigned_beyond(&world, shown.size).await;
+    world.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn when_the_grace_time_of_the_agreement_is_over_nothing_is_answered_until_a_quorum_is_back() {
+    let mut rig = Rig::new(&["one"], "quorum one\n").await;
+    rig.spec.agreement = rig
+        .spec
+        .agreement
+        .replace("[agreement]\n", "[agreement]\nwitness_grace_hours = 0\n");
+    let world = rig.start().await.unwrap();
+    let client = world.client("first-bank").unwrap();
+    client.lookup(lookup()).await.unwrap();
+    rig.cosigned_beyond(&world, 0).await;
+    rig.stop_witness("one").await;
+    wait_until("the broker to stop answering", || async {
+        match client.lookup(lookup()).await {
+            Err(CallError::Refused(refusal)) => refusal.message.contains("witnesses"),
+            Err(CallError::Unreachable { .. } | CallError::Deadline { .. }) | Ok(_) => false,
+            Err(other) => panic!("{other:?}"),
+        }
+    })
+    .await
+    .unwrap();
+    rig.run_witness("one").await;
+    wait_until("the broker to answer again", || async {
+        client.lookup(lookup()).await.is_ok()
+    })
+    .await
+    .unwrap();
+    world.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_rolled_back_to_an_earlier_copy_does_not_start() {
+    let rig = Rig::new(&["one"], "quorum one\n").await;
+    let world = rig.start().await.unwrap();
+    let client = world.client("first-bank").unwrap();
+    client.lookup(lookup()).await.unwrap();
+    drop(client);
+    world.stop().await.unwrap();
+    let (ledger, copy) = (rig.path("ledger"), rig.path("yesterday"));
+    copy_dir(&ledger, &copy);
+    let world = rig.start().await.unwrap();
+    let client = world.client("first-bank").unwrap();
+    let answered = client.lookup(lookup()).await.unwrap();
+    rig.cosigned_beyond(&world, answered.receipt.index).await;
+    drop(client);
+    world.stop().await.unwrap();
+    fs::remove_dir_all(&ledger).unwrap();
+    copy_dir(&copy, &ledger);
+    let refused = rig.start().await.unwrap_err().to_string();
+    assert!(refused.contains("but a witness has seen"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_broker_whose_witnesses_are_silent_at_start_signs_nothing() {
+    let mut rig = Rig::new(&["one"], "quorum one\n").await;
+    rig.stop_witness("one").await;
+    let before = fs::read_dir(rig.path("ledger")).unwrap().count();
+    let refused = rig.start().await.unwrap_err().to_string();
+    assert!(refused.contains("no quorum has said"), "{refused}");
+    assert_eq!(fs::read_dir(rig.path("ledger")).unwrap().count(), before);
+}
+
+#[tokio::test]
+async fn witnesses_that_lie_or_stall_cost_nothing_while_others_make_the_quorum() {
+    let mut rig = Rig::new(&["one"], "").await;
+    rig.add_fake("liar", Fake::SignsSomethingElse).await;
+    rig.add_fake("boaster", Fake::HasSeenMore).await;
+    rig.add_fake("sleeper", Fake::NeverAnswers).await;
+    rig.finish_policy("group g any one liar boaster sleeper\nquorum g\n");
+    let world = rig.start().await.unwrap();
+    let client = world.client("first-bank").unwrap();
+    let answered = client.lookup(lookup()).await.unwrap();
+    rig.cosigned_beyond(&world, answered.receipt.index).await;
+    let note = rig.note(&world).await;
+    let cosigned = rig.policy().cosigned(&note).unwrap();
+    let names: Vec<_> = cosigned.iter().map(|one| one.witness.as_str()).collect();
+    assert_eq!(names, ["one"]);
+    let operations = rig.operations(&world).await;
+    assert!(
+        !operations.contains(&Kind::WitnessQuorumLost),
+        "{operations:?}"
+    );
+    world.stop().await.unwrap();
+}
+
+#[test]
+fn a_policy_without_a_quorum_line_is_named() {
+    let error = Policy::parse("# nothing\n").unwrap_err().to_string();
+    assert_eq!(error, "the policy has no `quorum` line");
+}
+
+fn kind(entry: &v1::Entry) -> Option<Kind> {
+    match &entry.event {
+        Some(Event::Operation(operation)) => Some(operation.kind()),
+        Some(_) | None => None,
+    }
+}

@@ -1,0 +1,234 @@
+//! A world whose broker has witnesses: real ones, and some that misbehave.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use accord_client::witness::Witness;
+use accord_proto::{
+    c2sp::{Checkpoint, Cosigner, Policy, SignedNote, VerifierKey},
+    clock::SystemClock,
+    v1::operation::Kind,
+};
+use accord_tests::world::{RunningWitness, World, WorldError, WorldFiles, WorldSpec, wait_until};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+/// A witness that misbehaves.
+#[derive(Clone, Copy)]
+pub(crate) enum Fake {
+    /// It takes a connection and says nothing.
+    NeverAnswers,
+    /// It claims to have seen a larger log.
+    HasSeenMore,
+    /// Its signature is over another text.
+    SignsSomethingElse,
+}
+
+pub(crate) struct Rig {
+    dir: TempDir,
+    pub(crate) spec: WorldSpec,
+    witnesses: BTreeMap<String, Place>,
+    policy: String,
+}
+
+struct Place {
+    address: SocketAddr,
+    running: Option<RunningWitness>,
+}
+
+impl Rig {
+    /// Real witnesses that run, and a policy about them. An empty `quorum` leaves the policy open.
+    pub(crate) async fn new(names: &[&str], quorum: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let spec = WorldSpec::default();
+        WorldFiles::write(dir.path(), &spec).unwrap();
+        let log = fs::read_to_string(dir.path().join("ledger/log.vkey")).unwrap();
+        let mut rig = Self {
+            policy: format!("log {log}"),
+            witnesses: BTreeMap::new(),
+            dir,
+            spec,
+        };
+        for name in names {
+            rig.run_witness(name).await;
+            let line = rig.witnesses[*name].running.as_ref().unwrap().policy_line();
+            rig.policy.push_str(&line);
+        }
+        if !quorum.is_empty() {
+            rig.finish_policy(quorum);
+        }
+        rig
+    }
+
+    pub(crate) fn finish_policy(&mut self, quorum: &str) {
+        self.policy.push_str(quorum);
+        fs::write(self.path("witnesses.policy"), &self.policy).unwrap();
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::parse(&self.policy).unwrap()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Runs a real witness, at its old place if it had one.
+    pub(crate) async fn run_witness(&mut self, name: &str) {
+        let log = fs::read_to_string(self.path("ledger/log.vkey")).unwrap();
+        let log = VerifierKey::parse(log.trim()).unwrap();
+        let at = self.witnesses.get(name).map(|place| place.address);
+        let clock = SystemClock::shared();
+        let running = RunningWitness::start(&self.path(name), name, log, at, clock).await;
+        let running = running.unwrap();
+        let place = Place {
+            address: running.address(),
+            running: Some(running),
+        };
+        self.witnesses.insert(name.to_owned(), place);
+    }
+
+    /// Ends a witness, and waits until its directory is free.
+    pub(crate) async fn stop_witness(&mut self, name: &str) {
+        drop(self.witnesses.get_mut(name).unwrap().running.take());
+        let dir = self.path(name);
+        wait_until("the witness to end", || async {
+            Witness::open(&dir, Vec::new(), SystemClock::shared()).is_ok()
+        })
+        .await
+        .unwrap();
+    }
+
+    pub(crate) async fn add_fake(&mut self, name: &str, fake: Fake) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cosigner = Cosigner::generate(&format!("{name}.example/w")).unwrap();
+        writeln!(
+            self.policy,
+            "witness {name} {} http://{address}",
+            cosigner.key()
+        )
+        .unwrap();
+        let cosigner = Arc::new(cosigner);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(misbehave(stream, fake, Arc::clone(&cosigner)));
+            }
+        });
+    }
+
+    pub(crate) async fn start(&self) -> Result<World, WorldError> {
+        let files = WorldFiles::write(self.dir.path(), &self.spec)?;
+        let path = files.broker_config_path();
+        let mut config = fs::read_to_string(&path).unwrap();
+        config.push_str(
+            "\n[witnesses]\npolicy = \"witnesses.policy\"\ndeadline_ms = 500\nstart_seconds_max = 2\n",
+        );
+        fs::write(&path, config).unwrap();
+        World::start(files, self.spec.clock.clone()).await
+    }
+
+    /// The checkpoint that is shown.
+    pub(crate) async fn note(&self, world: &World) -> SignedNote {
+        world
+            .authority()
+            .unwrap()
+            .checkpoint("")
+            .await
+            .unwrap()
+            .note
+    }
+
+    pub(crate) async fn shown(&self, world: &World) -> Checkpoint {
+        Checkpoint::parse(self.note(world).await.text()).unwrap()
+    }
+
+    /// Waits until what is shown covers an index and is cosigned.
+    pub(crate) async fn cosigned_beyond(&self, world: &World, index: u64) {
+        let policy = self.policy();
+        wait_until("a cosigned checkpoint", || async {
+            let opened = policy.open(&self.note(world).await);
+            opened.is_ok_and(|(checkpoint, _)| checkpoint.size > index)
+        })
+        .await
+        .unwrap();
+    }
+
+    pub(crate) async fn operations(&self, world: &World) -> Vec<Kind> {
+        let mut tail = world.authority().unwrap().tail("", 0, true).await.unwrap();
+        let mut kinds = Vec::new();
+        while let Some(entry) = tail.next().await.unwrap() {
+            kinds.extend(crate::kind(&entry.entry));
+        }
+        kinds
+    }
+
+    pub(crate) async fn recorded(&self, world: &World, kind: Kind) {
+        wait_until("an act of the broker on the record", || async {
+            self.operations(world).await.contains(&kind)
+        })
+        .await
+        .unwrap();
+    }
+
+    /// The sum of a metric over its labels.
+    pub(crate) async fn metric(&self, world: &World, name: &str) -> u64 {
+        let mut stream = TcpStream::connect(world.broker.admin_address())
+            .await
+            .unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
+    }
+}
+
+async fn misbehave(mut stream: TcpStream, fake: Fake, cosigner: Arc<Cosigner>) {
+    let mut request = vec![0; 64 * 1024];
+    let read = stream.read(&mut request).await.unwrap_or(0);
+    let asks = request
+        .get(..read)
+        .is_some_and(|request| request.starts_with(b"GET"));
+    let (status, body) = match fake {
+        // At start it knows nothing, so that a quorum may still answer.
+        _ if asks => ("404 Not Found", "nothing\n".to_owned()),
+        Fake::NeverAnswers => return std::future::pending().await,
+        Fake::HasSeenMore => ("409 Conflict", "1000000\n".to_owned()),
+        Fake::SignsSomethingElse => {
+            let line = cosigner.cosign("another/2026-11\n1\nx\n", 1);
+            ("200 OK", format!("{line}\n"))
+        }
+    };
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    // The broker may have gone.
+    let _ = stream.write_all(answer.as_bytes()).await;
+}
+
+pub(crate) fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
