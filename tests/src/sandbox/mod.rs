@@ -158,6 +158,7 @@ async fn sandbox(args: &Args, screen: &mut Screen) -> Result<(), SandboxError> {
     let spec = WorldSpec {
         grpc_port: args.grpc_port,
         admin_port: args.admin_port,
+        witnessed: true,
         ..WorldSpec::default()
     }
     .limit("drain_seconds_max", 5);
@@ -166,8 +167,10 @@ async fn sandbox(args: &Args, screen: &mut Screen) -> Result<(), SandboxError> {
     let numbers = home.write_numbers(&spec)?;
     let world = World::start(files, clock.clone()).await?;
     let asked = Asked::everything(&world, clock.now()).await?;
+    let witnessed = world.witnessed().await?;
     let page = Page {
         world: &world,
+        witnessed: &witnessed,
         asked: &asked,
         numbers: &numbers,
         now: clock.now(),

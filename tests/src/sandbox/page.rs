@@ -18,7 +18,7 @@ use super::{
     table::{Cell, Row, Screen},
     told::{Legend, row, runs},
 };
-use crate::world::{NORTH_PREFIX, SUD_PREFIX, World, WorldError};
+use crate::world::{NORTH_PREFIX, POLICY_FILE, SUD_PREFIX, Witnessed, World, WorldError};
 
 /// A SIM that was replaced two hours ago: the number that most printed commands ask about.
 const SWAPPED: u16 = 1;
@@ -35,6 +35,7 @@ a number that was not asked, such as +447700900100 to +447700900999.";
 /// What there is to show.
 pub(super) struct Page<'a> {
     pub(super) world: &'a World,
+    pub(super) witnessed: &'a Witnessed,
     pub(super) asked: &'a Asked,
     /// The file of numbers to be screened.
     pub(super) numbers: &'a Path,
@@ -185,6 +186,15 @@ impl Page<'_> {
             ))?;
         }
         screen.line("Every question above is an entry. An entry holds no number and no value.")?;
+        let Witnessed { size, witnesses } = self.witnessed;
+        screen.paragraph(
+            &format!(
+                "Cosigned by the witnesses of {} at {size} entries: from here on nobody can show \
+                 another history.",
+                witnesses.join(" and ")
+            ),
+            0,
+        )?;
         Ok(screen.line("")?)
     }
 
@@ -207,12 +217,15 @@ impl Page<'_> {
 
     /// Commands that need the broker. What they ask fits what was asked above, or is about a
     /// number that was not asked: quotas bind, and each of these is to bring an answer.
-    fn online(&self) -> [(String, &'static str); 8] {
+    fn online(&self) -> [(String, &'static str); 10] {
         let flag = profile_flag(self.world.files.dir());
         let since = self.asked.since;
         let number = |digits: u16| format!("{NORTH_PREFIX}{digits:03}");
         let (swapped, recycled, unasked) = (number(SWAPPED), number(RECYCLED), number(UNASKED));
         let numbers = word(self.numbers);
+        let dir = self.world.files.dir();
+        let proof = word(&dir.join("payment.tlog-proof"));
+        let policy = word(&dir.join(POLICY_FILE));
         let entry = self
             .entry_of(SWAPPED)
             .map_or(1, |answered| answered.receipt.index);
@@ -238,6 +251,14 @@ impl Page<'_> {
                 "many, on one stream",
             ),
             (format!("audit show {entry}"), "what is kept of a question"),
+            (
+                format!("audit prove {entry} --as first-bank -o {proof}"),
+                "a proof in hand",
+            ),
+            (
+                format!("audit verify-proof {proof} --policy {policy}"),
+                "holds without the broker",
+            ),
             ("audit tail".to_owned(), "entries, as they come"),
             ("agreement status".to_owned(), "what is in force"),
         ]
