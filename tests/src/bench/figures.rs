@@ -7,16 +7,27 @@ use serde::Serialize;
 pub(super) struct Round {
     /// Latencies in microseconds, sorted.
     latencies_us: Vec<u32>,
+    /// How many of these requests were answered within the time.
+    within: usize,
     seconds: f64,
     /// Processor time of server, adapter and load generator, in microseconds.
     pub(super) cpu_us: [u64; 3],
 }
 
 impl Round {
-    pub(super) fn new(mut latencies_us: Vec<u32>, seconds: f64) -> Self {
+    /// A round in which every request was answered within the time.
+    pub(super) fn new(latencies_us: Vec<u32>, seconds: f64) -> Self {
+        let within = latencies_us.len();
+        Self::cut_off(latencies_us, within, seconds)
+    }
+
+    /// A round that ended with requests on their way: their latencies count, or a stall at the end
+    /// would not be seen, and their number does not.
+    pub(super) fn cut_off(mut latencies_us: Vec<u32>, within: usize, seconds: f64) -> Self {
         latencies_us.sort_unstable();
         Self {
             latencies_us,
+            within,
             seconds,
             cpu_us: [0; 3],
         }
@@ -31,7 +42,7 @@ impl Round {
     }
 
     fn requests(&self) -> f64 {
-        u32::try_from(self.latencies_us.len()).map_or(f64::MAX, f64::from)
+        u32::try_from(self.within).map_or(f64::MAX, f64::from)
     }
 
     /// The latency that this share of the requests did not exceed, by the nearest rank.
@@ -135,6 +146,13 @@ mod tests {
         assert!(near(round.percentile_us(999), 999.0));
         assert!(near(Round::new(vec![7], 1.0).percentile_us(500), 7.0));
         assert!(near(Round::default().percentile_us(999), 0.0));
+    }
+
+    #[test]
+    fn what_is_answered_after_the_end_counts_as_late_and_not_as_done() {
+        let round = Round::cut_off(vec![1, 1, 9_000], 2, 1.0);
+        assert!(near(round.per_second(), 2.0));
+        assert!(near(round.percentile_us(999), 9_000.0));
     }
 
     #[test]

@@ -98,16 +98,17 @@ impl Target {
             let (target, bearer) = (Arc::clone(self), bearer.clone());
             tasks.spawn(async move {
                 let mut client = target.client(at)?;
-                let mut latencies = Vec::new();
+                let mut tally = Tally::default();
                 loop {
                     let sent = Instant::now();
                     if sent >= end {
-                        return Ok(latencies);
+                        return Ok(tally);
                     }
                     target.ask(&mut client, &bearer).await?;
                     let answered = Instant::now();
-                    if sent >= begin && answered <= end {
-                        latencies.push(micros(answered - sent));
+                    if sent >= begin {
+                        tally.latencies_us.push(micros(answered - sent));
+                        tally.within += usize::from(answered <= end);
                     }
                 }
             });
@@ -116,8 +117,11 @@ impl Target {
         let before = self.cpu();
         tokio::time::sleep_until(end).await;
         let after = self.cpu();
-        let latencies = self.collect(tasks).await?;
-        let mut round = Round::new(latencies, counted.as_secs_f64());
+        let Tally {
+            latencies_us,
+            within,
+        } = self.collect(tasks).await?;
+        let mut round = Round::cut_off(latencies_us, within, counted.as_secs_f64());
         round.cpu_us = difference(before, after);
         Ok(round)
     }
@@ -137,7 +141,7 @@ impl Target {
             let (target, bearer, left) = (Arc::clone(self), bearer.clone(), Arc::clone(&left));
             tasks.spawn(async move {
                 let mut client = target.client(at)?;
-                let mut latencies = Vec::new();
+                let mut tally = Tally::default();
                 let take = |left: u64| left.checked_sub(1);
                 while left
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
@@ -145,12 +149,12 @@ impl Target {
                 {
                     let sent = Instant::now();
                     target.ask(&mut client, &bearer).await?;
-                    latencies.push(micros(sent.elapsed()));
+                    tally.latencies_us.push(micros(sent.elapsed()));
                 }
-                Ok(latencies)
+                Ok(tally)
             });
         }
-        let latencies = self.collect(tasks).await?;
+        let latencies = self.collect(tasks).await?.latencies_us;
         let mut round = Round::new(latencies, begun.elapsed().as_secs_f64());
         round.cpu_us = difference(before, self.cpu());
         Ok(round)
@@ -165,7 +169,7 @@ impl Target {
     ) -> Result<Round, BenchError> {
         let bearer = tokens.bearer(self.purpose)?;
         let flight = Arc::new(Flight::default());
-        let before = self.cpu();
+        let (begun, before) = (Instant::now(), self.cpu());
         let (target, runtime) = (Arc::clone(self), Handle::current());
         let sending = Arc::clone(&flight);
         let pacing = move || target.pace(&runtime, &sending, &bearer, per_second, counted);
@@ -176,7 +180,8 @@ impl Target {
         while flight.in_flight.load(Ordering::Acquire) > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let after = self.cpu();
+        // A server that falls behind takes longer than the sending.
+        let (took, after) = (begun.elapsed(), self.cpu());
         let mut done = flight.done.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = done.failed.take() {
             return Err(error);
@@ -185,7 +190,7 @@ impl Target {
             return Err(self.wrong("answers are missing"));
         }
         let latencies = std::mem::take(&mut done.latencies_us);
-        let mut round = Round::new(latencies, counted.as_secs_f64());
+        let mut round = Round::new(latencies, took.as_secs_f64());
         round.cpu_us = difference(before, after);
         Ok(round)
     }
@@ -283,14 +288,24 @@ impl Target {
 
     async fn collect(
         &self,
-        mut tasks: JoinSet<Result<Vec<u32>, BenchError>>,
-    ) -> Result<Vec<u32>, BenchError> {
-        let mut all = Vec::new();
+        mut tasks: JoinSet<Result<Tally, BenchError>>,
+    ) -> Result<Tally, BenchError> {
+        let mut all = Tally::default();
         while let Some(ended) = tasks.join_next().await {
-            all.extend(ended.map_err(|_| self.wrong("a task broke off"))??);
+            let one = ended.map_err(|_| self.wrong("a task broke off"))??;
+            all.latencies_us.extend(one.latencies_us);
+            all.within += one.within;
         }
         Ok(all)
     }
+}
+
+/// What one task of a closed loop has measured.
+#[derive(Default)]
+struct Tally {
+    latencies_us: Vec<u32>,
+    /// Answered before the end.
+    within: usize,
 }
 
 /// What an open loop has on its way, and what came of the rest.

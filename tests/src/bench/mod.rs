@@ -80,6 +80,17 @@ impl Plan {
         }
     }
 
+    /// Why a run of this plan says nothing about the aims.
+    const fn only_a_trial(&self) -> Option<&'static str> {
+        if cfg!(debug_assertions) {
+            Some("not built with --release")
+        } else if self.closed.as_secs() < 1 {
+            Some("a short run")
+        } else {
+            None
+        }
+    }
+
     /// Half a minute: for CI, where the figures are noise and only their making is tested.
     #[must_use]
     pub const fn short() -> Self {
@@ -108,6 +119,7 @@ pub async fn run(
     let mut report = Report {
         machine: Machine::look(dir),
         rounds: plan.rounds,
+        only_a_trial: plan.only_a_trial(),
         speed: None,
         ledger: None,
         memory: None,

@@ -27,6 +27,9 @@ pub struct Report {
     pub machine: Machine,
     /// How often each was measured.
     pub rounds: u32,
+    /// Why these figures say nothing about the aims, where they don't: a short run, or a program
+    /// that was not optimised.
+    pub only_a_trial: Option<&'static str>,
     /// (a), (b) and (c).
     pub speed: Option<Speed>,
     /// (d).
@@ -49,20 +52,24 @@ impl Report {
         let mut text = String::new();
         // Writing into a text can't fail.
         let _ = writeln!(text, "{}; {} rounds, medians\n", self.machine, self.rounds);
+        if let Some(why) = self.only_a_trial {
+            let _ = writeln!(text, "{why}: the figures are noise, and no aim is judged\n");
+        }
+        let judge = Judge(self.only_a_trial.is_none());
         if let Some(speed) = &self.speed {
-            put_speed(&mut text, speed);
+            put_speed(&mut text, speed, judge);
         }
         if let Some(ledger) = &self.ledger {
-            put_ledger(&mut text, ledger);
+            put_ledger(&mut text, ledger, judge);
         }
         if let Some(memory) = &self.memory {
-            put_memory(&mut text, memory);
+            put_memory(&mut text, memory, judge);
         }
         text
     }
 }
 
-fn put_speed(text: &mut String, speed: &Speed) {
+fn put_speed(text: &mut String, speed: &Speed, judge: Judge) {
     let [question, answer] = speed.message_bytes;
     let _ = writeln!(
         text,
@@ -101,7 +108,7 @@ fn put_speed(text: &mut String, speed: &Speed) {
             let _ = writeln!(
                 text,
                 "{name} / (a) at {AIM_IN_FLIGHT} in flight: {ratio:.2}, aim {aim:.2}: {}",
-                met(ratio >= aim)
+                judge.met(ratio >= aim)
             );
         }
     }
@@ -128,7 +135,7 @@ fn put_line(text: &mut String, line: &Line, in_flight: &str) {
     );
 }
 
-fn put_ledger(text: &mut String, ledger: &Appends) {
+fn put_ledger(text: &mut String, ledger: &Appends, judge: Judge) {
     let [worst, best] = ledger.ledger_range;
     let [bare_worst, bare_best] = ledger.bare_range;
     let _ = writeln!(
@@ -141,24 +148,34 @@ fn put_ledger(text: &mut String, ledger: &Appends) {
         ledger.batch,
         ledger.bare_per_second,
         ledger.ratio,
-        met(ledger.ratio >= AIM_LEDGER),
+        judge.met(ledger.ratio >= AIM_LEDGER),
     );
 }
 
-fn put_memory(text: &mut String, memory: &Memory) {
+fn put_memory(text: &mut String, memory: &Memory, judge: Judge) {
     let (idle, after) = (memory.idle_kib / 1_024, memory.after_kib / 1_024);
     let _ = writeln!(
         text,
         "\nbroker's resident memory: idle {idle} MiB, aim below {AIM_IDLE_MIB}: {}\n    after {} \
          lookups, each about another number: {after} MiB, aim below {AIM_AFTER_MIB}: {}\n    \
          ({:.0} lookups/s, each answered by the adapter and kept in the view)",
-        met(idle < AIM_IDLE_MIB),
+        judge.met(idle < AIM_IDLE_MIB),
         memory.lookups,
-        met(after < AIM_AFTER_MIB),
+        judge.met(after < AIM_AFTER_MIB),
         memory.per_second,
     );
 }
 
-const fn met(is: bool) -> &'static str {
-    if is { "met" } else { "missed" }
+/// Whether aims are judged.
+#[derive(Clone, Copy)]
+struct Judge(bool);
+
+impl Judge {
+    const fn met(self, is: bool) -> &'static str {
+        match (self.0, is) {
+            (false, _) => "not judged",
+            (true, true) => "met",
+            (true, false) => "missed",
+        }
+    }
 }
