@@ -313,7 +313,10 @@ mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
     use super::*;
-    use crate::identity::IdentityMetrics;
+    use crate::{
+        identity::IdentityMetrics,
+        witnesses::{AskError, Round, WitnessMetrics},
+    };
 
     const PAGE: &str = include_str!("../../docs/metrics.md");
 
@@ -338,10 +341,20 @@ mod tests {
     /// Names as they stand in `# TYPE` lines.
     fn exposed() -> BTreeSet<String> {
         let identity = IdentityMetrics::default();
-        let metrics = Metrics::new(|registry| identity.register(registry));
+        let witnesses = WitnessMetrics::default();
+        let metrics = Metrics::new(|registry| {
+            identity.register(registry);
+            witnesses.register(registry);
+        });
         // A family shows itself once it has counted something.
         identity.refuse_connection("CERTIFICATE_REVOKED");
         identity.refuse_token("TOKEN_EXPIRED");
+        let round = Round {
+            cosigned: vec!["one".to_owned()],
+            failed: vec![("other".to_owned(), AskError::Timeout)],
+            turned: None,
+        };
+        witnesses.count(&round, 0);
         metrics.asked(&Err(Refusal::Overloaded), 0.001);
         metrics.signals(&[v1::SignalRecord::default()]);
         metrics.refused("OVERLOADED");

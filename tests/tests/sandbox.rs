@@ -137,7 +137,7 @@ fn every_printed_command_works_as_pasted() {
     let dir = tempfile::tempdir().unwrap();
     let (mut child, page) = serving(dir.path());
     let commands = commands(&page);
-    assert_eq!(commands.len(), 11, "{page}");
+    assert_eq!(commands.len(), 13, "{page}");
     assert!(page.contains("Quotas bind a bank"), "{page}");
     let mut tail = None;
     for command in &commands {
@@ -236,7 +236,7 @@ fn printed_commands_work_where_the_directory_is_no_plain_word() {
     let commands = commands(&page);
     let offline = |command: &&String| {
         [
-            "accord audit verify",
+            "accord audit verify --",
             "sandbox flip",
             "accord agreement check",
         ]
