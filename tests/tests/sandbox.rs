@@ -75,8 +75,18 @@ fn pasted(dir: &Path, command: &str) -> Command {
     }
 }
 
+/// A sandbox that serves. A test that fails leaves none behind: it would hold the test's output open.
+struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It has ended where all went well.
+        let _ = self.0.kill();
+    }
+}
+
 /// A sandbox that serves, and all that it printed before.
-fn serving(dir: &Path) -> (Child, String) {
+fn serving(dir: &Path) -> (Serving, String) {
     let mut child = on_free_ports(dir, &[])
         .stdout(Stdio::piped())
         .spawn()
@@ -87,7 +97,7 @@ fn serving(dir: &Path) -> (Child, String) {
         assert_ne!(lines.read_line(&mut page).unwrap(), 0, "it ended: {page}");
     }
     child.stdout = Some(lines.into_inner());
-    (child, page)
+    (Serving(child), page)
 }
 
 #[test]
@@ -157,7 +167,7 @@ fn every_printed_command_works_as_pasted() {
         }
         gives_an_answer(dir.path(), command);
     }
-    end(&mut child);
+    end(&mut child.0);
     // The broker is gone: that is no refusal, and not the end of the log.
     let (mut tail, mut out) = tail.unwrap();
     let mut rest = String::new();
@@ -223,7 +233,7 @@ fn every_command_of_the_readme_works_as_pasted() {
     for command in commands {
         gives_an_answer(dir.path(), command);
     }
-    end(&mut child);
+    end(&mut child.0);
 }
 
 #[test]
