@@ -41,6 +41,22 @@ impl Month {
         }
     }
 
+    /// The month after.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        if self.month == 12 {
+            Self {
+                year: self.year + 1,
+                month: 1,
+            }
+        } else {
+            Self {
+                year: self.year,
+                month: self.month + 1,
+            }
+        }
+    }
+
     /// Parses `2026-11`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -175,9 +175,10 @@ impl Ledger {
         config.check()?;
         let root = config.dir;
         let lock = open_dir(&root, config.key.verifier())?;
-        let month = layout::list_months(&root)?.pop();
+        let months = layout::list_months(&root)?;
+        let month = months.last().copied();
         let month = month.ok_or_else(|| LedgerError::Missing { dir: root.clone() })?;
-        witnessed::check_months(month, &config.witnessed)?;
+        witnessed::check_months(&months, &config.witnessed)?;
         let (log, resume) = replay::open_month(&root, &config.key, month, &config.witnessed)?;
         let log = Arc::new(log);
         let authorities = reads::chain(&root, config.key.verifier(), &log)?;
@@ -273,9 +274,6 @@ impl Ledger {
     fn push(&self, prefix: Vec<u8>, waiter: Waiter) -> Result<(), LedgerError> {
         if prefix.is_empty() || prefix.len() > ENTRY_BYTES_MAX - STAMP_BYTES {
             return Err(LedgerError::EntryTooLong);
-        }
-        if self.unwitnessed.load(Ordering::Relaxed) {
-            return Err(LedgerError::Unwitnessed);
         }
         self.queue.push(Pending { prefix, waiter })
     }

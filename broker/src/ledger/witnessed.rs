@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use accord_proto::c2sp::{Checkpoint, LogProof, SignedNote};
+use accord_proto::c2sp::{Checkpoint, LogProof, SignedNote, VerifierKey};
 use accord_proto::merkle::{
     Hash, NodeReader, leaf_hash, prove_inclusion, root_at, verify_inclusion,
 };
@@ -49,16 +49,14 @@ where
     Ok(())
 }
 
-/// That witnesses have seen no month after the newest one that is there.
-pub(super) fn check_months(newest: Month, witnessed: &[Checkpoint]) -> Result<(), LedgerError> {
-    let later = |seen: &&Checkpoint| {
-        let month = seen
-            .origin
-            .rsplit_once('/')
-            .and_then(|(_, month)| Month::parse(month));
-        month.is_some_and(|month| month > newest)
+/// That witnesses have seen no month that is not there.
+pub(super) fn check_months(months: &[Month], witnessed: &[Checkpoint]) -> Result<(), LedgerError> {
+    let missing = |seen: &&Checkpoint| {
+        let month = seen.origin.rsplit_once('/');
+        let month = month.and_then(|(_, month)| Month::parse(month));
+        month.is_none_or(|month| !months.contains(&month))
     };
-    match witnessed.iter().find(later) {
+    match witnessed.iter().find(missing) {
         Some(seen) => Err(LedgerError::WitnessedMore {
             origin: seen.origin.clone(),
             witnessed: seen.size,
@@ -78,6 +76,19 @@ impl Ledger {
             return Ok(None);
         }
         Ok(layout::list_months(dir)?.pop())
+    }
+
+    /// The checkpoint of a month as it was published last, before the ledger is opened.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: it is missing or damaged.
+    pub fn published(
+        dir: &Path,
+        key: &VerifierKey,
+        month: Month,
+    ) -> Result<Option<SignedNote>, LedgerError> {
+        let (_, text) = MonthLog::new(dir, key.name(), month).published(key)?;
+        Ok(SignedNote::parse(&text).ok())
     }
 
     /// Keeps a checkpoint that a quorum of witnesses cosigned. It is derived: they can be asked
@@ -112,35 +123,37 @@ impl Ledger {
         let note = self.cosigned(origin)?;
         let covering = note.as_deref().and_then(|note| {
             let note = SignedNote::parse(note).ok()?;
-            let size = Checkpoint::parse(note.text()).ok()?.size;
-            (index < size).then_some((note, size))
+            let checkpoint = Checkpoint::parse(note.text()).ok()?;
+            (index < checkpoint.size).then_some((note, checkpoint))
         });
-        let Some((checkpoint, size)) = covering else {
+        let Some((note, checkpoint)) = covering else {
             return self.prove_inclusion(origin, index);
         };
-        let hashes = self.inclusion_path(origin, index, size)?;
+        let hashes = self.inclusion_path(origin, index, &checkpoint)?;
         let proof = LogProof {
             extra: None,
             index,
             hashes,
-            checkpoint,
+            checkpoint: note,
         };
         Ok(proof.to_string())
     }
 
-    /// Stops appends, or takes them again: for longer than the agreement allows no quorum of
-    /// witnesses has cosigned.
+    /// For longer than the agreement allows no quorum of witnesses has cosigned, or one has again.
+    /// Entries are taken all the same: refusals, reads and the broker's own acts stay on the record.
     pub fn hold_unwitnessed(&self, unwitnessed: bool) {
         self.unwitnessed.store(unwitnessed, Ordering::Relaxed);
     }
 
-    /// The audit path of an entry in the tree of the first `size` entries, verified against it.
+    /// The audit path of an entry in the tree of a checkpoint, verified against it; where it failed,
+    /// tiles were made anew.
     fn inclusion_path(
         &self,
         origin: Option<&str>,
         index: u64,
-        size: u64,
+        checkpoint: &Checkpoint,
     ) -> Result<Vec<Hash>, LedgerError> {
+        let Checkpoint { size, root, .. } = *checkpoint;
         let log = self.log(origin)?;
         let leaf = leaf_hash(&self.entry(origin, index)?);
         twice(|anew| {
@@ -149,11 +162,16 @@ impl Ledger {
                     return Err(LedgerError::Range { size: newest });
                 }
                 let hashes = prove_inclusion(reader, index, size)?;
-                let root = root_at(reader, size)?;
                 verify_inclusion(&leaf, index, size, &hashes, &root)?;
                 Ok(hashes)
             })
         })
+    }
+
+    /// Whether questions may not be answered, for want of witnesses.
+    #[must_use]
+    pub fn is_unwitnessed(&self) -> bool {
+        self.unwitnessed.load(Ordering::Relaxed)
     }
 
     fn cosigned_path(&self, origin: &str) -> Result<PathBuf, LedgerError> {

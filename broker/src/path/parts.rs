@@ -9,7 +9,7 @@ use super::{Rates, refusal::Refusal};
 use crate::{
     governance::Governance,
     identity::{TokenVerifier, TrustStore},
-    ledger::Ledger,
+    ledger::{Ledger, LedgerError},
     link::Links,
     metrics::Metrics,
     refusals::RefusalBook,
@@ -69,6 +69,9 @@ impl Parts {
     /// Admits one more question into the path. A line of a screening waits for its turn; a single
     /// question is refused at once when the path is full, so that its bank can decide without it.
     pub(super) async fn permit(&self, bulk: bool) -> Result<OwnedSemaphorePermit, Refusal> {
+        if self.ledger.is_unwitnessed() {
+            return Err(LedgerError::Unwitnessed.into());
+        }
         let permits = Arc::clone(&self.permits);
         if bulk {
             return permits.acquire_owned().await.map_err(|_| DRAINING);

@@ -150,8 +150,8 @@ impl House {
             identity.clone(),
         )?;
         let (tag_keys, made_key) = TagKeys::open(&config.keys.dir, clock.now())?;
-        let witnesses = witnessing::open(&config)?;
         let mut ledger_config = ledger_config(&config)?;
+        let witnesses = witnessing::open(&config, ledger_config.key.verifier())?;
         if let Some(witnesses) = &witnesses {
             ledger_config.witnessed =
                 witnessing::seen(witnesses, &config, &ledger_config.key, clock.now()).await?;

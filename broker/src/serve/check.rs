@@ -41,8 +41,8 @@ pub fn check(config: &Config, clock: SharedClock) -> Result<Checked, StartError>
     let trust = TrustStore::open(tls_files(config), domain, clock, IdentityMetrics::default())?;
     TagKeys::check(&config.keys.dir, now)?;
     check_view_key(&config.keys.dir.join("view.key"))?;
-    ledger_config(config)?;
-    witnessing::open(config)?;
+    let ledger = ledger_config(config)?;
+    witnessing::open(config, ledger.key.verifier())?;
     let authorities = authorities(config)?;
     let documents = &config.documents;
     Ok(Checked {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use accord_proto::{
-    c2sp::{Checkpoint, Policy, SigningKey},
+    c2sp::{Checkpoint, Policy, SigningKey, VerifierKey},
     clock::SharedClock,
     subject::Month,
     v1::operation::Kind,
@@ -17,7 +17,8 @@ use crate::{
     governance::Governance,
     ledger::{Ledger, LedgerError},
     witnesses::{
-        AskError, Roots, Round, Turn, WitnessConfig, WitnessMetrics, Witnesses, seen_by_quorum,
+        AskError, Roots, Round, StartQuestion, Turn, WitnessConfig, WitnessMetrics, Witnesses,
+        seen_by_quorum,
     },
 };
 
@@ -27,8 +28,14 @@ const EVERY: Duration = Duration::from_secs(1);
 /// newest ones.
 const MONTHS_MAX: usize = 24;
 
+/// Since when the quorum fails, in the ledger's directory.
+const LOST_SINCE_FILE: &str = "witnesses.lost";
+
 /// The witnesses of the configuration, where it names a policy.
-pub(super) fn open(config: &Config) -> Result<Option<Arc<Witnesses>>, StartError> {
+pub(super) fn open(
+    config: &Config,
+    key: &VerifierKey,
+) -> Result<Option<Arc<Witnesses>>, StartError> {
     let section = &config.witnesses;
     let Some(path) = &section.policy else {
         return Ok(None);
@@ -41,36 +48,49 @@ pub(super) fn open(config: &Config) -> Result<Option<Arc<Witnesses>>, StartError
         path: path.clone(),
         error,
     })?;
+    if policy.logs().iter().all(|log| log.key != *key) {
+        let rule = format!("names no log `{key}`: nobody who goes by it would believe this ledger");
+        return Err(StartError::Config("witnesses.policy", rule));
+    }
     let roots = section.roots.as_deref().map(Roots::read).transpose()?;
     let witnesses = Witnesses::new(WitnessConfig {
         policy,
         roots,
         deadline: Duration::from_millis(u64::from(section.deadline_ms)),
+        lost_since: config.ledger.dir.join(LOST_SINCE_FILE),
     })?;
     Ok(Some(Arc::new(witnesses)))
 }
 
-/// What a quorum has seen of the newest month's log, and of every one after it.
+/// What a quorum has seen of the newest two months' logs, and of every one after them.
 pub(super) async fn seen(
     witnesses: &Witnesses,
     config: &Config,
     key: &SigningKey,
     now: Timestamp,
 ) -> Result<Vec<Checkpoint>, StartError> {
-    let Some(newest) = Ledger::newest_month(&config.ledger.dir)? else {
+    let dir = &config.ledger.dir;
+    let Some(newest) = Ledger::newest_month(dir)? else {
         // The ledger says itself that it is missing.
         return Ok(Vec::new());
     };
-    let mut months: Vec<Month> =
-        std::iter::successors(Some(Month::of(now)), |m| Some(m.previous()))
-            .take_while(|month| *month >= newest)
-            .take(MONTHS_MAX)
-            .collect();
-    if months.is_empty() {
-        months.push(newest);
-    }
+    // One before: a ledger that was begun anew under the same key lacks it. One after: a clock may
+    // have been set back.
+    let last = Month::of(now).max(newest.next());
+    let mut months: Vec<Month> = std::iter::successors(Some(last), |month| Some(month.previous()))
+        .take_while(|month| *month >= newest)
+        .take(MONTHS_MAX)
+        .collect();
+    months.push(newest.previous());
+    let published = Ledger::published(dir, key.verifier(), newest)?;
     let wait = Duration::from_secs(u64::from(config.witnesses.start_seconds_max));
-    seen_by_quorum(witnesses, key.verifier(), &months, Instant::now() + wait)
+    let question = StartQuestion {
+        key: key.verifier(),
+        months: &months,
+        published: published.as_ref(),
+        until: Instant::now() + wait,
+    };
+    seen_by_quorum(witnesses, question)
         .await
         .ok_or(StartError::NoQuorum {
             seconds: config.witnesses.start_seconds_max,
@@ -90,18 +110,23 @@ pub(super) async fn watch(
     loop {
         tick.tick().await;
         let now = clock.now();
-        match witnesses.round(&ledger, now).await {
-            Ok(round) => {
-                let lost = witnesses.failing_for(now).unwrap_or_default().as_secs();
-                metrics.count(&round, u64::try_from(lost).unwrap_or(0));
-                for (witness, error) in &round.failed {
-                    warn(witness, error);
-                }
-                if let Err(error) = turned(&ledger, &round).await {
-                    tracing::error!(%error, "can't record a change of the witnesses' quorum");
+        let round = match witnesses.round(&ledger, now).await {
+            Ok(round) => round,
+            Err(error) => {
+                tracing::error!(%error, "the ledger can't be shown to its witnesses");
+                Round {
+                    turned: witnesses.missed(now),
+                    ..Round::default()
                 }
             }
-            Err(error) => tracing::error!(%error, "the ledger can't be shown to its witnesses"),
+        };
+        let lost = witnesses.failing_for(now).unwrap_or_default().as_secs();
+        metrics.count(&round, u64::try_from(lost).unwrap_or(0));
+        for (witness, error) in &round.failed {
+            warn(witness, error);
+        }
+        if let Err(error) = turned(&ledger, &round).await {
+            tracing::error!(%error, "can't record a change of the witnesses' quorum");
         }
         let grace = governance.current().agreement().document().witness_grace();
         let lost_for = witnesses.failing_for(now);

@@ -12,7 +12,8 @@ use super::blocking;
 use super::http::{Http, HttpError, Said};
 use crate::ledger::{Ledger, LedgerError};
 
-const ADD_CHECKPOINT: &str = "/add-checkpoint";
+/// Where a witness takes checkpoints, below its prefix.
+pub(super) const ADD_CHECKPOINT: &str = "/add-checkpoint";
 /// The first time, and once more where the witness is at another size than was believed.
 const TRIES: u32 = 2;
 

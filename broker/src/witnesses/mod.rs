@@ -17,6 +17,7 @@ mod metrics;
 mod start;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use tokio::time::Instant;
 pub use ask::AskError;
 pub use http::{HttpError, Roots};
 pub use metrics::WitnessMetrics;
-pub use start::seen_by_quorum;
+pub use start::{StartQuestion, seen_by_quorum};
 
 use crate::ledger::{Ledger, LedgerError};
 use ask::Question;
@@ -45,6 +46,8 @@ pub struct WitnessConfig {
     pub roots: Option<Roots>,
     /// How long each may take.
     pub deadline: Duration,
+    /// Where it stands since when the quorum fails: a restart gives no new grace time.
+    pub lost_since: PathBuf,
 }
 
 /// Collects cosignatures.
@@ -53,6 +56,7 @@ pub struct Witnesses {
     policy: Policy,
     http: Http,
     deadline: Duration,
+    lost_since: PathBuf,
     state: Mutex<State>,
 }
 
@@ -102,12 +106,21 @@ impl Witnesses {
             policy,
             roots,
             deadline,
+            lost_since,
         } = config;
+        let failing_since = std::fs::read_to_string(&lost_since)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        let state = State {
+            failing_since,
+            ..State::default()
+        };
         Ok(Self {
             http: Http::new(&policy, roots)?,
             policy,
             deadline,
-            state: Mutex::default(),
+            lost_since,
+            state: Mutex::new(state),
         })
     }
 
@@ -130,7 +143,8 @@ impl Witnesses {
     /// # Errors
     /// [`LedgerError`]: the ledger can't be read.
     pub async fn round(&self, ledger: &Arc<Ledger>, now: Timestamp) -> Result<Round, LedgerError> {
-        let mut origins = ledger.origins()?;
+        let reading = Arc::clone(ledger);
+        let mut origins = blocking(move || reading.origins()).await?;
         let recent = origins.split_off(origins.len().saturating_sub(2));
         let mut whole = Round::default();
         let mut enough = true;
@@ -155,6 +169,7 @@ impl Witnesses {
         let Some((note, checkpoint)) = parsed(&note) else {
             return Ok(None);
         };
+        self.recall(ledger, origin).await?;
         let before = self.log_state(origin);
         if before
             .cosigned
@@ -217,18 +232,53 @@ impl Witnesses {
         note
     }
 
+    /// What was cosigned of a log before a restart.
+    async fn recall(&self, ledger: &Arc<Ledger>, origin: &str) -> Result<(), LedgerError> {
+        if self.state().logs.contains_key(origin) {
+            return Ok(());
+        }
+        let read = (Arc::clone(ledger), origin.to_owned());
+        let note = blocking(move || read.0.cosigned(Some(&read.1))).await?;
+        let cosigned = note.and_then(|text| {
+            let note = SignedNote::parse(&text).ok()?;
+            let (checkpoint, _) = self.policy.open(&note).ok()?;
+            Some((checkpoint.size, text))
+        });
+        let mut state = self.state();
+        state.logs.entry(origin.to_owned()).or_default().cosigned = cosigned;
+        Ok(())
+    }
+
+    /// A round that could not be held counts as one that nobody cosigned.
+    pub fn missed(&self, now: Timestamp) -> Option<Turn> {
+        self.turn(false, now)
+    }
+
     fn turn(&self, enough: bool, now: Timestamp) -> Option<Turn> {
         let mut state = self.state();
         match (enough, state.failing_since) {
             (true, Some(_)) => {
                 state.failing_since = None;
+                self.note_loss(None);
                 Some(Turn::Found)
             }
             (false, None) => {
                 state.failing_since = Some(now);
+                self.note_loss(Some(now));
                 Some(Turn::Lost)
             }
             (true, None) | (false, Some(_)) => None,
+        }
+    }
+
+    /// Best effort: without the file a restart begins the grace time anew.
+    fn note_loss(&self, since: Option<Timestamp>) {
+        let noted = match since {
+            Some(since) => std::fs::write(&self.lost_since, since.to_string()),
+            None => std::fs::remove_file(&self.lost_since),
+        };
+        if let Err(error) = noted {
+            tracing::warn!(%error, "can't note since when the witnesses' quorum fails");
         }
     }
 

@@ -133,7 +133,7 @@ pub(super) fn verify(
         entry_view::summary(&entry)
     ))?;
     if told.is_some() {
-        terminal.line("the answer in hand is the one that this entry commits to")?;
+        terminal.line("the bytes in `evidence` are the answer that this entry commits to")?;
     }
     Ok(Exit::Ok)
 }

@@ -10,6 +10,7 @@ mod store;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use accord_proto::c2sp::note::NoteError;
 use accord_proto::c2sp::witness::WitnessError;
 use accord_proto::c2sp::{
     AddCheckpoint, Checkpoint, CheckpointError, Cosigner, NoteSignature, SignedNote, VerifierKey,
@@ -141,7 +142,7 @@ impl Witness {
         let AddCheckpoint {
             old,
             proof,
-            checkpoint: mut note,
+            checkpoint: note,
         } = AddCheckpoint::parse(body)?;
         let checkpoint = self.believed(&note)?;
         if old > checkpoint.size {
@@ -161,9 +162,8 @@ impl Witness {
             .map_err(|source| NotCosigned::Inconsistent { size, source })?;
         let now = u64::try_from(self.clock.now().as_second()).unwrap_or(0);
         let cosignature = self.cosigner.cosign(note.text(), now);
-        note.add_signature(cosignature.clone())
-            .map_err(|error| NotCosigned::Malformed(error.into()))?;
-        store.keep(&checkpoint.origin, &note)?;
+        let kept = self.with_what_holds(&note, &checkpoint.origin, cosignature.clone())?;
+        store.keep(&checkpoint.origin, &kept)?;
         Ok(Seen {
             origin: checkpoint.origin,
             size: checkpoint.size,
@@ -179,6 +179,32 @@ impl Witness {
     pub fn seen(&self, origin_sha256: &str) -> Result<Option<String>, StoreError> {
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         store.text(origin_sha256)
+    }
+
+    /// The note with the log's own signature and ours. What else its sender put there may be
+    /// anybody's, and would be shown as if this witness had seen it.
+    fn with_what_holds(
+        &self,
+        note: &SignedNote,
+        origin: &str,
+        cosignature: NoteSignature,
+    ) -> Result<SignedNote, NotCosigned> {
+        let keys: Vec<_> = self
+            .logs
+            .iter()
+            .filter_map(|key| key.of_log(origin))
+            .collect();
+        let of_log = |line: &&NoteSignature| {
+            let mut keys = keys.iter();
+            keys.any(|key| key.name() == line.name() && key.key_id() == line.key_id())
+        };
+        let malformed = |error: NoteError| NotCosigned::Malformed(error.into());
+        let mut kept = SignedNote::unsigned(note.text()).map_err(malformed)?;
+        for line in note.signatures().iter().filter(of_log) {
+            kept.add_signature(line.clone()).map_err(malformed)?;
+        }
+        kept.add_signature(cosignature).map_err(malformed)?;
+        Ok(kept)
     }
 
     fn believed(&self, note: &SignedNote) -> Result<Checkpoint, NotCosigned> {

@@ -33,6 +33,8 @@ use crate::receipt::chain;
 const CONNECTIONS_MAX: usize = 64;
 /// For how long a caller may take to send its headers, and then its body.
 const SEND_DEADLINE: Duration = Duration::from_secs(5);
+/// For how long a connection may take in all.
+const CONNECTION_DEADLINE: Duration = Duration::from_secs(15);
 /// After a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -59,11 +61,13 @@ pub async fn serve(listener: TcpListener, witness: Arc<Witness>, on_answer: OnAn
                 let (witness, on_answer) = (Arc::clone(&witness), Arc::clone(&on_answer));
                 async move { Ok::<_, Infallible>(answer(request, witness, &on_answer).await) }
             });
-            let served = http1::Builder::new()
+            let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(SEND_DEADLINE)
-                .serve_connection(TokioIo::new(stream), answer)
-                .await;
+                // One question a connection: who keeps one open keeps others out.
+                .keep_alive(false)
+                .serve_connection(TokioIo::new(stream), answer);
+            let served = timeout(CONNECTION_DEADLINE, serving).await;
             // A connection that broke asked nothing more.
             drop(served);
             drop(permit);

@@ -180,6 +180,26 @@ fn strangers_and_broken_requests_are_told_apart() {
 }
 
 #[test]
+fn only_what_was_verified_is_shown_of_what_was_sent() {
+    let case = Case::new();
+    let witness = case.open();
+    let log = Log::of(&["a", "b"]);
+    let stranger = SigningKey::generate("stranger").unwrap();
+    let request = log.request(&case.key, 0);
+    let junk = stranger.sign(b"anything\n");
+    let request = format!("{request}{junk}\n");
+    let seen = witness.add_checkpoint(&request).unwrap();
+    let shown = witness
+        .seen(&store_name("accord/2026-11"))
+        .unwrap()
+        .unwrap();
+    let shown = SignedNote::parse(&shown).unwrap();
+    let names: Vec<_> = shown.signatures().iter().map(|line| line.name()).collect();
+    assert_eq!(names, ["accord/2026-11", "regulator.example/w"]);
+    assert!(shown.signatures().contains(&seen.cosignature));
+}
+
+#[test]
 fn a_damaged_memory_is_not_taken_for_an_empty_one() {
     let case = Case::new();
     let witness = case.open();

@@ -62,6 +62,12 @@ impl CosignerKey {
         self.key_id
     }
 
+    /// Whether it is the same key, whatever its name.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.plain.public() == other.plain.public()
+    }
+
     /// Whether a signature line claims to be this witness's.
     #[must_use]
     pub fn is_of(&self, signature: &NoteSignature) -> bool {

@@ -202,23 +202,31 @@ impl Policy {
     #[must_use]
     pub fn is_satisfied(&self, cosigned: &[Cosigned]) -> bool {
         let quorum = self.quorum.as_deref();
-        quorum.is_none_or(|name| self.holds(name, cosigned, POLICY_NAMES_MAX))
+        let mut known = BTreeMap::new();
+        quorum.is_none_or(|name| self.holds(name, cosigned, &mut known))
     }
 
     /// Whether a witness cosigned, or enough members of a group did. Groups were defined before
-    /// they were used, so this ends; the depth is a second guard.
-    fn holds(&self, name: &str, cosigned: &[Cosigned], depth: usize) -> bool {
-        let Some(depth) = depth.checked_sub(1) else {
-            return false;
-        };
-        match self.groups.get(name) {
+    /// they were used, so this ends; each is looked at once.
+    fn holds<'a>(
+        &'a self,
+        name: &'a str,
+        cosigned: &[Cosigned],
+        known: &mut BTreeMap<&'a str, bool>,
+    ) -> bool {
+        if let Some(known) = known.get(name) {
+            return *known;
+        }
+        let holds = match self.groups.get(name) {
             Some(group) => {
                 let members = group.members.iter();
-                let have = members.filter(|member| self.holds(member, cosigned, depth));
+                let have = members.filter(|member| self.holds(member, cosigned, known));
                 have.count() >= group.needed
             }
             None => cosigned.iter().any(|one| one.witness == name),
-        }
+        };
+        known.insert(name, holds);
+        holds
     }
 }
 

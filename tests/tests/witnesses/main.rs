@@ -13,7 +13,7 @@ use std::fs;
 
 use accord_client::Lookup;
 use accord_proto::{
-    c2sp::{LogProof, Policy},
+    c2sp::{LogProof, Policy, SigningKey},
     purpose::Purpose,
     v1::{self, entry::Event, operation::Kind},
 };
@@ -91,13 +91,65 @@ async fn when_the_grace_time_of_the_agreement_is_over_nothing_is_answered_until_
     })
     .await
     .unwrap();
+    // Nothing is answered, and the record goes on: authorities read it, and find the refusal.
+    rig.recorded(&world, Kind::WitnessQuorumLost).await;
+    assert!(rig.refusals(&world).await > 0);
     rig.run_witness("one").await;
     wait_until("the broker to answer again", || async {
         client.lookup(lookup()).await.is_ok()
     })
     .await
     .unwrap();
+    rig.recorded(&world, Kind::WitnessQuorumFound).await;
     world.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_gives_no_new_grace_time() {
+    let mut rig = Rig::new(&["one"], "").await;
+    rig.add_fake("reader", Fake::FindsNothing).await;
+    rig.finish_policy("group g any one reader\nquorum g\n");
+    let lost = rig.path("ledger/witnesses.lost");
+    let world = rig.start().await.unwrap();
+    rig.cosigned_beyond(&world, 0).await;
+    rig.stop_witness("one").await;
+    let client = world.client("first-bank").unwrap();
+    client.lookup(lookup()).await.unwrap();
+    rig.recorded(&world, Kind::WitnessQuorumLost).await;
+    let since = fs::read_to_string(&lost).unwrap();
+    drop(client);
+    world.stop().await.unwrap();
+    rig.run_witness("one").await;
+    let world = rig.start().await.unwrap();
+    rig.recorded(&world, Kind::WitnessQuorumFound).await;
+    assert!(since.ends_with('Z'), "{since}");
+    assert!(!lost.exists(), "found again, and yet noted as lost");
+    world.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_says_not_found_to_everything_is_no_witness() {
+    let mut rig = Rig::new(&[], "").await;
+    rig.add_fake("proxy", Fake::FindsNothing).await;
+    rig.finish_policy("quorum proxy\n");
+    let refused = rig.start().await.unwrap_err().to_string();
+    assert!(refused.contains("no quorum has said"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_policy_of_another_log_is_named_at_start() {
+    let mut rig = Rig::new(&["one"], "quorum one\n").await;
+    let stranger = SigningKey::generate("accord-sandbox").unwrap();
+    let text = fs::read_to_string(rig.path("witnesses.policy")).unwrap();
+    let (_, rest) = text.split_once("witness ").unwrap();
+    let text = format!("log {}\nwitness {rest}", stranger.verifier());
+    fs::write(rig.path("witnesses.policy"), text).unwrap();
+    rig.stop_witness("one").await;
+    let refused = rig.start().await.unwrap_err().to_string();
+    assert!(
+        refused.contains("witnesses.policy: names no log"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use accord_client::witness::Witness;
 use accord_proto::{
     c2sp::{Checkpoint, Cosigner, Policy, SignedNote, VerifierKey},
     clock::SystemClock,
-    v1::operation::Kind,
+    v1::{entry::Event, operation::Kind},
 };
 use accord_tests::world::{RunningWitness, World, WorldError, WorldFiles, WorldSpec, wait_until};
 use tempfile::TempDir;
@@ -29,6 +29,8 @@ pub(crate) enum Fake {
     NeverAnswers,
     /// It claims to have seen a larger log.
     HasSeenMore,
+    /// It has nothing, takes nothing: a proxy's page, or somebody on the way.
+    FindsNothing,
     /// Its signature is over another text.
     SignsSomethingElse,
 }
@@ -172,6 +174,16 @@ impl Rig {
         kinds
     }
 
+    /// How many refusals are on the record.
+    pub(crate) async fn refusals(&self, world: &World) -> usize {
+        let mut tail = world.authority().unwrap().tail("", 0, true).await.unwrap();
+        let mut count = 0;
+        while let Some(entry) = tail.next().await.unwrap() {
+            count += usize::from(matches!(entry.entry.event, Some(Event::RefusedCall(_))));
+        }
+        count
+    }
+
     pub(crate) async fn recorded(&self, world: &World, kind: Kind) {
         wait_until("an act of the broker on the record", || async {
             self.operations(world).await.contains(&kind)
@@ -203,9 +215,10 @@ async fn misbehave(mut stream: TcpStream, fake: Fake, cosigner: Arc<Cosigner>) {
         .get(..read)
         .is_some_and(|request| request.starts_with(b"GET"));
     let (status, body) = match fake {
-        // At start it knows nothing, so that a quorum may still answer.
+        // It claims to know nothing, which is not believed of it.
         _ if asks => ("404 Not Found", "nothing\n".to_owned()),
         Fake::NeverAnswers => return std::future::pending().await,
+        Fake::FindsNothing => ("404 Not Found", "nothing\n".to_owned()),
         Fake::HasSeenMore => ("409 Conflict", "1000000\n".to_owned()),
         Fake::SignsSomethingElse => {
             let line = cosigner.cosign("another/2026-11\n1\nx\n", 1);

@@ -66,8 +66,13 @@ impl Reader {
         };
         let key = CosignerKey::parse(key).map_err(|source| self.bad_key(source))?;
         self.check_new(name)?;
-        // One witness under two names would count twice.
-        if self.policy.witnesses.iter().any(|one| one.key == key) {
+        // One witness under two names would count twice, and its cosignature does not name it.
+        if self
+            .policy
+            .witnesses
+            .iter()
+            .any(|one| one.key.is_same(&key))
+        {
             return Err(self.bad_name(name, "has the key of another witness"));
         }
         let name = (*name).to_owned();

@@ -97,6 +97,22 @@ fn a_cosignature_of_another_checkpoint_is_refused_and_not_just_ignored() {
 }
 
 #[test]
+fn groups_of_groups_are_each_looked_at_once() {
+    let case = Case::new();
+    let mut rest = "group a0 any one other\ngroup b0 any one other\n".to_owned();
+    for at in 1..100 {
+        let below = at - 1;
+        for group in ["a", "b"] {
+            rest.push_str(&format!("group {group}{at} 2 a{below} b{below}\n"));
+        }
+    }
+    rest.push_str("quorum a99\n");
+    let policy = case.policy(&rest);
+    assert!(policy.open(&case.note(&[&case.one])).is_ok());
+    assert!(policy.open(&case.note(&[])).is_err());
+}
+
+#[test]
 fn another_log_is_not_believed_whoever_cosigned() {
     let case = Case::new();
     let other = Case {
