@@ -123,15 +123,26 @@ impl AuditDoor {
     async fn checkpoint(&self, peer: &Peer, named: &str) -> Result<Arc<str>, Refusal> {
         self.reader(peer)?;
         let log = self.pinned(named);
-        let witnessed = self.parts.witnessed;
-        self.read(move |ledger| {
-            let cosigned = match witnessed {
-                true => ledger.cosigned(Some(&log))?,
-                false => None,
-            };
-            cosigned.map_or_else(|| ledger.checkpoint(Some(&log)), Ok)
-        })
-        .await
+        match self.cosigned(&log).await? {
+            Some(cosigned) => Ok(cosigned),
+            None => self.read(move |ledger| ledger.checkpoint(Some(&log))).await,
+        }
+    }
+
+    /// The last checkpoint of a log that a quorum of witnesses cosigned; `None` in a broker without
+    /// witnesses. What they have not seen is not shown.
+    async fn cosigned(&self, log: &str) -> Result<Option<Arc<str>>, Refusal> {
+        if !self.parts.witnessed {
+            return Ok(None);
+        }
+        let log = log.to_owned();
+        let cosigned = self.read(move |ledger| ledger.cosigned(Some(&log))).await?;
+        match cosigned {
+            Some(cosigned) => Ok(Some(cosigned)),
+            None => Err(Refusal::NotReady(
+                "no quorum of witnesses has cosigned this log yet",
+            )),
+        }
     }
 
     async fn inclusion(
@@ -157,7 +168,12 @@ impl AuditDoor {
         self.reader(peer)?;
         let log = self.pinned(&request.origin);
         let (old, new) = (request.old_size, request.new_size);
-        self.read(move |ledger| ledger.prove_consistency(Some(&log), old, new))
+        let Some(cosigned) = self.cosigned(&log).await? else {
+            return self
+                .read(move |ledger| ledger.prove_consistency(Some(&log), old, new))
+                .await;
+        };
+        self.read(move |ledger| ledger.prove_cosigned_consistency(&log, old, new, cosigned))
             .await
     }
 

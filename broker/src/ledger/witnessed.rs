@@ -139,6 +139,29 @@ impl Ledger {
         Ok(proof.to_string())
     }
 
+    /// As [`Self::prove_consistency`], up to a checkpoint that a quorum of witnesses cosigned.
+    ///
+    /// # Errors
+    /// As [`Self::prove_consistency`]; [`LedgerError::Range`] beyond that checkpoint.
+    pub fn prove_cosigned_consistency(
+        &self,
+        origin: &str,
+        old: u64,
+        new: u64,
+        cosigned: Arc<str>,
+    ) -> Result<(Vec<Hash>, Arc<str>), LedgerError> {
+        let size = SignedNote::parse(&cosigned)
+            .ok()
+            .and_then(|note| Checkpoint::parse(note.text()).ok())
+            .map_or(0, |checkpoint| checkpoint.size);
+        let new = if new == 0 { size } else { new };
+        if new > size {
+            return Err(LedgerError::Range { size });
+        }
+        let (hashes, _) = self.prove_consistency(Some(origin), old, new)?;
+        Ok((hashes, cosigned))
+    }
+
     /// For longer than the agreement allows no quorum of witnesses has cosigned, or one has again.
     /// Entries are taken all the same: refusals, reads and the broker's own acts stay on the record.
     pub fn hold_unwitnessed(&self, unwitnessed: bool) {

@@ -46,6 +46,10 @@ async fn a_checkpoint_is_shown_with_its_cosignatures_and_a_proof_holds_under_the
     assert!(checkpoint.size > index);
     let names: Vec<_> = cosigned.iter().map(|one| one.witness.as_str()).collect();
     assert_eq!(names, ["one", "other"]);
+    // What is proven to continue it is cosigned as well.
+    let authority = world.authority().unwrap();
+    let newer = authority.prove_consistency(&checkpoint).await.unwrap();
+    assert!(rig.policy().open(&newer.note).is_ok());
     world.stop().await.unwrap();
 }
 
