@@ -18,6 +18,7 @@ mod config;
 mod create;
 mod error;
 mod guard;
+mod inclusion;
 mod keeper;
 mod layout;
 mod month;

@@ -5,11 +5,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use accord_proto::c2sp::{Checkpoint, LogProof, SignedNote, VerifierKey};
-use accord_proto::merkle::{
-    Hash, leaf_hash, prove_consistency, prove_inclusion, root_at, verify_consistency,
-    verify_inclusion,
-};
+use accord_proto::c2sp::{Checkpoint, SignedNote, VerifierKey};
+use accord_proto::merkle::{Hash, prove_consistency, root_at, verify_consistency};
 use accord_proto::segment::{FrameKind, time_of};
 use accord_proto::subject::Month;
 use accord_proto::v1;
@@ -147,34 +144,6 @@ impl Ledger {
         Ok(entries)
     }
 
-    /// A C2SP `tlog-proof` that an entry is in a log, against its newest checkpoint. The proof was
-    /// verified; where it failed, tiles were made anew.
-    ///
-    /// # Errors
-    /// [`LedgerError::Range`] beyond the end, [`LedgerError::Proof`], [`LedgerError::Damaged`].
-    pub fn prove_inclusion(&self, origin: Option<&str>, index: u64) -> Result<String, LedgerError> {
-        let log = self.log(origin)?;
-        let size = log.state().size;
-        if index >= size {
-            return Err(LedgerError::Range { size });
-        }
-        let leaf = leaf_hash(&self.entry(origin, index)?);
-        twice(|anew| {
-            log.read_tree(anew, |reader, size, note| {
-                let hashes = prove_inclusion(reader, index, size)?;
-                let (note, checkpoint) = parsed(&log, &note)?;
-                verify_inclusion(&leaf, index, size, &hashes, &checkpoint.root)?;
-                let proof = LogProof {
-                    extra: None,
-                    index,
-                    hashes,
-                    checkpoint: note,
-                };
-                Ok(proof.to_string())
-            })
-        })
-    }
-
     /// An RFC 6962 proof that the tree of `new` entries continues that of `old`, and the newest
     /// checkpoint. `new` 0 stands for the newest checkpoint's size.
     ///
@@ -273,7 +242,7 @@ pub(super) fn twice<T>(attempt: impl Fn(bool) -> Result<T, LedgerError>) -> Resu
     }
 }
 
-fn parsed(log: &MonthLog, note: &str) -> Result<(SignedNote, Checkpoint), LedgerError> {
+pub(super) fn parsed(log: &MonthLog, note: &str) -> Result<(SignedNote, Checkpoint), LedgerError> {
     let opened = SignedNote::parse(note)
         .map_err(accord_proto::c2sp::CheckpointError::from)
         .and_then(|note| Ok((Checkpoint::parse(note.text())?, note)));

@@ -5,17 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use accord_proto::c2sp::{Checkpoint, LogProof, SignedNote, VerifierKey};
-use accord_proto::merkle::{
-    Hash, NodeReader, leaf_hash, prove_inclusion, root_at, verify_inclusion,
-};
+use accord_proto::c2sp::{Checkpoint, SignedNote, VerifierKey};
+use accord_proto::merkle::{Hash, NodeReader, root_at};
 use accord_proto::subject::Month;
 
 use super::Ledger;
 use super::error::LedgerError;
 use super::layout;
 use super::month::MonthLog;
-use super::reads::twice;
+use super::reads::parsed;
 
 /// The last checkpoint that a quorum of witnesses cosigned.
 const COSIGNED_FILE: &str = "checkpoint.cosigned";
@@ -110,7 +108,7 @@ impl Ledger {
         let note = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         // One that a power cut spoilt is as good as none.
         Ok(note
-            .filter(|note| SignedNote::parse(note).is_ok())
+            .filter(|note| parsed(&log, note).is_ok())
             .map(Into::into))
     }
 
@@ -120,23 +118,14 @@ impl Ledger {
     /// # Errors
     /// As [`Self::prove_inclusion`].
     pub fn prove_cosigned(&self, origin: Option<&str>, index: u64) -> Result<String, LedgerError> {
-        let note = self.cosigned(origin)?;
-        let covering = note.as_deref().and_then(|note| {
-            let note = SignedNote::parse(note).ok()?;
-            let checkpoint = Checkpoint::parse(note.text()).ok()?;
-            (index < checkpoint.size).then_some((note, checkpoint))
-        });
-        let Some((note, checkpoint)) = covering else {
-            return self.prove_inclusion(origin, index);
-        };
-        let hashes = self.inclusion_path(origin, index, &checkpoint)?;
-        let proof = LogProof {
-            extra: None,
-            index,
-            hashes,
-            checkpoint: note,
-        };
-        Ok(proof.to_string())
+        let log = self.log(origin)?;
+        if let Some(cosigned) = self.cosigned(Some(&log.origin))? {
+            let (note, checkpoint) = parsed(&log, &cosigned)?;
+            if index < checkpoint.size {
+                return self.prove_under(&log, index, note, &checkpoint);
+            }
+        }
+        self.prove_inclusion(Some(&log.origin), index)
     }
 
     /// As [`Self::prove_consistency`], up to a checkpoint that a quorum of witnesses cosigned.
@@ -150,10 +139,7 @@ impl Ledger {
         new: u64,
         cosigned: Arc<str>,
     ) -> Result<(Vec<Hash>, Arc<str>), LedgerError> {
-        let size = SignedNote::parse(&cosigned)
-            .ok()
-            .and_then(|note| Checkpoint::parse(note.text()).ok())
-            .map_or(0, |checkpoint| checkpoint.size);
+        let (_, Checkpoint { size, .. }) = parsed(&*self.log(Some(origin))?, &cosigned)?;
         let new = if new == 0 { size } else { new };
         if new > size {
             return Err(LedgerError::Range { size });
@@ -166,29 +152,6 @@ impl Ledger {
     /// Entries are taken all the same: refusals, reads and the broker's own acts stay on the record.
     pub fn hold_unwitnessed(&self, unwitnessed: bool) {
         self.unwitnessed.store(unwitnessed, Ordering::Relaxed);
-    }
-
-    /// The audit path of an entry in the tree of a checkpoint, verified against it; where it failed,
-    /// tiles were made anew.
-    fn inclusion_path(
-        &self,
-        origin: Option<&str>,
-        index: u64,
-        checkpoint: &Checkpoint,
-    ) -> Result<Vec<Hash>, LedgerError> {
-        let Checkpoint { size, root, .. } = *checkpoint;
-        let log = self.log(origin)?;
-        let leaf = leaf_hash(&self.entry(origin, index)?);
-        twice(|anew| {
-            log.read_tree(anew, |reader, newest, _| {
-                if size > newest {
-                    return Err(LedgerError::Range { size: newest });
-                }
-                let hashes = prove_inclusion(reader, index, size)?;
-                verify_inclusion(&leaf, index, size, &hashes, &root)?;
-                Ok(hashes)
-            })
-        })
     }
 
     /// Whether questions may not be answered, for want of witnesses.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use accord_proto::c2sp::policy::PolicyWitness;
-use accord_proto::c2sp::witness::{WitnessError, parse_cosignatures, parse_size};
+use accord_proto::c2sp::witness::{ADD_CHECKPOINT, WitnessError, parse_cosignatures, parse_size};
 use accord_proto::c2sp::{AddCheckpoint, Checkpoint, NoteSignature, SignedNote};
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
@@ -12,8 +12,6 @@ use super::blocking;
 use super::http::{Http, HttpError, Said};
 use crate::ledger::{Ledger, LedgerError};
 
-/// Where a witness takes checkpoints, below its prefix.
-pub(super) const ADD_CHECKPOINT: &str = "/add-checkpoint";
 /// The first time, and once more where the witness is at another size than was believed.
 const TRIES: u32 = 2;
 

@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use accord_proto::c2sp::policy::{Cosigned, PolicyWitness};
-use accord_proto::c2sp::witness::parse_cosignatures;
+use accord_proto::c2sp::witness::{ADD_CHECKPOINT, parse_cosignatures, seen_path};
 use accord_proto::c2sp::{AddCheckpoint, Checkpoint, SignedNote, VerifierKey};
 use accord_proto::subject::Month;
-use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Witnesses;
-use super::ask::ADD_CHECKPOINT;
 use super::http::Said;
 
 /// Between two attempts.
@@ -61,7 +59,7 @@ impl Witnesses {
         key: &VerifierKey,
         origin: &str,
     ) -> Option<Option<Checkpoint>> {
-        let path = format!("/{}/checkpoint", sha256_hex(origin));
+        let path = seen_path(origin);
         let said = self
             .call(witness, Method::GET, &path, String::new())
             .await?;
@@ -164,14 +162,4 @@ fn distinct(seen: impl Iterator<Item = Checkpoint>) -> Vec<Checkpoint> {
         }
     }
     all
-}
-
-fn sha256_hex(text: &str) -> String {
-    use std::fmt::Write as _;
-    let hash = digest(&SHA256, text.as_bytes());
-    hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

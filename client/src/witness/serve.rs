@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use accord_proto::c2sp::witness::{REQUEST_BYTES_MAX, SIZE_MEDIA_TYPE};
+use accord_proto::c2sp::witness::{ADD_CHECKPOINT, REQUEST_BYTES_MAX, SIZE_MEDIA_TYPE};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -82,7 +82,7 @@ async fn answer(
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     match (request.method(), path.as_str()) {
-        (&Method::POST, "/add-checkpoint") => {
+        (&Method::POST, ADD_CHECKPOINT) => {
             let body = Limited::new(request.into_body(), REQUEST_BYTES_MAX).collect();
             let body = match timeout(SEND_DEADLINE, body).await {
                 Ok(Ok(body)) => body.to_bytes(),

@@ -12,10 +12,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use accord_proto::c2sp::witness::origin_sha256;
 use accord_proto::c2sp::{Checkpoint, Cosigner, KeyError, SignedNote};
-use aws_lc_rs::digest::{SHA256, digest};
-
-use crate::random::hex;
 
 const KEY_FILE: &str = "witness.key";
 const VKEY_FILE: &str = "witness.vkey";
@@ -107,7 +105,7 @@ impl Store {
 
     /// What was seen last of a log.
     pub(super) fn last(&self, origin: &str) -> Result<Option<Checkpoint>, StoreError> {
-        let name = name_of(origin);
+        let name = origin_sha256(origin);
         let Some(text) = self.text(&name)? else {
             return Ok(None);
         };
@@ -133,18 +131,13 @@ impl Store {
 
     /// Remembers a checkpoint, durably.
     pub(super) fn keep(&self, origin: &str, note: &SignedNote) -> Result<(), StoreError> {
-        let path = self.path(&name_of(origin));
+        let path = self.path(&origin_sha256(origin));
         replace(&path, note.to_string().as_bytes(), 0o644)
     }
 
     fn path(&self, origin_sha256: &str) -> PathBuf {
         self.dir.join(format!("{origin_sha256}{SUFFIX}"))
     }
-}
-
-/// SHA-256 of an origin, in hexadecimal (C2SP `tlog-witness`).
-pub(super) fn name_of(origin: &str) -> String {
-    hex(digest(&SHA256, origin.as_bytes()).as_ref())
 }
 
 fn lock(dir: &Path) -> Result<File, StoreError> {

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use accord_proto::c2sp::witness::REQUEST_BYTES_MAX;
+use accord_proto::c2sp::witness::{REQUEST_BYTES_MAX, origin_sha256};
 use accord_proto::c2sp::{CosignerKey, SigningKey};
 use accord_proto::clock::ManualClock;
 use accord_proto::merkle::{Frontier, Hash, NodeReader, leaf_hash, prove_consistency};
@@ -9,7 +9,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::serve::OnAnswer;
-use super::store::name_of as store_name;
 use super::*;
 
 /// A log in memory.
@@ -190,7 +189,7 @@ fn only_what_was_verified_is_shown_of_what_was_sent() {
     let request = format!("{request}{junk}\n");
     let seen = witness.add_checkpoint(&request).unwrap();
     let shown = witness
-        .seen(&store_name("accord/2026-11"))
+        .seen(&origin_sha256("accord/2026-11"))
         .unwrap()
         .unwrap();
     let shown = SignedNote::parse(&shown).unwrap();
@@ -264,7 +263,7 @@ async fn over_http_each_outcome_has_the_status_of_the_specification() {
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: w\r\nconnection: close\r\n\r\n");
     let log = Log::of(&["a", "b"]);
     let forked = Log::of(&["a", "X", "c"]);
-    let sha256 = store_name("accord/2026-11");
+    let sha256 = origin_sha256("accord/2026-11");
     let seen = format!("/{sha256}/checkpoint");
     for (request, status, body) in [
         (get(&seen), "404", "has seen no checkpoint"),

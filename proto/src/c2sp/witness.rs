@@ -12,8 +12,9 @@
 //! 200 brings one or more signature lines; 409 the size that the witness saw last, as
 //! `text/x.tlog.size`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -29,6 +30,28 @@ pub const REQUEST_BYTES_MAX: usize = 64 * 1_024;
 const RESPONSE_LINES_MAX: usize = 64;
 /// The media type of a size, in a response 409.
 pub const SIZE_MEDIA_TYPE: &str = "text/x.tlog.size";
+
+/// Where a witness takes checkpoints, below its prefix.
+pub const ADD_CHECKPOINT: &str = "/add-checkpoint";
+
+/// Where a witness shows the checkpoint that it saw last of a log, below its prefix:
+/// `/<SHA-256 of the origin in hexadecimal>/checkpoint`.
+#[must_use]
+pub fn seen_path(origin: &str) -> String {
+    let name = origin_sha256(origin);
+    format!("/{name}/checkpoint")
+}
+
+/// SHA-256 of a log's origin, in hexadecimal.
+#[must_use]
+pub fn origin_sha256(origin: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, origin.as_bytes());
+    hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
 
 /// Why a request or a response is none. Lines count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
