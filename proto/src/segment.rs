@@ -38,10 +38,10 @@ const VERSION: u16 = 1;
 const HEADER_FIXED_BYTES: usize = 20;
 const KIND_ENTRY: u8 = 0;
 const KIND_CHECKPOINT: u8 = 1;
-/// The tag of `Entry.time_unix_ms`: field 15, fixed64.
-const TIME_TAG: u8 = 0x79;
+/// The tag of `Entry.time_unix_ms`: field 1000, fixed64, as a varint.
+const TIME_TAG: [u8; 2] = [0xc1, 0x3e];
 /// Bytes of the time stamp that [`encode_entry`] adds.
-pub const STAMP_BYTES: usize = 9;
+pub const STAMP_BYTES: usize = 10;
 
 /// Why bytes are no frame or no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -223,8 +223,9 @@ pub fn encode_entry(
     prefix: &[u8],
     time_unix_ms: u64,
 ) -> Result<Hash, FrameError> {
-    let mut stamp = [TIME_TAG; STAMP_BYTES];
-    for (to, from) in stamp.iter_mut().skip(1).zip(time_unix_ms.to_le_bytes()) {
+    let mut stamp = [0; STAMP_BYTES];
+    let bytes = TIME_TAG.into_iter().chain(time_unix_ms.to_le_bytes());
+    for (to, from) in stamp.iter_mut().zip(bytes) {
         *to = from;
     }
     let start = to.len();
@@ -269,7 +270,7 @@ fn encode(to: &mut Vec<u8>, index: u64, kind: u8, payload: &[&[u8]]) -> Result<(
 #[must_use]
 pub fn time_of(entry: &[u8]) -> Option<u64> {
     let (_, stamp) = entry.split_last_chunk::<STAMP_BYTES>()?;
-    match stamp.split_first() {
+    match stamp.split_first_chunk() {
         Some((&TIME_TAG, time)) => Some(u64::from_le_bytes(*time.first_chunk()?)),
         Some(_) | None => None,
     }

@@ -115,6 +115,8 @@ impl AuditDoor {
             first_index: index,
             entries: 1,
             origin,
+            statement: None,
+            filter: None,
         };
         self.record_read(read).await?;
         Ok(entry)
@@ -190,6 +192,8 @@ impl AuditDoor {
             first_index: index,
             entries: 0,
             origin: origin.clone(),
+            statement: None,
+            filter: None,
         };
         self.record_read(read).await?;
         let tailing = Tailing {
@@ -257,6 +261,20 @@ impl AuditService for AuditDoor {
             Ok(entry) => Ok(Response::new(GetEntryResponse { entry })),
             Err(refusal) => Err(self.refuse(&peer, "AuditService.GetEntry", refusal).await),
         }
+    }
+
+    async fn query(
+        &self,
+        _: Request<v1::QueryRequest>,
+    ) -> Result<Response<v1::QueryResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn record_export(
+        &self,
+        _: Request<v1::RecordExportRequest>,
+    ) -> Result<Response<v1::RecordExportResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 
     async fn prove_inclusion(

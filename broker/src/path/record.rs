@@ -102,6 +102,7 @@ fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access
         instance: evidence.instance.clone(),
         journal_index: evidence.journal_index,
         digest: evidence.digest.to_vec(),
+        elapsed_us: 0,
     });
     // A bank may read its entries, so one without any clause must not learn the route from them.
     let (operator, basis) = match operator {
@@ -131,6 +132,7 @@ fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access
         answer_digest: Vec::new(),
         replies: replies.collect(),
         bulk: asked.bulk,
+        elapsed_us: 0,
     }
 }
 

@@ -122,7 +122,12 @@ impl Auditor {
     pub async fn entry(&self, origin: &str, index: u64) -> Result<LedgerEntry, CallError> {
         let call = async |channel: Channel, within: Duration| {
             let origin = origin.to_owned();
-            let request = request(v1::GetEntryRequest { origin, index }, within);
+            let message = v1::GetEntryRequest {
+                origin,
+                index,
+                statement: None,
+            };
+            let request = request(message, within);
             audit(channel).get_entry(request).await
         };
         let response = self.failover.call(self.deadline, call).await?.into_inner();
@@ -205,6 +210,7 @@ impl Auditor {
                 origin: origin.to_owned(),
                 from_index,
                 once,
+                statement: None,
             };
             audit(channel).tail(Request::new(message)).await
         };

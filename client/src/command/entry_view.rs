@@ -1,5 +1,7 @@
 //! An entry of the ledger, in fields that a person and a program can read.
 
+mod acts;
+
 use accord_proto::{
     purpose::Purpose,
     reason::Reason,
@@ -62,23 +64,7 @@ pub(super) fn lines(value: &Json, path: &str, lines: &mut Vec<(String, String)>)
 /// One line on what happened.
 pub(super) fn summary(entry: &LedgerEntry) -> String {
     match entry.entry.event.as_ref() {
-        Some(Event::Access(access)) => {
-            let told = |signal: &v1::SignalRecord| {
-                format!("{} {}", signal_name(signal.signal), status(signal.reason))
-            };
-            let signals: Vec<_> = access.signals.iter().map(told).collect();
-            let operator = if access.operator.is_empty() {
-                "no operator"
-            } else {
-                &access.operator
-            };
-            format!(
-                "{} asked {operator} for {}: {}",
-                access.bank,
-                purpose_name(access.purpose),
-                signals.join(", ")
-            )
-        }
+        Some(Event::Access(access)) => asked(access),
         Some(Event::RefusedCall(call)) => format!(
             "the broker refused {}: {} {} {}",
             call.party, call.method, call.reason, call.field
@@ -120,10 +106,34 @@ pub(super) fn summary(entry: &LedgerEntry) -> String {
             changes.subjects.len()
         ),
         Some(Event::LogOpened(opened)) => format!("log {} opened", opened.origin),
+        Some(
+            event @ (Event::Export(_)
+            | Event::Anomaly(_)
+            | Event::AgreementAct(_)
+            | Event::KeyAct(_)),
+        ) => acts::summary(event),
         None => "of a kind that this version does not know".to_owned(),
     }
     .trim_end()
     .to_owned()
+}
+
+fn asked(access: &v1::Access) -> String {
+    let told = |signal: &v1::SignalRecord| {
+        format!("{} {}", signal_name(signal.signal), status(signal.reason))
+    };
+    let signals: Vec<_> = access.signals.iter().map(told).collect();
+    let operator = if access.operator.is_empty() {
+        "no operator"
+    } else {
+        &access.operator
+    };
+    format!(
+        "{} asked {operator} for {}: {}",
+        access.bank,
+        purpose_name(access.purpose),
+        signals.join(", ")
+    )
 }
 
 fn event(event: Option<&Event>) -> (&'static str, Json) {
@@ -158,6 +168,8 @@ fn event(event: Option<&Event>) -> (&'static str, Json) {
                 "origin": read.origin,
                 "first_index": read.first_index,
                 "entries": read.entries,
+                "statement": read.statement.as_ref().map(acts::statement),
+                "filter": read.filter.as_ref().map(acts::filter),
             }),
         ),
         Some(Event::DocumentLoaded(document)) => (
@@ -184,6 +196,10 @@ fn event(event: Option<&Event>) -> (&'static str, Json) {
             }),
         ),
         Some(Event::SourceChanges(changes)) => ("source_changes", source_changes(changes)),
+        Some(Event::Export(export)) => ("export", acts::export(export)),
+        Some(Event::Anomaly(anomaly)) => ("anomaly", acts::anomaly(anomaly)),
+        Some(Event::AgreementAct(act)) => ("agreement_act", acts::agreement_act(act)),
+        Some(Event::KeyAct(act)) => ("key_act", acts::key_act(act)),
         None => ("unknown", Json::Null),
     }
 }

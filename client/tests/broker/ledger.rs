@@ -83,6 +83,20 @@ impl AuditService for Broker {
         Ok(Response::new(v1::GetEntryResponse { entry }))
     }
 
+    async fn query(
+        &self,
+        _request: Request<v1::QueryRequest>,
+    ) -> Result<Response<v1::QueryResponse>, Status> {
+        Err(Status::unimplemented("stub"))
+    }
+
+    async fn record_export(
+        &self,
+        _request: Request<v1::RecordExportRequest>,
+    ) -> Result<Response<v1::RecordExportResponse>, Status> {
+        Err(Status::unimplemented("stub"))
+    }
+
     async fn prove_inclusion(
         &self,
         request: Request<v1::ProveInclusionRequest>,

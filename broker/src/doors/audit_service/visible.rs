@@ -29,7 +29,13 @@ fn names(event: &Event, party: &PartyId) -> bool {
         Event::AuditRead(read) => is_party(&read.party),
         Event::AdapterLink(link) => is_operator(&link.operator),
         Event::SourceChanges(changes) => is_operator(&changes.operator),
-        Event::LogOpened(_) | Event::DocumentLoaded(_) | Event::Operation(_) => false,
+        Event::Export(export) => is_party(&export.party),
+        Event::LogOpened(_)
+        | Event::DocumentLoaded(_)
+        | Event::Operation(_)
+        | Event::Anomaly(_)
+        | Event::AgreementAct(_)
+        | Event::KeyAct(_) => false,
     }
 }
 
