@@ -104,6 +104,8 @@ mod client;
 pub mod command;
 mod connect;
 mod connected;
+#[cfg(feature = "command")]
+mod entry_view;
 mod failover;
 mod identity;
 pub mod profile;

@@ -68,6 +68,12 @@ struct Pending {
     due: Instant,
 }
 
+/// A reply, and how long the adapter took for it.
+pub(super) struct Replied {
+    pub(super) reply: v1::Reply,
+    pub(super) elapsed: Duration,
+}
+
 /// The receiving ends, for the stream to the adapter.
 #[derive(Debug)]
 pub struct Outgoing {
@@ -236,7 +242,7 @@ impl Adapter {
         &self,
         draft: &AskDraft,
         within: Duration,
-    ) -> Result<v1::Reply, Reason> {
+    ) -> Result<Replied, Reason> {
         let turn = async {
             let bulk = self.bulk.acquire().await;
             // One credit is waited for and given back: `ask` takes it, at once.
@@ -261,8 +267,9 @@ impl Adapter {
         &self,
         draft: &AskDraft,
         patience: Patience,
-    ) -> Result<v1::Reply, Reason> {
-        let left = patience.by.saturating_duration_since(Instant::now());
+    ) -> Result<Replied, Reason> {
+        let began = Instant::now();
+        let left = patience.by.saturating_duration_since(began);
         if left < ASK_MIN.min(patience.own / 2) {
             return Err(Reason::Timeout);
         }
@@ -271,7 +278,10 @@ impl Adapter {
         let reply = self.send(draft, patience)?;
         let _in_flight = InFlight::count(&self.in_flight);
         match timeout_at(patience.by, reply).await {
-            Ok(Ok(reply)) => Ok(reply),
+            Ok(Ok(reply)) => Ok(Replied {
+                reply,
+                elapsed: began.elapsed(),
+            }),
             // The stream ended while the ask was on its way.
             Ok(Err(_)) => Err(Reason::SourceDown),
             Err(_) => {

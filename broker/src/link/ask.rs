@@ -9,7 +9,7 @@ use accord_proto::{
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{
-    adapter::Adapter,
+    adapter::{Adapter, Replied},
     believe::{Believed, Evidence, Fetched, believe},
 };
 
@@ -95,11 +95,12 @@ impl Asked {
         }
     }
 
-    fn believed(adapter: &Adapter, believed: Believed) -> Self {
+    fn believed(adapter: &Adapter, believed: Believed, elapsed: Duration) -> Self {
         let evidence = Evidence {
             instance: adapter.info().instance.clone(),
             journal_index: believed.journal_index,
             digest: believed.digest,
+            elapsed,
         };
         Self {
             signals: believed.signals,
@@ -146,13 +147,13 @@ pub(super) async fn hedged(
 
 pub(super) fn settle(
     adapter: &Adapter,
-    reply: Result<v1::Reply, Reason>,
+    reply: Result<Replied, Reason>,
     draft: &AskDraft,
     clock: &SharedClock,
 ) -> Asked {
     match reply {
-        Ok(reply) => match believe(&reply, &draft.signals, clock.now()) {
-            Ok(believed) => Asked::believed(adapter, believed),
+        Ok(Replied { reply, elapsed }) => match believe(&reply, &draft.signals, clock.now()) {
+            Ok(believed) => Asked::believed(adapter, believed, elapsed),
             Err(error) => {
                 let mut asked = Asked::nobody(draft, Reason::SourceDown);
                 asked.not_believed = Some((adapter.info().instance.clone(), error.to_string()));

@@ -11,6 +11,7 @@ use accord_proto::{
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 use prost::Message as _;
+use tokio::time::Duration;
 
 /// What the operator said about one signal.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Evidence {
     pub journal_index: u64,
     /// SHA-256(nonce || body).
     pub digest: [u8; 32],
+    /// From asking this adapter to its reply.
+    pub elapsed: Duration,
 }
 
 /// A reply that is believed.

@@ -21,6 +21,8 @@ pub(super) struct Asked {
     /// The agreement, parties and routes that this question is decided under.
     pub(super) governed: Arc<Governed>,
     pub(super) now: Timestamp,
+    /// When the question came, or a line of a screening was taken up.
+    pub(super) arrived: Instant,
     /// When the caller stops waiting.
     pub(super) deadline: Option<Instant>,
     pub(super) bulk: bool,
@@ -42,7 +44,7 @@ impl Asked {
 
 /// Certificate, register, token, question: in this order, so that a stranger learns nothing of what
 /// the later checks would say.
-pub(super) fn authenticate(parts: &Parts, call: Call) -> Result<Asked, Refusal> {
+pub(super) fn authenticate(parts: &Parts, call: Call, arrived: Instant) -> Result<Asked, Refusal> {
     let now = parts.clock.now();
     let (caller, governed) = caller(parts, &call.peer, call.token.as_deref(), now)?;
     let today = now.to_zoned(TimeZone::UTC).date();
@@ -62,6 +64,7 @@ pub(super) fn authenticate(parts: &Parts, call: Call) -> Result<Asked, Refusal> 
         question,
         governed,
         now,
+        arrived,
         deadline: call.deadline,
         bulk: call.bulk,
         _seal: Seal,

@@ -147,7 +147,10 @@ impl Path {
                 (Some(_) | None, _) => None,
             };
             let outcome = match parts.permit(call.bulk).await {
-                Ok(permit) => steps(&parts, call, permit).await,
+                // A line of a screening waits for its turn by design: it counts from when it was
+                // taken up.
+                Ok(permit) if call.bulk => steps(&parts, call, Instant::now(), permit).await,
+                Ok(permit) => steps(&parts, call, began, permit).await,
                 Err(refusal) => Err(refusal),
             };
             let unrecorded = match (&outcome, party) {
@@ -170,9 +173,10 @@ impl Path {
 async fn steps(
     parts: &Parts,
     call: Call,
+    arrived: Instant,
     _permit: OwnedSemaphorePermit,
 ) -> Result<Answered, Refusal> {
-    let asked = authenticate::authenticate(parts, call)?;
+    let asked = authenticate::authenticate(parts, call, arrived)?;
     limit::in_rate(parts, &asked).await?;
     let ticket = match asked.claim(parts).await {
         Claim::Fresh(ticket) => ticket,

@@ -11,6 +11,7 @@ use aws_lc_rs::{
 };
 use jiff::Timestamp;
 use prost::Message as _;
+use tokio::time::Duration;
 
 use super::{
     fetch::{self, Observed},
@@ -102,7 +103,7 @@ fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access
         instance: evidence.instance.clone(),
         journal_index: evidence.journal_index,
         digest: evidence.digest.to_vec(),
-        elapsed_us: 0,
+        elapsed_us: microseconds(evidence.elapsed),
     });
     // A bank may read its entries, so one without any clause must not learn the route from them.
     let (operator, basis) = match operator {
@@ -132,7 +133,7 @@ fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access
         answer_digest: Vec::new(),
         replies: replies.collect(),
         bulk: asked.bulk,
-        elapsed_us: 0,
+        elapsed_us: microseconds(asked.arrived.elapsed()),
     }
 }
 
@@ -177,6 +178,13 @@ fn give_back(parts: &Parts, observed: &Observed, told: &[bool]) {
     } = &observed.admitted;
     let bank = routed.asked.caller.party().org();
     quotas::give_back(&parts.subjects, *tag, bank, taken, told);
+}
+
+/// For the record, where 0 means that nobody measured.
+fn microseconds(elapsed: Duration) -> u32 {
+    u32::try_from(elapsed.as_micros())
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 fn halves(random: &[u8; 64]) -> ([u8; 32], [u8; 32]) {

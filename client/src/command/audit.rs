@@ -2,13 +2,12 @@
 
 use super::{
     args::{AuditCommand, Whom},
-    entry_view,
     exit::{Exit, Failure},
     proof,
     terminal::Terminal,
     verify, whom, witness,
 };
-use crate::{Auditor, LedgerEntry, profile::ProfileRole};
+use crate::{Auditor, LedgerEntry, entry_view, profile::ProfileRole};
 
 /// Without `--from`, a tail begins so many entries before the end.
 const TAIL_BEFORE_END: u64 = 10;

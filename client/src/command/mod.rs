@@ -7,7 +7,6 @@
 mod agreement;
 mod args;
 mod audit;
-mod entry_view;
 mod exit;
 mod granted;
 mod json;

@@ -19,11 +19,10 @@ use prost::Message as _;
 use serde_json::{Value as Json, json};
 
 use super::{
-    entry_view,
     exit::{Exit, Failure},
     terminal::Terminal,
 };
-use crate::{Auditor, LedgerEntry, receipt::chain};
+use crate::{Auditor, LedgerEntry, entry_view, receipt::chain};
 
 /// Longest file that is read here.
 const FILE_BYTES_MAX: u64 = 4 << 20;

@@ -1,6 +1,8 @@
 //! An entry of the ledger, in fields that a person and a program can read.
 
 mod acts;
+#[cfg(test)]
+mod tests;
 
 use accord_proto::{
     purpose::Purpose,
@@ -14,7 +16,7 @@ use serde_json::{Value as Json, json};
 use crate::{LedgerEntry, random::hex};
 
 /// The whole entry.
-pub(super) fn json(entry: &LedgerEntry) -> Json {
+pub(crate) fn json(entry: &LedgerEntry) -> Json {
     let (kind, fields) = event(entry.entry.event.as_ref());
     json!({
         "origin": entry.origin,
@@ -28,7 +30,7 @@ pub(super) fn json(entry: &LedgerEntry) -> Json {
 }
 
 /// When the sequencer stamped it.
-pub(super) fn time(entry: &LedgerEntry) -> String {
+pub(crate) fn time(entry: &LedgerEntry) -> String {
     i64::try_from(entry.entry.time_unix_ms)
         .ok()
         .and_then(|ms| Timestamp::from_millisecond(ms).ok())
@@ -36,12 +38,12 @@ pub(super) fn time(entry: &LedgerEntry) -> String {
 }
 
 /// What kind of entry it is.
-pub(super) fn kind(entry: &LedgerEntry) -> &'static str {
+pub(crate) fn kind(entry: &LedgerEntry) -> &'static str {
     event(entry.entry.event.as_ref()).0
 }
 
 /// The fields as lines: `access.signals[0].reason` and its value. Empty fields are left out.
-pub(super) fn lines(value: &Json, path: &str, lines: &mut Vec<(String, String)>) {
+pub(crate) fn lines(value: &Json, path: &str, lines: &mut Vec<(String, String)>) {
     match value {
         Json::Null => {}
         Json::Object(object) => {
@@ -62,7 +64,7 @@ pub(super) fn lines(value: &Json, path: &str, lines: &mut Vec<(String, String)>)
 }
 
 /// One line on what happened.
-pub(super) fn summary(entry: &LedgerEntry) -> String {
+pub(crate) fn summary(entry: &LedgerEntry) -> String {
     match entry.entry.event.as_ref() {
         Some(Event::Access(access)) => asked(access),
         Some(Event::RefusedCall(call)) => format!(
@@ -221,6 +223,7 @@ fn access(access: &v1::Access) -> Json {
             "instance": reply.instance,
             "journal_index": reply.journal_index,
             "digest": hex(&reply.digest),
+            "elapsed_us": reply.elapsed_us,
         })
     });
     json!({
@@ -241,6 +244,7 @@ fn access(access: &v1::Access) -> Json {
         "answer_digest": hex(&access.answer_digest),
         "replies": replies.collect::<Vec<_>>(),
         "bulk": access.bulk,
+        "elapsed_us": access.elapsed_us,
     })
 }
 
@@ -319,93 +323,4 @@ fn short(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix)
         .unwrap_or(name)
         .to_ascii_lowercase()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(event: Event) -> LedgerEntry {
-        LedgerEntry {
-            origin: String::new(),
-            index: 7,
-            bytes: vec![1],
-            entry: v1::Entry {
-                time_unix_ms: 1_000,
-                event: Some(event),
-                ..v1::Entry::default()
-            },
-        }
-    }
-
-    #[test]
-    fn an_access_is_shown_in_fields_without_the_empty_ones() {
-        let entry = entry(Event::Access(v1::Access {
-            bank: "first-bank".to_owned(),
-            purpose: v1::Purpose::Payment as i32,
-            signals: vec![v1::SignalRecord {
-                signal: v1::Signal::SimSwap as i32,
-                reason: v1::Reason::Timeout as i32,
-                ..v1::SignalRecord::default()
-            }],
-            ..v1::Access::default()
-        }));
-        assert_eq!(
-            summary(&entry),
-            "first-bank asked no operator for payment: sim_swap timeout"
-        );
-        let mut found = Vec::new();
-        lines(&json(&entry), "", &mut found);
-        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        assert!(found.contains(&pair("access.signals[0].status", "timeout")));
-        assert!(found.contains(&pair("time", "1970-01-01T00:00:01Z")));
-        assert!(!found.iter().any(|(key, _)| key == "access.on_behalf_of"));
-    }
-
-    #[test]
-    fn a_refusal_says_who_refused_whom() {
-        let call = v1::RefusedCall {
-            party: "first-bank".to_owned(),
-            method: "SignalService.Lookup".to_owned(),
-            reason: "MALFORMED_FIELD".to_owned(),
-            field: "msisdn".to_owned(),
-        };
-        assert_eq!(
-            summary(&entry(Event::RefusedCall(call))),
-            "the broker refused first-bank: SignalService.Lookup MALFORMED_FIELD msisdn"
-        );
-        let count = v1::RefusalCount {
-            party: "first-bank".to_owned(),
-            refused: 7,
-        };
-        assert_eq!(
-            summary(&entry(Event::RefusalCount(count))),
-            "the broker refused first-bank: 7 calls in a second"
-        );
-    }
-
-    #[test]
-    fn a_reason_of_a_newer_version_is_not_shown_as_answered() {
-        for (reason, shown) in [
-            (0, "answered"),
-            (v1::Reason::Timeout as i32, "timeout"),
-            (99, "unknown_reason_99"),
-            (-1, "unknown_reason_-1"),
-        ] {
-            let access = v1::Access {
-                bank: "first-bank".to_owned(),
-                signals: vec![v1::SignalRecord {
-                    signal: v1::Signal::Roaming as i32,
-                    reason,
-                    ..v1::SignalRecord::default()
-                }],
-                ..v1::Access::default()
-            };
-            let entry = entry(Event::Access(access));
-            let summary = summary(&entry);
-            assert!(summary.ends_with(&format!("roaming {shown}")), "{summary}");
-            let status = json(&entry)["access"]["signals"][0]["status"].clone();
-            assert_eq!(status, shown);
-        }
-    }
 }

@@ -1,0 +1,10 @@
+//! What authorities do with Accord, end to end: real banks, operators and a broker, and the ledger
+//! that they leave.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod latency;
