@@ -3,7 +3,7 @@
 //! ```text
 //!   wire      v1 (generated from accord/v1/*.proto)
 //!   nouns     msisdn · party · purpose · signal · granularity · observation · reason · band
-//!   documents agreement · parties
+//!   documents agreement · parties · statement
 //!   ledger    entry · subject · merkle · c2sp (note, checkpoint, tiles, proof)
 //! ```
 //!
@@ -27,6 +27,7 @@ pub mod reason;
 pub mod secret;
 pub mod segment;
 pub mod signal;
+pub mod statement;
 pub mod subject;
 pub mod wire;
 
