@@ -166,6 +166,7 @@ impl<K> Builder<Endpoints, Roots, Identity, K> {
             party,
             deadline: self.options.deadline,
             log: self.options.log,
+            statement: None,
         })
     }
 }
@@ -201,6 +202,7 @@ impl Builder<Endpoints, Roots, Identity, TokenKey> {
                     party,
                     deadline,
                     log,
+                    statement: None,
                 },
             }),
         })

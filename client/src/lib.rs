@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Client   lookup · screen ──▶ token ──▶ failover ──▶ TLS 1.3 ──▶ broker, another broker …
-//!   Auditor  checkpoint · entry · proofs · tail · agreement
+//!   Auditor  stating ──▶ checkpoint · entry · proofs · tail · agreement
 //!   words    answers for people        profile   where the broker is, and as whom to ask
 //! ```
 //!

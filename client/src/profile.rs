@@ -30,6 +30,7 @@
 //! ```
 
 mod error;
+mod statement;
 
 use std::{
     fs,
@@ -40,6 +41,7 @@ use accord_proto::purpose::Purpose;
 use serde::{Deserialize, Serialize};
 
 pub use error::ProfileError;
+pub use statement::{STATEMENT_FILE_NAME, StatementError, StatementFile, read_joint};
 
 /// Name of the file in a profile's directory.
 pub const FILE_NAME: &str = "profile.toml";

@@ -11,13 +11,15 @@ use std::{
 use accord_client::profile::LoadedProfile;
 use accord_proto::{
     agreement::SignedAgreement, c2sp::SigningKey, document::Authorities, parties::Parties,
+    statement::parse_joint,
 };
 use accord_tests::world::{AGREEMENT, broker_binary};
 
 const PAGE: &str = include_str!("../../docs/from-sandbox-to-real.md");
 /// These need nothing but the files of the page; of all others the page's words are parsed.
-const RUN: [&str; 5] = [
+const RUN: [&str; 6] = [
     "accord new-key ",
+    "accord audit statement ",
     "accord agreement check ",
     "accord agreement sign ",
     "accord parties ",
@@ -70,6 +72,7 @@ fn every_file_of_the_page_is_read_and_every_command_runs() {
     put("agreement.toml", AGREEMENT);
     put("parties.toml", block("toml", "[parties]"));
     put("profile.toml", block("toml", "server_name"));
+    put("statement.toml", block("toml", "needed_within_days"));
     put("adapter.toml", block("toml", "[journal]"));
     put("exports/subscribers-20261120.csv", block("csv", "MSISDN"));
     let commands = commands();
@@ -88,6 +91,10 @@ fn every_file_of_the_page_is_read_and_every_command_runs() {
     signed_by_both(dir.path());
     let profile = LoadedProfile::load(dir.path()).unwrap().profile;
     assert!(profile.party("first-bank").is_ok());
+    let joint = fs::read_to_string(dir.path().join("joint.note")).unwrap();
+    let (statement, note) = parse_joint(&joint).unwrap();
+    assert_eq!(statement.case(), Some("2026-0042"));
+    assert_eq!(note.signatures().len(), 2);
 }
 
 /// What the broker will make of the two documents.

@@ -9,12 +9,14 @@ use accord_proto::{
     clock::SharedClock,
     merkle::Hash,
     party::PartyId,
+    statement::{Statement, missing},
     v1::{
         self, GetCheckpointRequest, GetCheckpointResponse, GetEntryRequest, GetEntryResponse,
         ProveConsistencyRequest, ProveConsistencyResponse, ProveInclusionRequest,
-        ProveInclusionResponse, TailRequest, audit_service_server::AuditService,
+        ProveInclusionResponse, ReadStatement, TailRequest, audit_service_server::AuditService,
     },
 };
+use jiff::tz::TimeZone;
 use tonic::{Request, Response, Status};
 
 pub use self::tail::Tails;
@@ -81,6 +83,13 @@ impl AuditDoor {
         Ok(party.clone())
     }
 
+    /// What the reader states of its request: nobody reads an entry without (rule R37).
+    fn stated(&self, statement: Option<&ReadStatement>) -> Result<Statement, Refusal> {
+        let today = self.parts.clock.now().to_zoned(TimeZone::UTC).date();
+        let statement = statement.ok_or_else(missing)?;
+        Ok(Statement::parse(statement, today)?)
+    }
+
     /// The ledger reads files, so it is read where that may block.
     async fn read<T: Send + 'static>(
         &self,
@@ -101,6 +110,7 @@ impl AuditDoor {
 
     async fn entry(&self, peer: &Peer, request: &GetEntryRequest) -> Result<Vec<u8>, Refusal> {
         let party = self.reader(peer)?;
+        let statement = self.stated(request.statement.as_ref())?;
         let (origin, index) = (self.pinned(&request.origin), request.index);
         let log = origin.clone();
         let entry = self
@@ -115,7 +125,7 @@ impl AuditDoor {
             first_index: index,
             entries: 1,
             origin,
-            statement: None,
+            statement: Some(statement.to_wire()),
             filter: None,
         };
         self.record_read(read).await?;
@@ -181,6 +191,7 @@ impl AuditDoor {
 
     async fn tail(&self, peer: Arc<Peer>, request: TailRequest) -> Result<TailStream, Refusal> {
         let party = self.reader(&peer)?;
+        let statement = self.stated(request.statement.as_ref())?;
         let open = self.parts.tails.open(&party)?;
         let (origin, index) = (self.pinned(&request.origin), request.from_index);
         // An unknown origin is refused before the read is on the record.
@@ -192,7 +203,7 @@ impl AuditDoor {
             first_index: index,
             entries: 0,
             origin: origin.clone(),
-            statement: None,
+            statement: Some(statement.to_wire()),
             filter: None,
         };
         self.record_read(read).await?;

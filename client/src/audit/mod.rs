@@ -8,6 +8,7 @@ use accord_proto::{
     c2sp::{SignedNote, checkpoint::Checkpoint},
     merkle::{Hash, leaf_hash, verify_consistency},
     party::PartyId,
+    statement::Statement,
     v1::{
         self, agreement_service_client::AgreementServiceClient,
         audit_service_client::AuditServiceClient,
@@ -29,13 +30,16 @@ use crate::{
 /// How long a new stream may take to begin.
 const OPEN_S_MAX: u64 = 10;
 
-/// Reads the ledger. Each read of entries is itself an entry.
+/// Reads the ledger. Each read of entries states what it is for
+/// ([`stating`](Auditor::stating)), and is itself an entry; checkpoints and proofs reveal no entry
+/// and need no statement.
 #[derive(Clone, Debug)]
 pub struct Auditor {
     pub(crate) failover: Arc<Failover>,
     pub(crate) party: PartyId,
     pub(crate) deadline: Duration,
     pub(crate) log: LogTrust,
+    pub(crate) statement: Option<Statement>,
 }
 
 /// A checkpoint, as the broker gave it.
@@ -101,6 +105,19 @@ impl Auditor {
         &self.party
     }
 
+    /// The same reader, who states this with each read of entries from here on.
+    #[must_use]
+    pub fn stating(mut self, statement: Statement) -> Self {
+        self.statement = Some(statement);
+        self
+    }
+
+    /// What it states. Without a statement the broker refuses each read of entries.
+    #[must_use]
+    pub const fn statement(&self) -> Option<&Statement> {
+        self.statement.as_ref()
+    }
+
     /// The newest checkpoint of the log named `origin` (empty: the current one, here and below).
     ///
     /// # Errors
@@ -115,7 +132,7 @@ impl Auditor {
         Ok(self.open_checkpoint(&response.checkpoint)?)
     }
 
-    /// One entry: a party its own, authorities any. The exact bytes and their meaning.
+    /// One entry: a party its own, an authority those in its remit. The exact bytes and their meaning.
     ///
     /// # Errors
     /// [`CallError`].
@@ -125,7 +142,7 @@ impl Auditor {
             let message = v1::GetEntryRequest {
                 origin,
                 index,
-                statement: None,
+                statement: self.stated(),
             };
             let request = request(message, within);
             audit(channel).get_entry(request).await
@@ -210,7 +227,7 @@ impl Auditor {
                 origin: origin.to_owned(),
                 from_index,
                 once,
-                statement: None,
+                statement: self.stated(),
             };
             audit(channel).tail(Request::new(message)).await
         };
@@ -254,6 +271,10 @@ impl Auditor {
             effective: instant(response.effective),
             expires: instant(response.expires),
         })
+    }
+
+    fn stated(&self) -> Option<v1::ReadStatement> {
+        self.statement.as_ref().map(Statement::to_wire)
     }
 
     fn open_checkpoint(&self, text: &str) -> Result<SignedCheckpoint, Mistrust> {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use accord_proto::purpose::Purpose;
+use accord_proto::{purpose::Purpose, statement::Sensitivity};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use jiff::civil::Date;
@@ -173,8 +173,39 @@ pub(super) struct Screen {
 
 #[derive(Debug, Args)]
 pub(super) struct Audit {
+    #[command(flatten)]
+    pub(super) stating: Stating,
     #[command(subcommand)]
     pub(super) command: AuditCommand,
+}
+
+/// What a reader of entries states: it stands in the record with the read (rule R37). What is not
+/// given is taken from `statement.toml` in the profile's directory.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Statement, which each read of entries puts on the record")]
+pub(super) struct Stating {
+    /// Exactly what you ask for; else the profile's statement.toml, here and below
+    #[arg(long = "for", global = true, value_name = "DESCRIPTION")]
+    pub(super) description: Option<String>,
+    /// What it is needed for
+    #[arg(long = "because", global = true, value_name = "PURPOSE")]
+    pub(super) why: Option<String>,
+    /// How sensitive it is: internal, confidential or restricted
+    #[arg(long, global = true, value_name = "WORD")]
+    pub(super) sensitivity: Option<Sensitivity>,
+    /// Who will see it; may be repeated, and nobody else may see it
+    #[arg(long = "recipient", global = true, value_name = "NAME")]
+    pub(super) recipients: Vec<String>,
+    /// The day by which it is needed, after which the statement no longer holds
+    #[arg(long, global = true, value_name = "DATE")]
+    pub(super) needed_by: Option<Date>,
+    /// The authorities' reference of the case, such as 2026-0042
+    #[arg(long, global = true, value_name = "REFERENCE")]
+    pub(super) case: Option<String>,
+    /// A statement that both authorities signed (`accord audit statement`), in place of all these:
+    /// it reads beyond your own remit
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) joint: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -232,6 +263,15 @@ pub(super) enum AuditCommand {
         /// What `accord lookup --json` printed: checks that the entry commits to that very answer
         #[arg(long, value_name = "FILE")]
         told: Option<PathBuf>,
+    },
+    /// Makes a joint statement, or signs the one that is there. With both authorities' signatures
+    /// it reads all entries, each authority's side and the other's, until its day has passed
+    Statement {
+        /// The file; a new one is made of the statement's options
+        file: PathBuf,
+        /// The authority's signing key (C2SP: PRIVATE+KEY+…)
+        #[arg(long, value_name = "KEYFILE")]
+        key: PathBuf,
     },
     /// Runs a witness: it cosigns what continues all that it has seen of the log (C2SP
     /// tlog-witness), so that nobody can show two histories

@@ -1,9 +1,9 @@
 //! `accord audit`.
 
 use super::{
-    args::{AuditCommand, Whom},
+    args::{Audit, AuditCommand, Stating, Whom},
     exit::{Exit, Failure},
-    proof,
+    proof, stating,
     terminal::Terminal,
     verify, whom, witness,
 };
@@ -21,25 +21,27 @@ const AUDITORS: [ProfileRole; 3] = [
 /// Reads the ledger.
 pub(super) async fn run(
     whom: &Whom,
-    command: &AuditCommand,
+    audit: &Audit,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    match command {
+    let stating = &audit.stating;
+    match &audit.command {
         AuditCommand::Verify { dir, keys } => verify::run(whom, dir.as_deref(), keys, terminal),
         AuditCommand::Tail { once, from, log } => {
-            let auditor = auditor(whom, terminal, "the ledger, as it grows")?;
+            let auditor = reader(whom, stating, terminal, "the ledger, as it grows")?;
             tail(&auditor, log, *from, *once, terminal).await
         }
         AuditCommand::Prove { index, output, log } => {
-            let auditor = auditor(whom, terminal, &format!("entry {index}"))?;
+            let auditor = reader(whom, stating, terminal, &format!("entry {index}"))?;
             proof::prove(&auditor, log, *index, output, terminal).await
         }
         AuditCommand::VerifyProof { file, policy, told } => {
             proof::verify(file, policy, told.as_deref(), terminal)
         }
+        AuditCommand::Statement { file, key } => stating::make(whom, stating, file, key, terminal),
         AuditCommand::Witness(args) => witness::run(whom, args, terminal).await,
         AuditCommand::Show { index, log } => {
-            let auditor = auditor(whom, terminal, &format!("entry {index}"))?;
+            let auditor = reader(whom, stating, terminal, &format!("entry {index}"))?;
             show(&auditor, log, *index, terminal).await
         }
     }
@@ -51,6 +53,21 @@ pub(super) fn auditor(whom: &Whom, terminal: &Terminal, what: &str) -> Result<Au
     let party = whom::party(&profile, whom, &AUDITORS)?;
     whom::announce(terminal, party, what);
     Ok(profile.auditor(party)?)
+}
+
+/// As [`auditor`], who states what the command line says, else the profile: whoever reads entries
+/// must.
+pub(super) fn reader(
+    whom: &Whom,
+    stating: &Stating,
+    terminal: &Terminal,
+    what: &str,
+) -> Result<Auditor, Failure> {
+    let profile = whom::profile(whom)?;
+    let statement = stating::statement(&profile, stating)?;
+    let auditor = auditor(whom, terminal, what)?;
+    stating::announce(terminal, &statement);
+    Ok(auditor.stating(statement))
 }
 
 async fn tail(

@@ -17,6 +17,7 @@ mod proof;
 mod screen;
 mod signals;
 mod signing;
+mod stating;
 mod terminal;
 mod verify;
 mod whom;
@@ -55,7 +56,7 @@ async fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Lookup(args) => lookup::run(&cli.whom, args, terminal).await,
         Command::Screen(args) => screen::run(&cli.whom, args, terminal).await,
-        Command::Audit(args) => audit::run(&cli.whom, &args.command, terminal).await,
+        Command::Audit(args) => audit::run(&cli.whom, args, terminal).await,
         Command::Agreement(args) => agreement::run(&cli.whom, &args.command, terminal).await,
         Command::Parties(args) => parties::run(&args.command, terminal),
         Command::NewKey { name, output } => signing::new_key(name, output, terminal),

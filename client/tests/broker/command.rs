@@ -42,7 +42,8 @@ pub(crate) fn told(output: &Output) -> (i32, String, String) {
     (code, text(&output.stdout), text(&output.stderr))
 }
 
-async fn set_up(plans: impl IntoIterator<Item = Plan>) -> (Stub, tempfile::TempDir) {
+/// A broker, and a profile of its parties in a directory.
+pub(crate) async fn set_up(plans: impl IntoIterator<Item = Plan>) -> (Stub, tempfile::TempDir) {
     let parties = Parties::new();
     let stub = Stub::with_plans(&parties, plans, []).await;
     let dir = tempfile::tempdir().unwrap();

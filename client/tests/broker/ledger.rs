@@ -76,9 +76,10 @@ impl AuditService for Broker {
         &self,
         request: Request<v1::GetEntryRequest>,
     ) -> Result<Response<v1::GetEntryResponse>, Status> {
-        let entry = entries()
-            .into_iter()
-            .nth(request.into_inner().index as usize);
+        let request = request.into_inner();
+        let mut statements = self.0.seen.statements.lock().unwrap();
+        statements.extend(request.statement);
+        let entry = entries().into_iter().nth(request.index as usize);
         let entry = entry.ok_or_else(|| refusal(Code::NotFound, 0))?;
         Ok(Response::new(v1::GetEntryResponse { entry }))
     }

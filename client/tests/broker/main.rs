@@ -15,4 +15,5 @@ mod parties;
 mod proofs;
 mod readme;
 mod screening;
+mod stating;
 mod stub;

@@ -5,9 +5,12 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use accord_certs::{Leaf, LeafOptions, Pki, TokenKey as MadeKey};
 use accord_client::{
     Client, Endpoints, Identity, LogTrust, Roots, TokenAlg, TokenKey,
-    profile::{AgreementSection, BrokerSection, LedgerSection, PartySection, Profile, ProfileRole},
+    profile::{
+        AgreementSection, BrokerSection, LedgerSection, PartySection, Profile, ProfileRole,
+        STATEMENT_FILE_NAME, StatementFile,
+    },
 };
-use accord_proto::{clock::SystemClock, purpose::Purpose};
+use accord_proto::{clock::SystemClock, purpose::Purpose, statement::Sensitivity};
 
 use crate::ledger::log_key;
 
@@ -91,5 +94,15 @@ impl Parties {
             ],
         };
         profile.write(dir).unwrap();
+        let statement = StatementFile {
+            description: Some("the test's two entries".to_owned()),
+            purpose: Some("testing".to_owned()),
+            sensitivity: Some(Sensitivity::Internal),
+            recipients: vec!["the test".to_owned()],
+            needed_within_days: Some(30),
+            ..StatementFile::default()
+        };
+        let statement = toml::to_string(&statement).unwrap();
+        put(STATEMENT_FILE_NAME, &statement);
     }
 }

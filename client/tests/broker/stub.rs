@@ -74,13 +74,15 @@ pub(crate) struct Seen {
     pub(crate) refreshed: Mutex<Vec<String>>,
     pub(crate) streams: AtomicU64,
     pub(crate) unanswered_max: AtomicU64,
+    /// What was stated with each read of an entry.
+    pub(crate) statements: Mutex<Vec<v1::ReadStatement>>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
     plans: Mutex<VecDeque<Plan>>,
     streams: Mutex<VecDeque<StreamPlan>>,
-    seen: Arc<Seen>,
+    pub(crate) seen: Arc<Seen>,
     index: AtomicU64,
     /// The agreement in force; without one the broker tells none.
     pub(crate) agreement: Option<String>,

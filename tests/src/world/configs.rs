@@ -111,6 +111,16 @@ files_max = 16
     )
 }
 
+/// `statement.toml`: what `accord audit` states where the command line does not say.
+pub(super) const STATEMENT: &str = r#"# What you state with each read of the ledger, where the command line does not say. It stands in
+# the record with the read.
+description = "entries of the sandbox's ledger"
+purpose = "trying out what an auditor sees"
+sensitivity = "internal"
+recipients = ["whoever runs this sandbox"]
+needed_within_days = 90
+"#;
+
 /// `profile.toml`.
 pub(super) fn profile(
     spec: &WorldSpec,

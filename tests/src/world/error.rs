@@ -7,7 +7,11 @@ use accord_adapters::{
 };
 use accord_broker::{config::ConfigError, ledger::LedgerError, serve::StartError};
 use accord_certs::CertsError;
-use accord_client::{ConnectError, profile::ProfileError, witness::StoreError};
+use accord_client::{
+    ConnectError,
+    profile::{ProfileError, StatementError},
+    witness::StoreError,
+};
 use accord_proto::{
     c2sp::{KeyError, NoteError},
     document::{AuthoritiesError, Mistakes},
@@ -91,6 +95,9 @@ pub enum WorldError {
     /// An adapter's source.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// What a reader of the ledger states.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
     /// A witness.
     #[error(transparent)]
     Witness(#[from] StoreError),

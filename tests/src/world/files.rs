@@ -7,6 +7,7 @@ use std::{
 
 use accord_broker::ledger::Ledger;
 use accord_certs::{Pki, disk};
+use accord_client::profile::STATEMENT_FILE_NAME;
 use accord_proto::{
     c2sp::{SignedNote, VerifierKey},
     document::Authorities,
@@ -76,6 +77,10 @@ impl WorldFiles {
         files.write_broker_config()?;
         files.init_ledger(&signers)?;
         files.write_endpoints()?;
+        let statement = files.dir.join(STATEMENT_FILE_NAME);
+        if !statement.exists() {
+            disk::write_public(&statement, configs::STATEMENT)?;
+        }
         Ok(files)
     }
 

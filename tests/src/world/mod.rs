@@ -10,6 +10,7 @@
 //!
 //! ```text
 //! profile.toml                     for `accord` and every client
+//! statement.toml                   what `accord audit` states with each read
 //! broker.toml  broker.log          the broker's configuration, and what it logs
 //! agreement.toml  parties.toml     signed notes
 //! pki/                             CA, revocation list; for each party `<name>.pem`, `.key`

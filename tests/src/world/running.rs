@@ -8,9 +8,10 @@ use accord_broker::{
 };
 use accord_client::{
     Auditor, Client,
-    profile::{LoadedProfile, ProfileRole},
+    profile::{LoadedProfile, PartySection, ProfileRole},
 };
 use accord_proto::clock::SharedClock;
+use jiff::tz::TimeZone;
 
 use super::{RunningAdapter, RunningWitness, WorldError, WorldFiles, wait_until, witnesses};
 
@@ -113,7 +114,7 @@ impl World {
     /// # Errors
     /// [`WorldError`].
     pub fn auditor(&self, party: &str) -> Result<Auditor, WorldError> {
-        Ok(self.profile.auditor(self.profile.profile.party(party)?)?)
+        self.stating(self.profile.profile.party(party)?)
     }
 
     /// A client that reads the ledger as an authority.
@@ -121,8 +122,14 @@ impl World {
     /// # Errors
     /// [`WorldError`].
     pub fn authority(&self) -> Result<Auditor, WorldError> {
-        let party = self.profile.profile.first(ProfileRole::Authority)?;
-        Ok(self.profile.auditor(party)?)
+        self.stating(self.profile.profile.first(ProfileRole::Authority)?)
+    }
+
+    /// Whoever reads states what the world's `statement.toml` says.
+    fn stating(&self, party: &PartySection) -> Result<Auditor, WorldError> {
+        let today = self.clock.now().to_zoned(TimeZone::UTC).date();
+        let statement = self.profile.statement(today)?;
+        Ok(self.profile.auditor(party)?.stating(statement))
     }
 
     /// The clients' profile.

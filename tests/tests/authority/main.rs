@@ -8,3 +8,5 @@
 )]
 
 mod latency;
+mod reading;
+mod stage;

@@ -13,6 +13,7 @@ use accord_proto::reason::Reason;
 use accord_tests::world::{
     ChildBroker, RunningAdapter, WAIT_MAX, WorldFiles, WorldSpec, broker_binary, wait_until,
 };
+use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -101,7 +102,10 @@ impl Rig {
 
     pub(crate) fn auditor(&self, party: &str) -> Auditor {
         let party = self.profile.profile.party(party).unwrap();
-        self.profile.auditor(party).unwrap()
+        let now = self.files.spec().clock.now();
+        let statement = self.profile.statement(now.to_zoned(TimeZone::UTC).date());
+        let auditor = self.profile.auditor(party).unwrap();
+        auditor.stating(statement.unwrap())
     }
 
     pub(crate) const fn admin(&self) -> SocketAddr {
