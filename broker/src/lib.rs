@@ -12,6 +12,7 @@ pub mod link;
 pub mod metrics;
 pub mod path;
 pub mod refusals;
+mod remit;
 pub mod replay;
 pub mod routing;
 pub mod serve;

@@ -6,6 +6,7 @@
 //! both authorities is *joint*: a C2SP signed note over [`Statement::text`] with both signatures,
 //! which reads all entries (rule R36). It ends with the day that it names.
 
+mod joint;
 mod numbers;
 mod text;
 

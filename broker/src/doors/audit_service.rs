@@ -1,29 +1,23 @@
 //! `AuditService`: reading the ledger. Each read of entries is itself an entry.
 
+mod reader;
 mod tail;
-mod visible;
 
 use std::sync::Arc;
 
 use accord_proto::{
     clock::SharedClock,
     merkle::Hash,
-    party::PartyId,
-    statement::{Statement, missing},
     v1::{
         self, GetCheckpointRequest, GetCheckpointResponse, GetEntryRequest, GetEntryResponse,
         ProveConsistencyRequest, ProveConsistencyResponse, ProveInclusionRequest,
-        ProveInclusionResponse, ReadStatement, TailRequest, audit_service_server::AuditService,
+        ProveInclusionResponse, TailRequest, audit_service_server::AuditService,
     },
 };
-use jiff::tz::TimeZone;
 use tonic::{Request, Response, Status};
 
 pub use self::tail::Tails;
-use self::{
-    tail::{TAIL, TailStream, Tailing},
-    visible::visible,
-};
+use self::tail::{TAIL, TailStream, Tailing};
 use super::{peer, status::status};
 use crate::{
     entry::record_entry,
@@ -70,26 +64,6 @@ impl AuditDoor {
         }
     }
 
-    /// Who reads. Every registered party may; what it sees is another matter.
-    fn reader(&self, peer: &Peer) -> Result<PartyId, Refusal> {
-        let parts = &self.parts;
-        let now = parts.clock.now();
-        let party = peer.check(&parts.trust, now)?;
-        parts.governance.current().check_licence(party, now)?;
-        parts
-            .rates
-            .party(party.org())
-            .map_err(|retry_after| Refusal::RateLimited { retry_after })?;
-        Ok(party.clone())
-    }
-
-    /// What the reader states of its request: nobody reads an entry without (rule R37).
-    fn stated(&self, statement: Option<&ReadStatement>) -> Result<Statement, Refusal> {
-        let today = self.parts.clock.now().to_zoned(TimeZone::UTC).date();
-        let statement = statement.ok_or_else(missing)?;
-        Ok(Statement::parse(statement, today)?)
-    }
-
     /// The ledger reads files, so it is read where that may block.
     async fn read<T: Send + 'static>(
         &self,
@@ -109,23 +83,22 @@ impl AuditDoor {
     }
 
     async fn entry(&self, peer: &Peer, request: &GetEntryRequest) -> Result<Vec<u8>, Refusal> {
-        let party = self.reader(peer)?;
-        let statement = self.stated(request.statement.as_ref())?;
+        let reader = self.reader(peer, request.statement.as_ref())?;
         let (origin, index) = (self.pinned(&request.origin), request.index);
         let log = origin.clone();
         let entry = self
             .read(move |ledger| ledger.entry(Some(&log), index))
             .await?;
-        if !visible(&entry, &party) {
+        if !reader.sight.sees(&entry) {
             return Err(Refusal::NotFound("index"));
         }
         let read = v1::AuditRead {
-            party: party.to_string(),
+            party: reader.party.to_string(),
             method: "AuditService.GetEntry".to_owned(),
             first_index: index,
             entries: 1,
             origin,
-            statement: Some(statement.to_wire()),
+            statement: Some(reader.statement.to_wire()),
             filter: None,
         };
         self.record_read(read).await?;
@@ -133,7 +106,7 @@ impl AuditDoor {
     }
 
     async fn checkpoint(&self, peer: &Peer, named: &str) -> Result<Arc<str>, Refusal> {
-        self.reader(peer)?;
+        self.caller(peer)?;
         let log = self.pinned(named);
         match self.cosigned(&log).await? {
             Some(cosigned) => Ok(cosigned),
@@ -162,7 +135,7 @@ impl AuditDoor {
         peer: &Peer,
         request: &ProveInclusionRequest,
     ) -> Result<String, Refusal> {
-        self.reader(peer)?;
+        self.caller(peer)?;
         let (log, index) = (self.pinned(&request.origin), request.index);
         let witnessed = self.parts.witnessed;
         self.read(move |ledger| match witnessed {
@@ -177,7 +150,7 @@ impl AuditDoor {
         peer: &Peer,
         request: &ProveConsistencyRequest,
     ) -> Result<(Vec<Hash>, Arc<str>), Refusal> {
-        self.reader(peer)?;
+        self.caller(peer)?;
         let log = self.pinned(&request.origin);
         let (old, new) = (request.old_size, request.new_size);
         let Some(cosigned) = self.cosigned(&log).await? else {
@@ -190,27 +163,26 @@ impl AuditDoor {
     }
 
     async fn tail(&self, peer: Arc<Peer>, request: TailRequest) -> Result<TailStream, Refusal> {
-        let party = self.reader(&peer)?;
-        let statement = self.stated(request.statement.as_ref())?;
-        let open = self.parts.tails.open(&party)?;
+        let reader = self.reader(&peer, request.statement.as_ref())?;
+        let open = self.parts.tails.open(&reader.party)?;
         let (origin, index) = (self.pinned(&request.origin), request.from_index);
         // An unknown origin is refused before the read is on the record.
         let log = origin.clone();
         let end = self.read(move |ledger| ledger.size_of(Some(&log))).await?;
         let read = v1::AuditRead {
-            party: party.to_string(),
+            party: reader.party.to_string(),
             method: TAIL.to_owned(),
             first_index: index,
             entries: 0,
             origin: origin.clone(),
-            statement: Some(statement.to_wire()),
+            statement: Some(reader.statement.to_wire()),
             filter: None,
         };
         self.record_read(read).await?;
         let tailing = Tailing {
             parts: Arc::clone(&self.parts),
             peer,
-            party,
+            reader,
             origin,
             index,
             once: request.once.then_some(end),

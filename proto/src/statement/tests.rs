@@ -7,7 +7,7 @@ use crate::c2sp::{SignedNote, SigningKey};
 
 const TODAY: Date = date(2026, 11, 26);
 
-fn good() -> v1::ReadStatement {
+pub(super) fn good() -> v1::ReadStatement {
     v1::ReadStatement {
         description: "all accesses by first-bank from 2026-11-01 to 2026-11-30".to_owned(),
         purpose: "oversight".to_owned(),

@@ -9,4 +9,5 @@
 
 mod latency;
 mod reading;
+mod remits;
 mod stage;

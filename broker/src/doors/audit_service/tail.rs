@@ -14,7 +14,11 @@ use tokio::{
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::Status;
 
-use super::{super::status::status, AuditParts, read_blocking, visible::visible};
+use super::{
+    super::status::status,
+    AuditParts, read_blocking,
+    reader::{Reader, day},
+};
 use crate::{
     identity::Peer,
     ledger::{Ledger, LedgerError},
@@ -59,7 +63,7 @@ impl Tails {
 pub(super) struct Tailing {
     pub(super) parts: Arc<AuditParts>,
     pub(super) peer: Arc<Peer>,
-    pub(super) party: PartyId,
+    pub(super) reader: Reader,
     /// The log that is read now, and the next entry of it.
     pub(super) origin: String,
     pub(super) index: u64,
@@ -100,18 +104,21 @@ impl Tailing {
         };
         if let Err(refusal) = followed {
             let refusals = &self.parts.refusals;
-            let recorded = refusals.record(&self.party, TAIL, &refusal);
+            let recorded = refusals.record(&self.reader.party, TAIL, &refusal);
             let told = recorded.await.err().unwrap_or(refusal);
             let _ = out.send(Err(status(&told))).await;
         }
         drop(self.open);
     }
 
-    /// Certificate and licence are looked at again for each entry, and while there is none.
+    /// Certificate, licence and statement are looked at again for each entry, and while there is
+    /// none.
     fn check(&self) -> Result<(), Refusal> {
         let now = self.parts.clock.now();
         let party = self.peer.check(&self.parts.trust, now)?;
-        self.parts.governance.current().check_licence(party, now)
+        self.parts.governance.current().check_licence(party, now)?;
+        // What was stated ends with its day.
+        Ok(self.reader.statement.check_day(day(now))?)
     }
 
     async fn follow(&mut self, out: &Out) -> Result<(), Refusal> {
@@ -163,7 +170,7 @@ impl Tailing {
 
     async fn batch(&self) -> Result<Batch, Refusal> {
         let ledger = Arc::clone(&self.parts.ledger);
-        let (origin, party) = (self.origin.clone(), self.party.clone());
+        let (origin, sight) = (self.origin.clone(), self.reader.sight.clone());
         let from = self.index;
         let left = self
             .once
@@ -182,7 +189,7 @@ impl Tailing {
             };
             let seen = (from..)
                 .zip(entries)
-                .filter(|(_, entry)| visible(entry, &party))
+                .filter(|(_, entry)| sight.sees(entry))
                 .collect();
             Ok(Batch { seen, read, next })
         })
