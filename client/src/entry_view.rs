@@ -3,6 +3,7 @@
 mod acts;
 #[cfg(test)]
 mod tests;
+mod who;
 
 use accord_proto::{
     purpose::Purpose,
@@ -12,6 +13,8 @@ use accord_proto::{
 };
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
+
+pub(crate) use who::{bank, is_alarming, operator, outcome, party};
 
 use crate::{LedgerEntry, random::hex};
 
@@ -276,7 +279,7 @@ fn source_changes(changes: &v1::SourceChanges) -> Json {
 }
 
 /// What became of a signal. A reason of a newer version is no answer.
-fn status(reason: i32) -> String {
+pub(crate) fn status(reason: i32) -> String {
     if reason == v1::Reason::Unspecified as i32 {
         return "answered".to_owned();
     }
@@ -286,11 +289,11 @@ fn status(reason: i32) -> String {
     )
 }
 
-fn signal_name(number: i32) -> &'static str {
+pub(crate) fn signal_name(number: i32) -> &'static str {
     Signal::from_wire(number).map_or("?", Signal::name)
 }
 
-fn purpose_name(number: i32) -> &'static str {
+pub(crate) fn purpose_name(number: i32) -> &'static str {
     Purpose::from_wire(number).map_or("?", Purpose::name)
 }
 

@@ -14,14 +14,7 @@ pub(super) fn summary(event: &Event) -> String {
             "{} exported {} entries as {}",
             export.party, export.entries, export.format
         ),
-        Event::Anomaly(anomaly) => format!(
-            "{} {}: {} in {} s, usual {}",
-            anomaly_kind(anomaly.kind),
-            anomaly.bank,
-            anomaly.counted,
-            anomaly.window_s,
-            anomaly.usual
-        ),
+        Event::Anomaly(anomaly) => noticed(anomaly),
         Event::AgreementAct(act) => format!(
             "{} {} version {} {} {}",
             agreement_kind(act.kind),
@@ -41,6 +34,31 @@ pub(super) fn summary(event: &Event) -> String {
         | Event::AdapterLink(_)
         | Event::SourceChanges(_) => String::new(),
     }
+}
+
+/// A sign to look, in words.
+fn noticed(anomaly: &v1::Anomaly) -> String {
+    use v1::anomaly::Kind;
+    let what = match Kind::try_from(anomaly.kind) {
+        Ok(Kind::Enumeration) => "neighbouring numbers, one after the other",
+        Ok(Kind::Spike) => "far more questions than usual",
+        Ok(Kind::ManyAskers) => "many banks about one number",
+        Ok(Kind::Surveillance) => "one number again and again",
+        Ok(Kind::OffHours) => "questions at hours without any until now",
+        Ok(Kind::Unspecified) | Err(_) => "of a kind that this version does not know",
+    };
+    let who = match (anomaly.bank.as_str(), anomaly.application.as_str()) {
+        ("", _) => String::new(),
+        (bank, "") => format!(" by {bank}"),
+        (bank, application) => format!(" by {application} of {bank}"),
+    };
+    format!(
+        "{}{who}: {what}; {} in {} s, usually {}",
+        anomaly_kind(anomaly.kind),
+        anomaly.counted,
+        anomaly.window_s,
+        anomaly.usual
+    )
 }
 
 /// What a reader stated.
