@@ -106,22 +106,32 @@ mod connect;
 mod connected;
 #[cfg(feature = "command")]
 mod entry_view;
+#[cfg(feature = "command")]
+pub mod export;
 mod failover;
+#[cfg(feature = "command")]
+pub mod footer;
 mod identity;
 pub mod profile;
 mod question;
 mod random;
 mod receipt;
 mod refusal;
+#[cfg(feature = "command")]
+pub mod report;
 mod screen;
 mod token;
 #[cfg(feature = "command")]
 mod unreached;
 #[cfg(feature = "command")]
+pub mod usage;
+#[cfg(feature = "command")]
 pub mod witness;
 pub mod words;
 
 pub use answer::{Answer, Answered, Mistrust, Outcome, SignalOutcome, Value};
+pub use audit::query::{PAGE_SIZE_MAX, QueryPage, Search};
+pub use audit::stored::{StoredError, stored_entries};
 pub use audit::verify::{UnsignedTail, Verified, VerifiedLog, VerifyError, verify_dir};
 pub use audit::{AgreementInForce, Auditor, LedgerEntry, SignedCheckpoint, Tail, verify};
 pub use builder::{BuildError, Builder, DEADLINE_MS, Missing};

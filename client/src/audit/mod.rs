@@ -1,5 +1,7 @@
 //! Reading the ledger and the agreement: what authorities, and each party for its own entries, do.
 
+pub(crate) mod query;
+pub(crate) mod stored;
 pub mod verify;
 
 use std::{sync::Arc, time::Duration};
@@ -67,7 +69,7 @@ pub struct LedgerEntry {
 }
 
 impl LedgerEntry {
-    fn parse(origin: String, index: u64, bytes: Vec<u8>) -> Result<Self, Mistrust> {
+    pub(crate) fn parse(origin: String, index: u64, bytes: Vec<u8>) -> Result<Self, Mistrust> {
         let entry =
             v1::Entry::decode(bytes.as_slice()).map_err(|_| Mistrust::Malformed("entry"))?;
         Ok(Self {

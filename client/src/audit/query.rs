@@ -1,0 +1,137 @@
+//! Searching the ledger, and putting what was taken from it on the record.
+
+use std::time::Duration;
+
+use accord_proto::v1;
+use tonic::transport::Channel;
+
+use super::{Auditor, LedgerEntry, audit, request};
+use crate::{answer::Mistrust, refusal::CallError};
+
+/// The most entries of a page.
+pub const PAGE_SIZE_MAX: u32 = 1_000;
+/// How long a page may take: the broker bounds its work for each, and refuses who comes too fast
+/// with the time to come back, which is waited for.
+const PAGE_S_MAX: u64 = 20;
+
+/// A page of entries that a filter matches.
+#[derive(Clone, Debug)]
+pub struct QueryPage {
+    /// Oldest first. A page may hold fewer than were asked for, or none, and not be the last.
+    pub entries: Vec<LedgerEntry>,
+    /// What to ask for next; `None`: this was the last one.
+    pub next: Option<String>,
+    /// Up to where the broker's index had come: origin and size.
+    pub indexed: (String, u64),
+}
+
+/// A search, page by page.
+#[derive(Clone)]
+pub struct Search {
+    auditor: Auditor,
+    filter: v1::Filter,
+    page_size: u32,
+    page: Option<String>,
+}
+
+// A filter may hold a phone number.
+impl std::fmt::Debug for Search {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Search").finish_non_exhaustive()
+    }
+}
+
+impl Search {
+    /// The next page; `None` after the last.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn next(&mut self) -> Result<Option<QueryPage>, CallError> {
+        let Some(page) = self.page.take() else {
+            return Ok(None);
+        };
+        let found = self
+            .auditor
+            .query(&self.filter, self.page_size, &page)
+            .await?;
+        // A broker that gives the same page again would be asked for ever.
+        if found.next.as_ref() == Some(&page) {
+            return Err(Mistrust::Malformed("next_page").into());
+        }
+        self.page.clone_from(&found.next);
+        Ok(Some(found))
+    }
+}
+
+impl Auditor {
+    /// Searches the entries that this reader may read, oldest first, at most `page_size`
+    /// (1 to [`PAGE_SIZE_MAX`]) at once.
+    #[must_use]
+    pub fn search(&self, filter: v1::Filter, page_size: u32) -> Search {
+        Search {
+            auditor: self.clone(),
+            filter,
+            page_size: page_size.clamp(1, PAGE_SIZE_MAX),
+            page: Some(String::new()),
+        }
+    }
+
+    /// One page of a search: the first where `page` is empty, else the one that the page before it
+    /// named.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn query(
+        &self,
+        filter: &v1::Filter,
+        page_size: u32,
+        page: &str,
+    ) -> Result<QueryPage, CallError> {
+        let call = async |channel: Channel, within: Duration| {
+            let message = v1::QueryRequest {
+                statement: self.stated(),
+                filter: Some(filter.clone()),
+                page_size,
+                page: page.to_owned(),
+            };
+            audit(channel).query(request(message, within)).await
+        };
+        let deadline = self.deadline.max(Duration::from_secs(PAGE_S_MAX));
+        let response = self.failover.call(deadline, call).await?.into_inner();
+        if response.entries.len() > page_size as usize {
+            return Err(Mistrust::Malformed("entries").into());
+        }
+        let entries = response.entries.into_iter();
+        let entries = entries.map(|one| LedgerEntry::parse(one.origin, one.index, one.entry));
+        Ok(QueryPage {
+            entries: entries.collect::<Result<_, _>>()?,
+            next: (!response.next_page.is_empty()).then_some(response.next_page),
+            indexed: (response.indexed_origin, response.indexed_size),
+        })
+    }
+
+    /// Puts on the record that entries were written to a file (rule R38), and says where that
+    /// stands: origin and index.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn record_export(
+        &self,
+        format: &str,
+        sha256: &[u8; 32],
+        entries: u64,
+    ) -> Result<(String, u64), CallError> {
+        let call = async |channel: Channel, within: Duration| {
+            let message = v1::RecordExportRequest {
+                statement: self.stated(),
+                format: format.to_owned(),
+                sha256: sha256.to_vec(),
+                entries,
+            };
+            audit(channel).record_export(request(message, within)).await
+        };
+        let deadline = self.deadline.max(Duration::from_secs(PAGE_S_MAX));
+        let response = self.failover.call(deadline, call).await?.into_inner();
+        Ok((response.origin, response.index))
+    }
+}
