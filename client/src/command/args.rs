@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use jiff::civil::Date;
 
+use super::desk::{DeskCommand, Kind};
+
 const EXIT_CODES: &str = "\
 Exit codes:
    0  everything was answered, or is in order
@@ -210,6 +212,8 @@ pub(super) struct Stating {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
+    #[command(flatten)]
+    Desk(DeskCommand),
     /// Hashes a whole ledger again, offline, and names what is damaged
     Verify {
         /// The ledger's directory; else the profile's
@@ -235,6 +239,9 @@ pub(super) enum AuditCommand {
             hide_default_value = true
         )]
         log: String,
+        /// Shows entries of this kind alone, such as anomaly; may be repeated
+        #[arg(long = "kind", value_name = "KIND")]
+        kinds: Vec<Kind>,
     },
     /// Writes an entry with the proof that it is in the log to a file (C2SP tlog-proof), which can
     /// be checked with nobody's help

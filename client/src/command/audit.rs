@@ -2,6 +2,7 @@
 
 use super::{
     args::{Audit, AuditCommand, Stating, Whom},
+    desk::{self, Kind},
     exit::{Exit, Failure},
     proof, stating,
     terminal::Terminal,
@@ -26,10 +27,16 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let stating = &audit.stating;
     match &audit.command {
+        AuditCommand::Desk(command) => desk::run(whom, stating, command, terminal).await,
         AuditCommand::Verify { dir, keys } => verify::run(whom, dir.as_deref(), keys, terminal),
-        AuditCommand::Tail { once, from, log } => {
+        AuditCommand::Tail {
+            once,
+            from,
+            log,
+            kinds,
+        } => {
             let auditor = reader(whom, stating, terminal, "the ledger, as it grows")?;
-            tail(&auditor, log, *from, *once, terminal).await
+            tail(&auditor, log, *from, *once, kinds, terminal).await
         }
         AuditCommand::Prove { index, output, log } => {
             let auditor = reader(whom, stating, terminal, &format!("entry {index}"))?;
@@ -75,6 +82,7 @@ async fn tail(
     log: &str,
     from: Option<u64>,
     once: bool,
+    kinds: &[Kind],
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     let from = match from {
@@ -94,18 +102,32 @@ async fn tail(
         let Some(entry) = next else {
             return Ok(Exit::Ok);
         };
+        let kind = entry_view::kind(&entry);
+        if !kinds.is_empty() && !kinds.iter().any(|one| one.0 == kind) {
+            continue;
+        }
         if terminal.is_json() {
             terminal.json(&entry_view::json(&entry))?;
         } else {
             if origin.is_some_and(|last| last != entry.origin) {
                 terminal.line(&format!("log {}", entry.origin))?;
             }
-            terminal.line(&line(&entry))?;
+            show_line(&entry, terminal)?;
         }
         origin = Some(entry.origin);
         // Whoever follows a tail sees each entry as it comes.
         terminal.flush()?;
     }
+}
+
+/// An entry in a line; what somebody should look at stands out.
+pub(super) fn show_line(entry: &LedgerEntry, terminal: &mut Terminal) -> Result<(), Failure> {
+    let text = line(entry);
+    match entry_view::is_alarming(entry) {
+        true => terminal.alarm(&text)?,
+        false => terminal.line(&text)?,
+    }
+    Ok(())
 }
 
 fn line(entry: &LedgerEntry) -> String {

@@ -7,6 +7,7 @@
 mod agreement;
 mod args;
 mod audit;
+mod desk;
 mod exit;
 mod granted;
 mod json;

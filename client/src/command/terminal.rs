@@ -77,6 +77,14 @@ impl Terminal {
         writeln!(self.out, "{text}")
     }
 
+    /// One line of text that a person should not overlook.
+    pub(super) fn alarm(&mut self, text: &str) -> io::Result<()> {
+        if self.colour {
+            return writeln!(self.out, "{}", text.red().bold());
+        }
+        self.line(text)
+    }
+
     /// One JSON document on a line of its own.
     pub(super) fn json(&mut self, value: &Value) -> io::Result<()> {
         serde_json::to_writer(&mut self.out, value)?;

@@ -137,7 +137,7 @@ fn profile_dir(profile: Option<&LoadedProfile>) -> Result<PathBuf, Failure> {
     Ok(profile.path(dir))
 }
 
-fn known_keys(
+pub(super) fn known_keys(
     given: &[String],
     profile: Option<&LoadedProfile>,
 ) -> Result<Vec<VerifierKey>, Failure> {

@@ -8,6 +8,7 @@
 )]
 
 mod latency;
+mod offline;
 mod reading;
 mod remits;
 mod stage;

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Stage {
     // Dropped in this order: first what runs, then where it ran.
     world: World,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Deref for Stage {
@@ -36,7 +36,7 @@ impl Stage {
         let spec = WorldSpec::default().limit("refusals_per_second", 1_000);
         let files = WorldFiles::write(dir.path(), &spec).unwrap();
         let world = World::start(files, spec.clock).await.unwrap();
-        let stage = Self { world, _dir: dir };
+        let stage = Self { world, dir };
         // From here on nothing is added unless somebody does something.
         let loaded = || async {
             stage.since(0).iter().any(
@@ -47,6 +47,12 @@ impl Stage {
             .await
             .unwrap();
         stage
+    }
+
+    /// Stops all of it. The directory is there for as long as it is held.
+    pub(crate) async fn stopped(self) -> (TempDir, WorldFiles) {
+        let (files, _) = self.world.stop().await.unwrap();
+        (self.dir, files)
     }
 
     /// How many entries there are.
