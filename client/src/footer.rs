@@ -10,6 +10,19 @@ use serde::{Deserialize, Serialize};
 pub const NO_ONWARD_DISCLOSURE: &str =
     "for the recipients named here alone; no onward disclosure without both authorities";
 
+/// The names of its fields, in their order.
+pub const NAMES: [&str; 9] = [
+    "owner",
+    "recipients",
+    "description",
+    "purpose",
+    "sensitivity",
+    "case",
+    "needed_by",
+    "made",
+    "terms",
+];
+
 /// The footer of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Footer {
@@ -59,16 +72,18 @@ impl Footer {
     /// Its fields as names and values, in a fixed order, for formats that carry pairs.
     #[must_use]
     pub fn pairs(&self) -> [(&'static str, String); 9] {
-        [
-            ("owner", self.owner.clone()),
-            ("recipients", self.recipients.join("; ")),
-            ("description", self.description.clone()),
-            ("purpose", self.purpose.clone()),
-            ("sensitivity", self.sensitivity.clone()),
-            ("case", self.case.clone()),
-            ("needed_by", self.needed_by.clone()),
-            ("made", self.made.clone()),
-            ("terms", self.terms.clone()),
-        ]
+        let values = [
+            self.owner.clone(),
+            self.recipients.join("; "),
+            self.description.clone(),
+            self.purpose.clone(),
+            self.sensitivity.clone(),
+            self.case.clone(),
+            self.needed_by.clone(),
+            self.made.clone(),
+            self.terms.clone(),
+        ];
+        let mut names = NAMES.into_iter();
+        values.map(|value| (names.next().unwrap_or_default(), value))
     }
 }

@@ -19,7 +19,10 @@ use super::{
     columns::{self, INDEX, KIND, LEAF, NAMES, ORIGIN, SUMMARY},
     ocsf, record, sheet,
 };
-use crate::{LedgerEntry, footer::Footer};
+use crate::{
+    LedgerEntry,
+    footer::{Footer, NAMES as NAMES_OF_FOOTER, NO_ONWARD_DISCLOSURE},
+};
 
 /// The longest line of an export: an entry of the greatest length, three times over.
 const LINE_BYTES_MAX: u64 = 1 << 20;
@@ -250,6 +253,17 @@ impl Found {
     fn check(&self, format: Format) -> Result<(), ReadError> {
         if self.footer.is_empty() && (self.entries > 0 || format != Format::Ocsf) {
             return Err(ReadError::Short("the footer is missing"));
+        }
+        let terms = self.footer.iter().find(|(name, _)| name == "terms");
+        let whole = self
+            .footer
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .eq(NAMES_OF_FOOTER);
+        if !self.footer.is_empty()
+            && (!whole || terms.is_none_or(|(_, terms)| terms != NO_ONWARD_DISCLOSURE))
+        {
+            return Err(ReadError::Short("the footer is not whole"));
         }
         if format == Format::Jsonl && self.stated != Some(self.entries) {
             return Err(ReadError::Short(

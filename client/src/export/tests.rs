@@ -245,7 +245,10 @@ fn what_was_cut_off_doubled_or_turned_around_is_found() {
                 .chain(&lines[from..])
                 .copied()
                 .collect(),
-            text.trim_end().to_owned(),
+            text.chars().take(text.chars().count() - 3).collect(),
+            text.replace("without both authorities", "without asking"),
+            text.replace("2026-0042", "2026-0043")
+                .replace("owner", "loser"),
         ];
         let mut turned = lines.clone();
         turned.swap(from, from + 1);
