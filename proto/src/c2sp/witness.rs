@@ -151,7 +151,14 @@ pub fn parse_cosignatures(text: &str) -> Result<Vec<NoteSignature>, WitnessError
     };
     let lines = text.strip_suffix('\n').ok_or_else(|| wrong(1))?.split('\n');
     let mut signatures = Vec::new();
-    for (line, number) in lines.zip(1..=RESPONSE_LINES_MAX) {
+    for (line, number) in lines.zip(1..) {
+        if signatures.len() == RESPONSE_LINES_MAX {
+            let expected = "the end of the signatures";
+            return Err(WitnessError::Line {
+                line: number,
+                expected,
+            });
+        }
         signatures.push(parse_signature(line).ok_or_else(|| wrong(number))?);
     }
     Ok(signatures)
@@ -221,5 +228,11 @@ mod tests {
         for wrong in ["", "\n", "- w abc\n", lines.trim_end()] {
             assert!(parse_cosignatures(wrong).is_err(), "{wrong:?}");
         }
+        assert_eq!(parse_cosignatures(&lines.repeat(64)).unwrap().len(), 64);
+        let many = parse_cosignatures(&lines.repeat(65)).unwrap_err();
+        assert!(
+            many.to_string().contains("line 65 is not the end"),
+            "{many}"
+        );
     }
 }
