@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use accord_proto::c2sp::{Checkpoint, SignedNote, Tile, VerifierKey};
+use accord_proto::c2sp::{Checkpoint, CheckpointError, SignedNote, Tile, VerifierKey};
 use accord_proto::merkle::Hash;
 use accord_proto::segment::{Frame, FrameKind, SparseIndex};
 use accord_proto::subject::Month;
@@ -104,18 +104,22 @@ impl MonthLog {
             return Err(LedgerError::Unpublished { path });
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let opened = SignedNote::parse(&text)
-            .map_err(Into::into)
-            .and_then(|note| Checkpoint::open(&note, std::slice::from_ref(key)))
-            .and_then(|checkpoint| {
-                let ours = *checkpoint.origin == *self.origin;
-                ours.then_some(checkpoint)
-                    .ok_or(accord_proto::c2sp::CheckpointError::Form)
-            });
-        match opened {
+        match self.opened(&text, key) {
             Ok(checkpoint) => Ok((checkpoint, text)),
             Err(source) => Err(LedgerError::Published { path, source }),
         }
+    }
+
+    /// Whether a note is a checkpoint of this log, signed by its key.
+    pub(super) fn is_signed(&self, text: &str, key: &VerifierKey) -> bool {
+        self.opened(text, key).is_ok()
+    }
+
+    fn opened(&self, text: &str, key: &VerifierKey) -> Result<Checkpoint, CheckpointError> {
+        let note = SignedNote::parse(text)?;
+        let checkpoint = Checkpoint::open(&note, std::slice::from_ref(key))?;
+        let ours = *checkpoint.origin == *self.origin;
+        ours.then_some(checkpoint).ok_or(CheckpointError::Form)
     }
 
     /// Publishes the newest checkpoint; returns its size. It is synced before it gets its name, so

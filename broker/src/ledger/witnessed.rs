@@ -106,9 +106,9 @@ impl Ledger {
         let log = self.log(origin)?;
         let bytes = layout::read_if_present(&self.cosigned_path(&log.origin)?)?;
         let note = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        // One that a power cut spoilt is as good as none.
+        // One that a power cut or a flipped bit spoilt is as good as none.
         Ok(note
-            .filter(|note| parsed(&log, note).is_ok())
+            .filter(|note| log.is_signed(note, &self.key))
             .map(Into::into))
     }
 

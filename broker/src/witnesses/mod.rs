@@ -13,6 +13,7 @@
 
 mod ask;
 mod http;
+mod lost;
 mod metrics;
 mod start;
 
@@ -108,9 +109,7 @@ impl Witnesses {
             deadline,
             lost_since,
         } = config;
-        let failing_since = std::fs::read_to_string(&lost_since)
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
+        let failing_since = lost::read(&lost_since);
         let state = State {
             failing_since,
             ..State::default()
@@ -274,7 +273,7 @@ impl Witnesses {
     /// Best effort: without the file a restart begins the grace time anew.
     fn note_loss(&self, since: Option<Timestamp>) {
         let noted = match since {
-            Some(since) => std::fs::write(&self.lost_since, since.to_string()),
+            Some(since) => std::fs::write(&self.lost_since, lost::text(since)),
             None => std::fs::remove_file(&self.lost_since),
         };
         if let Err(error) = noted {

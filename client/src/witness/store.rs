@@ -13,7 +13,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use accord_proto::c2sp::witness::origin_sha256;
-use accord_proto::c2sp::{Checkpoint, Cosigner, KeyError, SignedNote};
+use accord_proto::c2sp::{Checkpoint, Cosigner, CosignerKey, KeyError, SignedNote};
 
 const KEY_FILE: &str = "witness.key";
 const VKEY_FILE: &str = "witness.vkey";
@@ -62,6 +62,8 @@ pub enum StoreError {
 #[derive(Debug)]
 pub(super) struct Store {
     dir: PathBuf,
+    /// Whose cosignature a note in here has.
+    key: CosignerKey,
     /// Held for as long as the witness runs.
     _lock: File,
 }
@@ -98,6 +100,7 @@ impl Store {
         let lock = lock(dir)?;
         let store = Self {
             dir: dir.to_owned(),
+            key: cosigner.key().clone(),
             _lock: lock,
         };
         Ok((store, cosigner))
@@ -119,14 +122,27 @@ impl Store {
         }
     }
 
-    /// The note that was seen last of the log whose origin has this SHA-256, in hexadecimal.
+    /// The note that was seen last of the log whose origin has this SHA-256, in hexadecimal. It has
+    /// this witness's own cosignature, so that a bit that flipped on the disk is not taken for what
+    /// was seen: a smaller size would let the log be cut.
     pub(super) fn text(&self, origin_sha256: &str) -> Result<Option<String>, StoreError> {
         let path = self.path(origin_sha256);
         match fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text)),
+            Ok(text) if self.is_ours(&text) => Ok(Some(text)),
+            Ok(_) => Err(StoreError::Damaged(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(StoreError::Damaged(path))
+            }
             Err(error) => Err(io_error("read", &path)(error)),
         }
+    }
+
+    fn is_ours(&self, text: &str) -> bool {
+        SignedNote::parse(text).is_ok_and(|note| {
+            let mut lines = note.signatures().iter();
+            lines.any(|line| self.key.verify(note.text(), line).is_some())
+        })
     }
 
     /// Remembers a checkpoint, durably.

@@ -219,6 +219,37 @@ fn a_damaged_memory_is_not_taken_for_an_empty_one() {
 }
 
 #[test]
+fn no_flipped_bit_of_what_was_seen_lets_a_log_be_cut() {
+    let case = Case::new();
+    let witness = case.open();
+    let log = Log::of(&["a", "b", "c", "d"]);
+    witness.add_checkpoint(&log.request(&case.key, 0)).unwrap();
+    let path = case
+        .dir
+        .path()
+        .join(format!("{}.checkpoint", origin_sha256("accord/2026-11")));
+    let whole = std::fs::read(&path).unwrap();
+    let text = log.note(&case.key).text().len();
+    for bit in 0..text * 8 {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, flipped).unwrap();
+        for old in 0..=4 {
+            let longer = Log::of(&["a", "b", "c", "d", "e"]);
+            let answer = witness.add_checkpoint(&longer.request(&case.key, old));
+            assert_eq!(kind(answer), "store", "bit {bit}, old {old}");
+        }
+        let seen = witness.seen(&origin_sha256("accord/2026-11"));
+        assert!(matches!(seen, Err(StoreError::Damaged(_))), "bit {bit}");
+    }
+    std::fs::write(&path, whole).unwrap();
+    assert_eq!(
+        kind(witness.add_checkpoint(&log.request(&case.key, 4))),
+        "cosigned"
+    );
+}
+
+#[test]
 fn a_directory_has_one_key_and_one_process() {
     let case = Case::new();
     let again = Witness::init(case.dir.path(), "w").unwrap_err();
