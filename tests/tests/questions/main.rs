@@ -17,6 +17,7 @@ mod caller;
 mod clauses;
 mod disbelieved;
 mod doors;
+mod guesses;
 mod house;
 mod limits;
 mod links;
