@@ -17,6 +17,8 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::rand;
 use jiff::Timestamp;
 
+use super::key_check;
+
 /// This month's key and, where there is one, last month's.
 #[derive(Debug)]
 pub struct TagKeys {
@@ -60,6 +62,12 @@ pub enum TagKeyError {
         #[source]
         source: std::io::Error,
     },
+    /// The key, or what it is checked against, is not as it was written.
+    #[error(
+        "`{0}` is damaged: put it back from a backup; under another key nobody would find this \
+         month's subjects again"
+    )]
+    Damaged(PathBuf),
     /// Not 32 bytes.
     #[error("`{0}` is not a tag key: it must hold exactly 32 bytes")]
     Length(PathBuf),
@@ -96,7 +104,10 @@ impl TagKeys {
     pub fn check(dir: &Path, now: Timestamp) -> Result<(), TagKeyError> {
         let this_month = Month::of(now);
         for month in [this_month, this_month.previous()] {
-            read(&path_of(dir, month), month)?;
+            let path = path_of(dir, month);
+            if let Some(key) = read(&path, month)? {
+                key_check::compare(&path, &key)?;
+            }
         }
         Ok(())
     }
@@ -125,7 +136,11 @@ impl TagKeys {
 fn load(dir: &Path, month: Month) -> Result<(Pair, bool), TagKeyError> {
     let path = |month| path_of(dir, month);
     let last_month = read(&path(month.previous()), month.previous())?;
+    if let Some(key) = &last_month {
+        key_check::hold(&path(month.previous()), key)?;
+    }
     if let Some(this_month) = read(&path(month), month)? {
+        key_check::hold(&path(month), &this_month)?;
         return Ok((
             Pair {
                 this_month,
@@ -135,6 +150,7 @@ fn load(dir: &Path, month: Month) -> Result<(Pair, bool), TagKeyError> {
         ));
     }
     let this_month = make(&path(month), month)?;
+    key_check::hold(&path(month), &this_month)?;
     Ok((
         Pair {
             this_month,
@@ -187,7 +203,7 @@ fn make(path: &Path, month: Month) -> Result<TagKey, TagKeyError> {
     Ok(TagKey::new(month, &key))
 }
 
-fn io(act: &'static str, path: &Path, source: std::io::Error) -> TagKeyError {
+pub(super) fn io(act: &'static str, path: &Path, source: std::io::Error) -> TagKeyError {
     TagKeyError::Io {
         act,
         path: path.to_owned(),

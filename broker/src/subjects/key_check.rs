@@ -1,0 +1,91 @@
+//! What a tag key is checked against: a file beside it, with a digest under the key itself. A key of
+//! which one bit flipped is a good key too, but nobody would find under it what was tagged before.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use accord_proto::subject::TagKey;
+
+use super::tag_keys::{TagKeyError, io};
+
+/// Separates this digest from those of the ledger's fields.
+const WHAT: &str = "key_check";
+
+/// Compares a key with its check; makes the check where there is none yet.
+pub(super) fn hold(key_path: &Path, key: &TagKey) -> Result<(), TagKeyError> {
+    if compare(key_path, key)? {
+        return Ok(());
+    }
+    let path = path_of(key_path);
+    let partial = path.with_extension("check-partial");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)
+        .map_err(|source| io("make", &partial, source))?;
+    file.write_all(text(key).as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(|source| io("write", &partial, source))?;
+    fs::rename(&partial, &path).map_err(|source| io("rename", &partial, source))
+}
+
+/// Compares a key with its check; false where there is none.
+pub(super) fn compare(key_path: &Path, key: &TagKey) -> Result<bool, TagKeyError> {
+    let path = path_of(key_path);
+    match fs::read(&path) {
+        Ok(found) if found == text(key).into_bytes() => Ok(true),
+        Ok(_) => Err(TagKeyError::Damaged(key_path.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(io("read", &path, source)),
+    }
+}
+
+fn path_of(key_path: &Path) -> PathBuf {
+    key_path.with_extension("check")
+}
+
+fn text(key: &TagKey) -> String {
+    let mac = key.mac(WHAT, b"");
+    let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{hex}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use accord_proto::subject::Month;
+
+    use super::*;
+
+    #[test]
+    fn each_flipped_bit_of_a_key_and_of_its_check_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tag-2026-11.key");
+        let month = Month::parse("2026-11").unwrap();
+        let bytes = [7; TagKey::LEN];
+        let key = TagKey::new(month, &bytes);
+        assert!(!compare(&path, &key).unwrap());
+        hold(&path, &key).unwrap();
+        hold(&path, &key).unwrap();
+        assert!(compare(&path, &key).unwrap());
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let other = TagKey::new(month, &flipped);
+            let error = hold(&path, &other).unwrap_err();
+            assert!(matches!(error, TagKeyError::Damaged(_)), "bit {bit}");
+        }
+        let check = fs::read(path_of(&path)).unwrap();
+        for bit in 0..check.len() * 8 {
+            let mut flipped = check.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fs::write(path_of(&path), flipped).unwrap();
+            assert!(hold(&path, &key).is_err(), "bit {bit}");
+        }
+    }
+}
