@@ -17,28 +17,31 @@ use tokio::{task::JoinSet, time::Instant};
 use super::{
     BenchError, Plan,
     bare_log::BareLog,
-    figures::{median, range, ratio},
+    figures::{Figures, Round, ratio},
     questions::BANK,
 };
 
 /// Appends in flight.
-pub const WAITERS: usize = 64;
+pub const WAITERS: [usize; 3] = [1, 64, 256];
 
-/// Medians over the rounds.
+/// What was measured of appends.
 #[derive(Clone, Debug, Serialize)]
 pub struct Appends {
     /// Length of an entry.
     pub entry_bytes: usize,
-    /// Appends a second to the ledger.
-    pub ledger_per_second: f64,
-    /// In the worst and the best round.
-    pub ledger_range: [f64; 2],
-    /// Appends a second of the bare loop.
-    pub bare_per_second: f64,
-    /// In the worst and the best round.
-    pub bare_range: [f64; 2],
-    /// One over the other, round by round.
-    pub ratio: f64,
+    /// For each number of waiters.
+    pub lines: Vec<AppendLine>,
+}
+
+/// The ledger beside the bare loop under one load: medians over the rounds.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppendLine {
+    /// Appends in flight.
+    pub waiters: usize,
+    /// The ledger; its ratio is to the bare loop, round by round.
+    pub ledger: Figures,
+    /// The bare loop.
+    pub bare: Figures,
     /// Entries that the ledger wrote with one sync, on average.
     pub batch: f64,
 }
@@ -62,45 +65,66 @@ pub(super) async fn measure(
     let ledger = Arc::new(ledger);
     let bare = Arc::new(BareLog::start(&dir.join("bare.log"))?);
     let entry = entry().encode_to_vec();
-    // What the ledger writes for each entry.
-    let frame = [entry.as_slice(), &[0x55; STAMP_BYTES + FRAME_HEADER_BYTES]].concat();
-    let (mut of_bare, mut of_ledger) = (Vec::new(), Vec::new());
-    for number in 1..=plan.rounds {
-        progress(&format!("round {number} of {}: ledger", plan.rounds));
-        let append = |bare: Arc<BareLog>, frame: Vec<u8>| async move {
-            bare.append(frame).await.ok_or_else(failed)
-        };
-        of_bare.push(appends(plan.ledger_for, &bare, &frame, append).await?);
-        let append = |ledger: Arc<Ledger>, entry: Vec<u8>| async move {
-            Ok(ledger.append(entry).await.map(drop)?)
-        };
-        of_ledger.push(appends(plan.ledger_for, &ledger, &entry, append).await?);
+    let mut lines = Vec::new();
+    for waiters in WAITERS {
+        progress(&format!("ledger: {waiters} waiters"));
+        lines.push(measure_line(plan, waiters, &ledger, &bare, &entry).await?);
     }
-    let stats = ledger.stats();
     let stopping = Arc::clone(&ledger);
     tokio::task::spawn_blocking(move || stopping.stop())
         .await
         .map_err(|_| failed())?;
-    let count = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
-    let pairs = of_ledger.iter().zip(&of_bare);
     Ok(Appends {
         entry_bytes: entry.len(),
-        ledger_range: range(of_ledger.iter().copied()),
-        bare_range: range(of_bare.iter().copied()),
-        ratio: median(pairs.map(|(one, other)| ratio(*one, *other)).collect()),
-        ledger_per_second: median(of_ledger.clone()),
-        bare_per_second: median(of_bare),
-        batch: ratio(count(stats.entries), count(stats.batches)),
+        lines,
     })
 }
 
-/// Appends a second of [`WAITERS`] tasks, each of which waits for its last append.
+/// In alternating rounds, so that what else the machine does falls upon both alike.
+async fn measure_line(
+    plan: &Plan,
+    waiters: usize,
+    ledger: &Arc<Ledger>,
+    bare: &Arc<BareLog>,
+    entry: &[u8],
+) -> Result<AppendLine, BenchError> {
+    // What the ledger writes for each entry.
+    let frame = [entry, &[0x55; STAMP_BYTES + FRAME_HEADER_BYTES]].concat();
+    let (mut of_bare, mut of_ledger) = (Vec::new(), Vec::new());
+    let before = ledger.stats();
+    for _ in 0..plan.rounds {
+        let append = |bare: Arc<BareLog>, frame: Vec<u8>| async move {
+            bare.append(frame).await.ok_or_else(failed)
+        };
+        of_bare.push(appends(plan.ledger_for, waiters, bare, &frame, append).await?);
+        let append = |ledger: Arc<Ledger>, entry: Vec<u8>| async move {
+            Ok(ledger.append(entry).await.map(drop)?)
+        };
+        of_ledger.push(appends(plan.ledger_for, waiters, ledger, entry, append).await?);
+    }
+    let stats = ledger.stats();
+    let count = |now: u64, before: u64| {
+        f64::from(u32::try_from(now.saturating_sub(before)).unwrap_or(u32::MAX))
+    };
+    Ok(AppendLine {
+        waiters,
+        ledger: Figures::of(&of_ledger, &of_bare),
+        bare: Figures::of(&of_bare, &of_bare),
+        batch: ratio(
+            count(stats.entries, before.entries),
+            count(stats.batches, before.batches),
+        ),
+    })
+}
+
+/// A round of tasks, each of which waits for its last append.
 async fn appends<L, F>(
     counted: Duration,
+    waiters: usize,
     log: &Arc<L>,
     entry: &[u8],
     append: impl Fn(Arc<L>, Vec<u8>) -> F + Copy + Send + 'static,
-) -> Result<f64, BenchError>
+) -> Result<Round, BenchError>
 where
     L: Send + Sync + 'static,
     F: Future<Output = Result<(), BenchError>> + Send,
@@ -108,26 +132,32 @@ where
     let begin = Instant::now() + counted / 10;
     let end = begin + counted;
     let mut tasks = JoinSet::new();
-    for _ in 0..WAITERS {
+    for _ in 0..waiters {
         let (log, entry) = (Arc::clone(log), entry.to_vec());
         tasks.spawn(async move {
-            let mut appended: u32 = 0;
+            let mut took_us = Vec::new();
             loop {
+                let asked = Instant::now();
                 append(Arc::clone(&log), entry.clone()).await?;
                 let now = Instant::now();
-                if now >= end {
-                    return Ok(appended);
+                if now >= begin {
+                    let took = now.duration_since(asked).as_micros();
+                    took_us.push(u32::try_from(took).unwrap_or(u32::MAX));
                 }
-                appended += u32::from(now >= begin);
+                if now >= end {
+                    return Ok(took_us);
+                }
             }
         });
     }
-    let mut all = 0.0;
+    let mut all = Vec::new();
     while let Some(ended) = tasks.join_next().await {
-        let appended: Result<u32, BenchError> = ended.map_err(|_| failed())?;
-        all += f64::from(appended?);
+        let took_us: Result<Vec<u32>, BenchError> = ended.map_err(|_| failed())?;
+        all.append(&mut took_us?);
     }
-    Ok(all / counted.as_secs_f64())
+    // The last append of each task was answered after the end.
+    let within = all.len().saturating_sub(waiters);
+    Ok(Round::cut_off(all, within, counted.as_secs_f64()))
 }
 
 fn failed() -> BenchError {

@@ -24,7 +24,9 @@ pub struct Machine {
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 
 impl Machine {
-    pub(super) fn look(dir: &Path) -> Self {
+    /// Looks at the machine, and at the disk on which a directory lies.
+    #[must_use]
+    pub fn look(dir: &Path) -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let cpus = read("/proc/cpuinfo");
         let model = cpus.lines().find(|line| line.starts_with("model name"));

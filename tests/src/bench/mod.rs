@@ -34,19 +34,21 @@ mod report;
 mod rig;
 mod speed;
 mod tls;
+mod upkeep;
 
 use std::{path::Path, time::Duration};
 
 pub use echo::serve_echo;
 pub use error::BenchError;
 pub use figures::Figures;
-pub use ledger::{Appends, WAITERS};
+pub use ledger::{AppendLine, Appends, WAITERS};
 pub use machine::Machine;
 pub use memory::Memory;
 pub use operator::serve_adapter;
 pub use report::Report;
 pub use rig::serve_broker;
 pub use speed::{IN_FLIGHT, Line, Speed};
+pub use upkeep::Upkeep;
 
 /// What is measured, and for how long.
 #[derive(Clone, Copy, Debug)]

@@ -9,10 +9,13 @@ use super::{
     figures::{Figures, Round},
     load::Target,
     rig::{FROM_OPERATOR, FROM_VIEW, Rig},
+    upkeep::{Meter, Upkeep},
 };
 
 /// Requests in flight in the closed loops.
 pub const IN_FLIGHT: [usize; 3] = [1, 64, 512];
+/// Requests in flight while the ledger's upkeep is metered.
+const METERED: usize = 64;
 /// Numbers that the view knows.
 const NUMBERS: u64 = 10_000;
 /// The servers, the ceiling first.
@@ -45,6 +48,8 @@ pub struct Speed {
     pub open: Vec<Line>,
     /// The share of (b)'s answers that the view gave.
     pub view_share: f64,
+    /// What checkpoints and tiles cost of (b).
+    pub upkeep: Upkeep,
 }
 
 struct Bench<'a> {
@@ -54,6 +59,7 @@ struct Bench<'a> {
     progress: &'a (dyn Fn(&str) + Sync),
     view_served: u64,
     view_asked: u64,
+    meter: Meter,
 }
 
 /// Measures in alternating rounds, so that what else the machine does falls upon all alike.
@@ -81,6 +87,7 @@ pub(super) async fn measure(
         progress,
         view_served: 0,
         view_asked: 0,
+        meter: Meter::default(),
     };
     let closed = bench.closed().await?;
     let open = bench.open(&closed).await?;
@@ -91,6 +98,7 @@ pub(super) async fn measure(
         closed,
         open,
         view_share: super::figures::ratio(count(bench.view_served), count(bench.view_asked)),
+        upkeep: bench.meter.upkeep()?,
     })
 }
 
@@ -127,9 +135,16 @@ impl Bench<'_> {
             return Ok(Round::default());
         };
         let before = self.served_and_asked().await?;
+        let metered = (at == 1 && in_flight == METERED).then_some(&self.rig);
+        if let Some(rig) = metered {
+            self.meter.begin(rig).await?;
+        }
         let round = target
             .closed(&self.rig.tokens, in_flight, warm_up, closed)
             .await?;
+        if let Some(rig) = metered {
+            self.meter.end(rig).await?;
+        }
         self.count_view(at, before).await?;
         Ok(round)
     }
