@@ -39,9 +39,10 @@ const TILES: &str = include_str!("vectors/tiles");
 
 /// The text of the secret key whose seed are 32 bytes in a row.
 fn secret(vkey: &str, first: u8, kind: u8) -> String {
-    let (name_and_id, _) = vkey.rsplit_once('+').unwrap();
+    let parts: Vec<&str> = vkey.splitn(3, '+').collect();
     let seed: Vec<u8> = std::iter::once(kind).chain(first..first + 32).collect();
-    format!("PRIVATE+KEY+{name_and_id}+{}", STANDARD.encode(seed))
+    let seed = STANDARD.encode(seed);
+    format!("PRIVATE+KEY+{}+{}+{seed}", parts[0], parts[1])
 }
 
 fn log_key() -> SigningKey {

@@ -10,4 +10,5 @@
 
 pub mod bench;
 pub mod sandbox;
+pub mod soak;
 pub mod world;

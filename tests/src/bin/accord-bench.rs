@@ -6,8 +6,11 @@ use std::{
     process::ExitCode,
 };
 
-use accord_tests::bench::{self, BenchError, Plan};
-use clap::{Parser, Subcommand, ValueEnum};
+use accord_tests::{
+    bench::{self, BenchError, Plan},
+    soak,
+};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 /// Measures the broker against a bare server on the same machine.
@@ -34,7 +37,7 @@ struct Cli {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     #[command(subcommand)]
-    server: Option<Server>,
+    command: Option<Command>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -45,6 +48,36 @@ enum Part {
     Ledger,
     /// The broker's resident memory.
     Memory,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Harms a ledger in every way that it must survive, and prints the table of what became of it.
+    ///
+    /// System calls fail, processes are killed, the power is cut, bits flip, tails are torn. Takes a
+    /// quarter of an hour. It needs `strace`, and for the power cuts root and loop devices; what can't
+    /// be tried here is said.
+    ///
+    /// Exit codes: 0 every fault ended as it must; 1 one did not, or could not be tried; 2 wrong
+    /// arguments.
+    Soak(Soak),
+    #[command(hide = true)]
+    SoakWriter(soak::Order),
+    #[command(flatten)]
+    Server(Server),
+}
+
+#[derive(Clone, Debug, Args)]
+struct Soak {
+    /// Each fault a few times, for a minute or two.
+    #[arg(long)]
+    short: bool,
+    /// Rounds of `kill -9`. [default: 1000]
+    #[arg(long, value_name = "ROUNDS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rounds: Option<u32>,
+    /// A directory on the disk that is to be used. [default: beside this program]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 }
 
 /// What the benchmark starts as processes of their own.
@@ -67,21 +100,81 @@ enum Server {
     },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match &cli.server {
-        Some(server) => serve(server).await,
-        None => measure(&cli).await,
+    let done = match &cli.command {
+        // Without a runtime, whose own calls would be taken for the ledger's.
+        Some(Command::SoakWriter(order)) => soak::write(order).map_err(|error| error.chain()),
+        Some(Command::Server(_) | Command::Soak(_)) | None => with_runtime(&cli),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If nobody reads standard error, there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "accord-bench: {}", error.chain());
+            let _ = writeln!(io::stderr(), "accord-bench: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+#[tokio::main]
+async fn with_runtime(cli: &Cli) -> Result<(), String> {
+    let chained = |error: BenchError| error.chain();
+    match &cli.command {
+        Some(Command::Server(server)) => serve(server).await.map_err(chained),
+        Some(Command::Soak(soak)) => harm(soak).await,
+        Some(Command::SoakWriter(_)) => Ok(()),
+        None => measure(cli).await.map_err(chained),
+    }
+}
+
+/// Runs every fault and prints the table.
+async fn harm(soak: &Soak) -> Result<(), String> {
+    let writer = std::env::current_exe().map_err(|error| error.to_string())?;
+    let beside = writer.parent().unwrap_or_else(|| Path::new("."));
+    let parent = soak.dir.as_deref().unwrap_or(beside);
+    let mut plan = match soak.short {
+        // `serve` of this program is what `accord-broker serve` is.
+        true => soak::Plan::short(writer.clone(), writer.clone()),
+        false => soak::Plan::full(writer.clone(), writer.clone()),
+    };
+    if let Some(rounds) = soak.rounds {
+        plan.ledger_kills = rounds;
+        plan.broker_kills = rounds;
+    }
+    let dir = temporary(parent, "accord-soak-").map_err(|error| error.chain())?;
+    let text = tokio::select! {
+        table = soak::run(&plan, dir.path(), &progress) => {
+            let table = table.map_err(|error| error.chain())?;
+            let head = format!("{}\n\n", bench::Machine::look(dir.path()));
+            let written = io::stdout().write_all((head + &table.to_markdown()).as_bytes());
+            written.map_err(|error| format!("can't write the table: {error}"))?;
+            table.wrong().join("\n")
+        }
+        // The directory goes with this function.
+        _ = tokio::signal::ctrl_c() => return Err("interrupted".to_owned()),
+    };
+    match text.is_empty() {
+        true => Ok(()),
+        false => Err(format!("not every fault ended as it must:\n{text}")),
+    }
+}
+
+/// What goes on, for a person who waits.
+fn progress(text: &str) {
+    if io::stderr().is_terminal() {
+        // Only a person misses it.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+fn temporary(parent: &Path, prefix: &str) -> Result<tempfile::TempDir, BenchError> {
+    let made = tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
+    made.map_err(|source| BenchError::Io {
+        act: "make a directory in",
+        path: parent.to_owned(),
+        source,
+    })
 }
 
 async fn serve(server: &Server) -> Result<(), BenchError> {
@@ -124,21 +217,7 @@ async fn measure(cli: &Cli) -> Result<(), BenchError> {
         .as_deref()
         .or(beside)
         .unwrap_or_else(|| Path::new("."));
-    let made = tempfile::Builder::new()
-        .prefix("accord-bench-")
-        .tempdir_in(parent);
-    let dir = made.map_err(|source| BenchError::Io {
-        act: "make a directory in",
-        path: parent.to_owned(),
-        source,
-    })?;
-    let person = io::stderr().is_terminal();
-    let progress = |text: &str| {
-        if person {
-            // Only a person misses it.
-            let _ = writeln!(io::stderr(), "{text}");
-        }
-    };
+    let dir = temporary(parent, "accord-bench-")?;
     let measured = tokio::select! {
         measured = bench::run(&plan, dir.path(), &progress) => measured,
         // The directory goes with this function.

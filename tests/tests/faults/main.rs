@@ -26,5 +26,6 @@ mod raw;
 mod record;
 mod rig;
 mod spellings;
+mod table;
 mod trace;
 mod view;
