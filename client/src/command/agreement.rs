@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use accord_proto::{
-    agreement::{AgreementDocument, Row, SignedAgreement, explain},
+    agreement::{AgreementDocument, Row, SignedAgreement, explain, mirrors},
     c2sp::{SignedNote, VerifierKey},
     clock::SystemClock,
     document::Authorities,
@@ -75,6 +75,7 @@ fn check(file: &Path, wide: bool, terminal: &mut Terminal) -> Result<Exit, Failu
             "version": document.version(),
             "title": document.title(),
             "clauses": document.clauses().len(),
+            "mirrors": document.mirrors().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "signatures": note.as_ref().map_or(0, |note| note.signatures().len()),
             "permissions": permissions,
         }))?;
@@ -109,6 +110,10 @@ fn check(file: &Path, wide: bool, terminal: &mut Terminal) -> Result<Exit, Failu
         "{} clauses (numbered permissions), {} permissions; whatever is not listed is refused",
         document.clauses().len(),
         rows.len()
+    ))?;
+    terminal.line(&format!(
+        "whole copies of the ledger (mirrors): {}",
+        mirrors(&document)
     ))?;
     Ok(Exit::Ok)
 }

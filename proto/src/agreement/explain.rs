@@ -32,6 +32,21 @@ impl fmt::Display for Who<'_> {
     }
 }
 
+/// The authorities that may keep a whole copy of the ledger, in words.
+#[must_use]
+pub fn mirrors(document: &AgreementDocument) -> String {
+    let names: Vec<_> = document
+        .mirrors()
+        .iter()
+        .map(|id| id.org().as_str())
+        .collect();
+    if names.is_empty() {
+        "nobody".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
 /// One permission, with the clause that gives it.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {

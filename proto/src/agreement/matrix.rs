@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{
     AgreementDocument, Clause,
-    explain::{Row, consent, everyone, explain, minutes, quota, told_besides},
+    explain::{Row, consent, everyone, explain, minutes, mirrors, quota, told_besides},
 };
 use crate::{purpose::Purpose, signal::Signal};
 
@@ -17,6 +17,7 @@ pub fn permission_matrix(document: &AgreementDocument) -> String {
         "Permissions of {}: purposes down, signals across; ✔ with granularity and clause, ✘ refused\n",
         document.id(),
     );
+    let _ = writeln!(text, "Whole copies of the ledger: {}", mirrors(document));
     let rows = explain(document);
     let clauses = document.clauses();
     for bank in everyone(clauses, |clause| &clause.banks) {

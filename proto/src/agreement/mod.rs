@@ -21,7 +21,7 @@ pub use clause::{
     Clause, ClauseId, ClauseIdError, Consent, LegalBasis, Scope, ThresholdError, Thresholds,
 };
 pub use compiled::{CompiledAgreement, Decision, Nearest};
-pub use explain::{Row, Who, explain};
+pub use explain::{Row, Who, explain, mirrors};
 pub use matrix::permission_matrix;
 pub use parse::AgreementDocument;
 pub(crate) use parse::document_id;

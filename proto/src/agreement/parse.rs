@@ -44,6 +44,7 @@ struct Header {
     telecom_regulator: PartyId,
     central_bank: PartyId,
     witness_grace_hours: i64,
+    mirrors: Vec<PartyId>,
 }
 
 impl AgreementDocument {
@@ -125,6 +126,14 @@ impl AgreementDocument {
         SignedDuration::from_hours(self.header.witness_grace_hours)
     }
 
+    /// The authorities that may keep a whole copy of the ledger: the agreement's `mirrors`, else
+    /// none. What stands in it goes beyond any one authority's remit (rule R36), so both must have
+    /// agreed to it by name.
+    #[must_use]
+    pub fn mirrors(&self) -> &[PartyId] {
+        &self.header.mirrors
+    }
+
     /// Its clauses, in the order of the text.
     #[must_use]
     pub fn clauses(&self) -> &[Clause] {
@@ -144,6 +153,7 @@ fn read_header(findings: &mut Findings, table: &DeTable<'_>) -> Option<Header> {
     let telecom_regulator = reader.required("telecom_regulator", word(authority));
     let central_bank = reader.required("central_bank", word(authority));
     let grace = reader.optional("witness_grace_hours", integer(0..=WITNESS_GRACE_HOURS_MAX));
+    let mirrors = reader.list("mirrors", word(authority));
     let mut term = None;
     if let (Some(effective), Some(expires)) = (effective, expires) {
         term = Term::new(effective.value, expires.value);
@@ -163,6 +173,15 @@ fn read_header(findings: &mut Findings, table: &DeTable<'_>) -> Option<Header> {
             let rule = "has the same trust domain as `telecom_regulator`";
             reader.mistake(other.line, "central_bank", rule);
         }
+        for stranger in mirrors.iter().flat_map(|found| &found.value) {
+            if *stranger != one.value && *stranger != other.value {
+                let line = mirrors.as_ref().map_or(line, |found| found.line);
+                let rule = format!(
+                    "names `telecom_regulator` or `central_bank`, and `{stranger}` is neither"
+                );
+                reader.mistake(line, "mirrors", rule);
+            }
+        }
     }
     reader.finish();
     Some(Header {
@@ -173,6 +192,7 @@ fn read_header(findings: &mut Findings, table: &DeTable<'_>) -> Option<Header> {
         telecom_regulator: telecom_regulator?.value,
         central_bank: central_bank?.value,
         witness_grace_hours: grace.map_or(WITNESS_GRACE_HOURS, |grace| grace.value),
+        mirrors: mirrors.map(|found| found.value).unwrap_or_default(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The C2SP formats (<https://c2sp.org>) that the ledger and the signed documents speak, byte for
 //! byte, so that tools written by others can verify them.
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod key;
@@ -11,6 +12,7 @@ pub mod signature;
 pub mod tiles;
 pub mod witness;
 
+pub use bundle::{Bundle, BundleEntries, BundleError};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use cosignature::{Cosigner, CosignerKey};
 pub use key::{KeyError, SigningKey, VerifierKey};

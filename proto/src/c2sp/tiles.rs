@@ -76,15 +76,7 @@ impl Tile {
     #[must_use]
     pub fn parse_path(path: &str) -> Option<Self> {
         let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
-        let (number, width) = match rest.split_once(".p/") {
-            Some((number, width)) => (number, width.parse().ok()?),
-            None => (rest, 256),
-        };
-        let index = number.split('/').try_fold(0_u64, |index, part| {
-            let digits = part.strip_prefix('x').unwrap_or(part);
-            let part: u64 = (digits.len() == 3).then(|| digits.parse().ok())??;
-            index.checked_mul(1000)?.checked_add(part)
-        })?;
+        let (index, width) = parse_index(rest)?;
         let tile = Self::partial(level.parse().ok()?, index, width)?;
         // Only the canonical spelling comes back the same.
         (tile.path() == path).then_some(tile)
@@ -98,13 +90,23 @@ impl Tile {
     }
 }
 
-/// Where an entry bundle lies below the log's prefix, such as `tile/entries/x001/234`.
-#[must_use]
-pub fn entries_path(index: u64) -> String {
-    format!("tile/entries/{}", index_path(index))
+/// The number and the width in the last part of a path. Whoever calls holds the spelling against
+/// the canonical one.
+pub(super) fn parse_index(path: &str) -> Option<(u64, u16)> {
+    let (number, width) = match path.split_once(".p/") {
+        Some((number, width)) => (number, width.parse().ok()?),
+        None => (path, 256),
+    };
+    let index = number.split('/').try_fold(0_u64, |index, part| {
+        let digits = part.strip_prefix('x').unwrap_or(part);
+        let part: u64 = (digits.len() == 3).then(|| digits.parse().ok())??;
+        index.checked_mul(1000)?.checked_add(part)
+    })?;
+    Some((index, width))
 }
 
-fn index_path(index: u64) -> String {
+/// The last part of a path.
+pub(super) fn index_path(index: u64) -> String {
     let mut path = format!("{:03}", index % 1000);
     let mut rest = index / 1000;
     while rest > 0 {
@@ -168,7 +170,6 @@ mod tests {
             Tile::partial(0, 1000, 12).unwrap().path(),
             "tile/0/x001/000.p/12"
         );
-        assert_eq!(entries_path(5), "tile/entries/005");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Each key that is missing, unknown or malformed is named with its line, its key and its rule.
 
+use accord_proto::agreement::AgreementDocument;
+
 use crate::sample::{GOOD, mistakes, one_mistake, with_line};
 
 #[test]
@@ -114,6 +116,34 @@ fn a_broken_header_is_named() {
         r#"central_bank = "central-bank""#,
         "line 8: `agreement.central_bank`: a party's id",
     );
+}
+
+#[test]
+fn whoever_may_mirror_the_ledger_is_an_authority_of_this_agreement() {
+    let regulator = "spiffe://accord.test/authority/telecom-regulator";
+    let text = with_line(9, &format!("mirrors = [\"{regulator}\"]"));
+    let document = AgreementDocument::parse(&text).unwrap();
+    let mirrors: Vec<_> = document.mirrors().iter().map(ToString::to_string).collect();
+    assert_eq!(mirrors, [regulator]);
+    assert!(AgreementDocument::parse(GOOD).unwrap().mirrors().is_empty());
+    for (mistake, named) in [
+        (r#"mirrors = "all""#, "is a list"),
+        (r#"mirrors = ["central-bank"]"#, "a party's id"),
+        (
+            r#"mirrors = ["spiffe://accord.test/bank/first-bank"]"#,
+            "is an authority",
+        ),
+        (
+            r#"mirrors = ["spiffe://accord.test/authority/tax-office"]"#,
+            "names `telecom_regulator` or `central_bank`, and `spiffe://accord.test/authority/tax",
+        ),
+        (
+            r#"mirrors = ["spiffe://accord.test/authority/central-bank", "spiffe://accord.test/authority/central-bank"]"#,
+            "`spiffe://accord.test/authority/central-b` stands there twice",
+        ),
+    ] {
+        one_mistake(9, mistake, &format!("line 9: `agreement.mirrors`: {named}"));
+    }
 }
 
 #[test]
