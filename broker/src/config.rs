@@ -71,6 +71,8 @@ pub struct ListenSection {
     pub grpc: SocketAddr,
     /// Metrics, health and readiness, in clear; a loopback address.
     pub admin: SocketAddr,
+    /// Checkpoints, hash tiles and entry bundles over HTTPS with client certificates; optional.
+    pub tiles: Option<SocketAddr>,
 }
 
 /// Certificate files, in PEM, read again when they change.
@@ -377,7 +379,7 @@ mod tests {
             }
             checked += 1;
         }
-        assert_eq!(checked, 16);
+        assert_eq!(checked, 17);
     }
 
     #[test]

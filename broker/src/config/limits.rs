@@ -4,6 +4,8 @@ use std::{num::NonZeroU32, time::Duration};
 
 use serde::Deserialize;
 
+use crate::identity::AcceptLimits;
+
 /// Limits, each with its unit.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -12,6 +14,8 @@ pub struct Limits {
     pub bank_per_second: NonZeroU32,
     /// Audit calls a second for each party.
     pub audit_per_second: NonZeroU32,
+    /// Requests a second of each party for checkpoints, tiles and entry bundles.
+    pub tiles_per_second: NonZeroU32,
     /// Refusals of one party on the record each second; more are counted.
     pub refusals_per_second: NonZeroU32,
     /// Questions in flight, of all banks.
@@ -47,6 +51,7 @@ impl Default for Limits {
         Self {
             bank_per_second: NonZeroU32::new(2_000).unwrap_or(NonZeroU32::MIN),
             audit_per_second: NonZeroU32::new(50).unwrap_or(NonZeroU32::MIN),
+            tiles_per_second: NonZeroU32::new(2_000).unwrap_or(NonZeroU32::MIN),
             refusals_per_second: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
             questions_in_flight_max: 4_096,
             screen_in_flight_max: 256,
@@ -72,6 +77,16 @@ impl Limits {
         Duration::from_millis(u64::from(self.operator_deadline_ms))
     }
 
+    /// The limits of a listener.
+    #[must_use]
+    pub fn accept(&self) -> AcceptLimits {
+        AcceptLimits {
+            connections_max: self.connections_max as usize,
+            handshakes_max: self.handshakes_max as usize,
+            handshake_deadline: Duration::from_millis(u64::from(self.handshake_deadline_ms)),
+        }
+    }
+
     /// For how long the broker drains.
     #[must_use]
     pub fn drain_max(&self) -> Duration {
@@ -90,7 +105,7 @@ impl Limits {
     }
 
     /// The limits of questions.
-    const fn questions(&self) -> [Bound; 9] {
+    const fn questions(&self) -> [Bound; 10] {
         [
             (
                 "limits.bank_per_second",
@@ -101,6 +116,12 @@ impl Limits {
             (
                 "limits.audit_per_second",
                 self.audit_per_second.get(),
+                1,
+                1_000_000,
+            ),
+            (
+                "limits.tiles_per_second",
+                self.tiles_per_second.get(),
                 1,
                 1_000_000,
             ),

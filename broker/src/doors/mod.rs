@@ -4,9 +4,11 @@ mod adapter_service;
 mod agreement_service;
 mod audit_service;
 mod guarded;
+mod https;
 mod screen;
 mod signal_service;
 mod status;
+mod tiles;
 mod unread;
 
 use std::sync::Arc;
@@ -19,6 +21,7 @@ pub use audit_service::{AuditDoor, AuditParts, Tails};
 pub use guarded::{Guard, Guarded};
 pub use signal_service::SignalDoor;
 pub use status::status;
+pub use tiles::{TilesDoor, TilesParts};
 pub use unread::UnreadLayer;
 
 use crate::identity::Peer;

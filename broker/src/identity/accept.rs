@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use super::connections::Connections;
 use super::peer::Peer;
 use super::stream::PeerStream;
+use super::tls::Speaks;
 use super::trust::TrustStore;
 
 /// Limits of the accept loop.
@@ -70,7 +71,7 @@ const LINGER_LEN_MAX: u64 = 64 << 10;
 /// What is told of refused connections.
 type OnRefused = Arc<dyn Fn(RefusedConnection) + Send + Sync>;
 
-/// Connections whose handshake ended well, for `serve_with_incoming`. Dropped, it stops listening.
+/// Connections whose handshake ended well, for whoever serves them. Dropped, it stops listening.
 #[derive(Debug)]
 pub struct Incoming {
     accepted: mpsc::Receiver<PeerStream>,
@@ -82,6 +83,7 @@ impl Incoming {
     /// must not block.
     pub fn listen(
         listener: TcpListener,
+        speaks: Speaks,
         trust: Arc<TrustStore>,
         connections: Arc<Connections>,
         limits: AcceptLimits,
@@ -89,6 +91,7 @@ impl Incoming {
     ) -> Self {
         let (sender, accepted) = mpsc::channel(ACCEPTED_MAX);
         let door = Door {
+            speaks,
             trust,
             connections,
             limits,
@@ -116,6 +119,7 @@ impl Stream for Incoming {
 
 #[derive(Clone)]
 struct Door {
+    speaks: Speaks,
     trust: Arc<TrustStore>,
     connections: Arc<Connections>,
     limits: AcceptLimits,
@@ -168,7 +172,7 @@ impl Door {
         let _ = tcp.set_nodelay(true);
         let trust = self.trust.current().clone();
         let watched = trust.tls.watched();
-        let config = trust.tls.config(Arc::clone(&watched)).ok()?;
+        let config = trust.tls.config(Arc::clone(&watched), self.speaks).ok()?;
         let accept = TlsAcceptor::from(Arc::new(config))
             .accept(tcp)
             .into_fallible();

@@ -38,5 +38,6 @@ pub use material::{LoadedFile, TlsFiles, TrustError};
 pub use metrics::IdentityMetrics;
 pub use peer::Peer;
 pub use stream::PeerStream;
+pub use tls::Speaks;
 pub use token::{TokenVerifier, bearer};
 pub use trust::{Reload, TrustLoaded, TrustStatus, TrustStore};

@@ -14,24 +14,27 @@ use tonic::transport::server::Connected;
 use super::connections::Ticket;
 use super::gathered::Gathered;
 use super::peer::Peer;
+use super::tls::chose_http2;
 
 /// A TLS connection. Reads and writes fail once its certificate is no longer trusted.
 #[derive(Debug)]
 pub struct PeerStream {
     tls: Gathered<TlsStream<TcpStream>>,
     peer: Arc<Peer>,
+    http2: bool,
     ticket: Ticket,
     _slot: OwnedSemaphorePermit,
 }
 
 impl PeerStream {
-    pub(super) const fn new(
+    pub(super) fn new(
         tls: TlsStream<TcpStream>,
         peer: Arc<Peer>,
         ticket: Ticket,
         slot: OwnedSemaphorePermit,
     ) -> Self {
         Self {
+            http2: chose_http2(tls.get_ref().1.alpn_protocol()),
             tls: Gathered::new(tls),
             peer,
             ticket,
@@ -43,6 +46,12 @@ impl PeerStream {
     #[must_use]
     pub const fn peer(&self) -> &Arc<Peer> {
         &self.peer
+    }
+
+    /// Whether the two ends chose HTTP/2 (RFC 7301).
+    #[must_use]
+    pub const fn speaks_http2(&self) -> bool {
+        self.http2
     }
 
     fn check_open(&self) -> io::Result<()> {

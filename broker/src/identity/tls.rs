@@ -22,8 +22,34 @@ use super::error::IdentityError;
 use super::material::{Material, TlsFiles, TrustError};
 use super::peer::Peer;
 
-/// HTTP/2 alone: both doors speak it.
-const ALPN: &[u8] = b"h2";
+/// HTTP/2.
+const H2: &[u8] = b"h2";
+/// HTTP/1.1.
+const HTTP1: &[u8] = b"http/1.1";
+
+/// What a listener speaks above TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// gRPC: HTTP/2 alone.
+    Grpc,
+    /// HTTPS: HTTP/2, or HTTP/1.1 with those who don't know it.
+    Https,
+}
+
+impl Speaks {
+    /// The names to choose from (RFC 7301), the best first.
+    fn protocols(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Grpc => vec![H2.to_vec()],
+            Self::Https => vec![H2.to_vec(), HTTP1.to_vec()],
+        }
+    }
+}
+
+/// Whether HTTP/2 was chosen. gRPC is never anything else.
+pub(super) fn chose_http2(chosen: Option<&[u8]>) -> bool {
+    chosen == Some(H2)
+}
 
 /// What one load of the files gives the TLS library.
 pub(super) struct Tls {
@@ -69,7 +95,11 @@ impl Tls {
     ///
     /// A resumed session would skip the check of the certificate and so escape a new revocation
     /// list: hence no session storage, no tickets and no early data.
-    pub(super) fn config(&self, verifier: Arc<Watched>) -> Result<ServerConfig, TrustError> {
+    pub(super) fn config(
+        &self,
+        verifier: Arc<Watched>,
+        speaks: Speaks,
+    ) -> Result<ServerConfig, TrustError> {
         let provider = Arc::clone(&self.provider);
         let time = Arc::clone(&self.time);
         let mut config = ServerConfig::builder_with_details(provider, time)
@@ -77,7 +107,7 @@ impl Tls {
             .map_err(TrustError::Tls)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::clone(&self.resolver));
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = speaks.protocols();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;

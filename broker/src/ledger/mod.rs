@@ -28,6 +28,7 @@ mod replay;
 mod scan;
 mod sequencer;
 mod settle;
+mod tiles;
 mod tree;
 mod witnessed;
 

@@ -136,6 +136,29 @@ impl<'a> TreeReader<'a> {
         Ok(hashes)
     }
 
+    /// Whether all of it comes from the disk, the right edge too.
+    pub(super) const fn is_stored(&self) -> bool {
+        self.edge.is_none()
+    }
+
+    /// A tile's hashes, held against those above them: up to the right edge, which no tile lies
+    /// above.
+    pub(super) fn checked_tile(
+        &self,
+        level: u8,
+        index: u64,
+    ) -> Result<Arc<Vec<Hash>>, LedgerError> {
+        let hashes = self.tile(level, index)?;
+        if index < Tile::full_count(level, self.size) {
+            let above = self.checked_tile(level + 1, index / TILE_HASHES)?;
+            let place = usize::try_from(index % TILE_HASHES).unwrap_or(usize::MAX);
+            if complete_root(&hashes).as_ref() != above.get(place) {
+                return Err(ProofError::Root.into());
+            }
+        }
+        Ok(hashes)
+    }
+
     fn find_tile(&self, level: u8, index: u64) -> Result<Arc<Vec<Hash>>, LedgerError> {
         let full = index < Tile::full_count(level, self.size);
         if let (false, Some(edge)) = (full, self.edge) {

@@ -40,6 +40,12 @@ pub enum Refusal {
     /// The party's licence is not in force (rule R01).
     #[error("this party's licence is not in force: {0}")]
     Licence(String),
+    /// The agreement grants this party no whole copy of the ledger.
+    #[error(
+        "the agreement grants this party no mirror: its `mirrors` does not name it, so it gets \
+         checkpoints and hash tiles, and no entries"
+    )]
+    NoMirror,
     /// The token does not cover the purpose.
     #[error("purpose: `{0}` is not among the purposes of the token")]
     PurposeNotInToken(Purpose),
@@ -140,6 +146,7 @@ impl Refusal {
             Self::Role { .. }
             | Self::PartyUnknown
             | Self::Licence(_)
+            | Self::NoMirror
             | Self::PurposeNotInToken(_)
             | Self::PrincipalNotInToken(_) => Class::PermissionDenied,
             Self::NoAgreement(_) => Class::FailedPrecondition,
@@ -163,6 +170,7 @@ impl Refusal {
             Self::Role { .. } => "ROLE_NOT_ALLOWED",
             Self::PartyUnknown => "PARTY_UNKNOWN",
             Self::Licence(_) => "LICENCE_NOT_IN_FORCE",
+            Self::NoMirror => "NO_MIRROR",
             Self::PurposeNotInToken(_) => "PURPOSE_NOT_IN_TOKEN",
             Self::PrincipalNotInToken(_) => "PRINCIPAL_NOT_IN_TOKEN",
             Self::NoAgreement(_) => "NO_AGREEMENT_IN_FORCE",
@@ -189,6 +197,7 @@ impl Refusal {
             | Self::Role { .. }
             | Self::PartyUnknown
             | Self::Licence(_)
+            | Self::NoMirror
             | Self::NoAgreement(_)
             | Self::RateLimited { .. }
             | Self::Overloaded
@@ -210,6 +219,7 @@ impl Refusal {
             | Self::Role { .. }
             | Self::PartyUnknown
             | Self::Licence(_)
+            | Self::NoMirror
             | Self::PurposeNotInToken(_)
             | Self::PrincipalNotInToken(_)
             | Self::NoAgreement(_)

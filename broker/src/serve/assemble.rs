@@ -65,6 +65,10 @@ pub(super) struct House {
 pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartError> {
     let grpc = listen(config.listen.grpc, "listen.grpc").await?;
     let admin = listen(config.listen.admin, "listen.admin").await?;
+    let tiles = match config.listen.tiles {
+        Some(address) => Some(listen(address, "listen.tiles").await?),
+        None => None,
+    };
     let (identity, witnessed) = (IdentityMetrics::default(), WitnessMetrics::default());
     // Looked at first: what changes while it is read is then read again.
     let seen = Seen::look(&document_files(&config));
@@ -92,9 +96,15 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
         ));
     }
     let gauges = Gauges::new(&house, stopping.clone());
+    let tiles_at = tiles.as_ref().and_then(|tiles| tiles.local_addr().ok());
+    if let Some(listener) = tiles {
+        let door = house.tiles_door();
+        housekeeping.spawn(door.serve(listener, Arc::clone(&connections), stopping.clone()));
+    }
     let mut running = Running {
         grpc: address(&grpc, house.config.listen.grpc),
         admin: address(&admin, house.config.listen.admin),
+        tiles: tiles_at,
         shutdown,
         server: tokio::spawn(house.serve(grpc, Arc::clone(&connections), stopping)?),
         housekeeping,
@@ -111,7 +121,12 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
     running
         .housekeeping
         .spawn(admin::serve(admin, metrics, gauges));
-    tracing::info!(grpc = %running.grpc, admin = %running.admin, "ready");
+    tracing::info!(
+        grpc = %running.grpc,
+        admin = %running.admin,
+        tiles = running.tiles.map(tracing::field::display),
+        "ready"
+    );
     Ok(running)
 }
 

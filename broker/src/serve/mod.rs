@@ -38,6 +38,8 @@ use crate::{
 pub struct Running {
     grpc: SocketAddr,
     admin: SocketAddr,
+    /// Where the configuration names a place for it.
+    tiles: Option<SocketAddr>,
     shutdown: watch::Sender<bool>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     /// Reloads, counts, heartbeats of the house: they end with the broker.
@@ -63,6 +65,12 @@ impl Running {
     #[must_use]
     pub const fn admin_address(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// Where it serves checkpoints, tiles and entry bundles, where it does.
+    #[must_use]
+    pub const fn tiles_address(&self) -> Option<SocketAddr> {
+        self.tiles
     }
 
     /// The record.

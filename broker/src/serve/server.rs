@@ -20,9 +20,9 @@ use super::assemble::House;
 use crate::{
     doors::{
         AdapterDoor, AdapterParts, AgreementDoor, AuditDoor, AuditParts, Guard, SignalDoor, Tails,
-        UnreadLayer,
+        TilesDoor, TilesParts, UnreadLayer,
     },
-    identity::{AcceptLimits, Connections, Incoming, RefusedConnection},
+    identity::{Connections, Incoming, RefusedConnection, Speaks},
     ledger::Ledger,
     path::{Parts, Path, PathLimits, Rates},
 };
@@ -44,15 +44,12 @@ impl House {
     ) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + use<>, ReflectionError>
     {
         let limits = self.config.limits;
-        let accept = AcceptLimits {
-            connections_max: limits.connections_max as usize,
-            handshakes_max: limits.handshakes_max as usize,
-            handshake_deadline: Duration::from_millis(u64::from(limits.handshake_deadline_ms)),
-        };
+        let accept = limits.accept();
         let refusals = Arc::clone(&self.refusals);
         let refused = move |refused: RefusedConnection| refusals.not_connected(refused);
         let incoming = Incoming::listen(
             listener,
+            Speaks::Grpc,
             Arc::clone(&self.trust),
             connections,
             accept,
@@ -147,6 +144,22 @@ impl House {
             Arc::clone(&self.refusals),
             Arc::clone(&self.clock),
         )
+    }
+
+    /// The door to the logs over HTTPS.
+    pub(super) fn tiles_door(&self) -> TilesDoor {
+        let limits = self.config.limits;
+        let parts = TilesParts {
+            trust: Arc::clone(&self.trust),
+            governance: Arc::clone(&self.governance),
+            ledger: Arc::clone(&self.ledger),
+            refusals: Arc::clone(&self.refusals),
+            rates: Rates::new(limits.tiles_per_second),
+            witnessed: self.witnesses.is_some(),
+            clock: Arc::clone(&self.clock),
+        };
+        let header_bytes_max = limits.header_kib_max as usize * 1_024;
+        TilesDoor::new(parts, limits.accept(), header_bytes_max)
     }
 
     fn audit_door(&self) -> AuditDoor {

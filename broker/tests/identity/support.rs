@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use accord_broker::identity::{
     AcceptLimits, Connections, IdentityMetrics, Incoming, Peer, PeerStream, RefusedConnection,
-    TlsFiles, TrustError, TrustStore, keep_current,
+    Speaks, TlsFiles, TrustError, TrustStore, keep_current,
 };
 use accord_certs::{Leaf, LeafOptions, Pki, disk};
 use accord_proto::clock::{Clock as _, ManualClock};
@@ -126,6 +126,7 @@ impl Bench {
         let seen = Arc::clone(&refused);
         let incoming = Incoming::listen(
             listener,
+            Speaks::Grpc,
             Arc::clone(&trust),
             Arc::clone(&connections),
             limits,
