@@ -52,7 +52,7 @@ pub(crate) fn brokers(
 
 /// TLS 1.3 alone (tonic's own TLS would also offer 1.2), and no resumption: a resumed session
 /// would keep a certificate in use that was replaced meanwhile.
-fn tls_config(roots: Roots, identity: Identity) -> Result<ClientConfig, rustls::Error> {
+pub(crate) fn tls_config(roots: Roots, identity: Identity) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
@@ -85,7 +85,7 @@ fn channel(uri: Uri, tls: TlsConnector, server_name: ServerName<'static>) -> Cha
         .connect_with_connector_lazy(connector)
 }
 
-async fn connect(
+pub(crate) async fn connect(
     to: Uri,
     tls: TlsConnector,
     server_name: ServerName<'static>,

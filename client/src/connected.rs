@@ -42,6 +42,15 @@ pub enum ConnectError {
     /// A verifier key that is malformed.
     #[error("a verifier key of the profile can't be used")]
     VerifierKey(#[from] KeyError),
+    /// Nothing says where the tiles are.
+    #[error(
+        "the profile does not say where the broker serves tiles (`tiles` under `[broker]`): name \
+         the place with --from https://HOST:PORT"
+    )]
+    NoTiles,
+    /// Without a key of the log nothing can be verified.
+    #[error("no key of the log is known: name it with --key, or `vkeys` under `[ledger]`")]
+    NoLogKey,
     /// A party without a token key asks about a number.
     #[error("the profile has no token key for `{0}`, so it can't ask about numbers")]
     NoTokenKey(String),
@@ -92,10 +101,7 @@ impl LoadedProfile {
         let broker = &self.profile.broker;
         let endpoints = Endpoints::new(&broker.server_name, &broker.endpoints)
             .map_err(part("broker endpoints"))?;
-        let roots = Roots::from_pem(&self.read("roots", &broker.roots)?).map_err(part("roots"))?;
-        let certificate = self.read("a certificate", &party.certificate)?;
-        let key = self.read("a certificate's key", &party.key)?;
-        let identity = Identity::from_pem(&certificate, &key).map_err(part("certificate"))?;
+        let (roots, identity) = self.tls(party)?;
         let log = match &self.profile.ledger.origin {
             Some(origin) => LogTrust::of_ledger(origin),
             None => LogTrust::default(),
@@ -105,6 +111,16 @@ impl LoadedProfile {
             .roots(roots)
             .identity(identity)
             .log(log.signed_by(self.log_keys()?)))
+    }
+
+    /// Whom a party of this profile believes, and as whom it is known.
+    pub(crate) fn tls(&self, party: &PartySection) -> Result<(Roots, Identity), ConnectError> {
+        let roots = &self.profile.broker.roots;
+        let roots = Roots::from_pem(&self.read("roots", roots)?).map_err(part("roots"))?;
+        let certificate = self.read("a certificate", &party.certificate)?;
+        let key = self.read("a certificate's key", &party.key)?;
+        let identity = Identity::from_pem(&certificate, &key).map_err(part("certificate"))?;
+        Ok((roots, identity))
     }
 
     fn read(&self, what: &'static str, path: &std::path::Path) -> Result<Vec<u8>, ConnectError> {

@@ -112,6 +112,7 @@ mod failover;
 #[cfg(feature = "command")]
 pub mod footer;
 mod identity;
+pub mod mirror;
 pub mod profile;
 mod question;
 mod random;

@@ -5,6 +5,7 @@
 //! [broker]
 //! endpoints = ["https://127.0.0.1:7443"]     # tried in this order
 //! server_name = "broker.accord.test"         # DNS name in the broker's certificate
+//! tiles = "https://127.0.0.1:7444"           # where mirrors fetch; same name in the certificate
 //! audience = "accord-sandbox"                # `aud` of the tokens
 //! roots = "pki/roots.pem"                    # CAs that the broker's certificate may come from
 //!
@@ -74,6 +75,10 @@ pub struct BrokerSection {
     pub endpoints: Vec<String>,
     /// The DNS name that the broker's certificate must carry.
     pub server_name: String,
+    /// `https://host:port` of the checkpoints, tiles and entry bundles, where the broker serves
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tiles: Option<String>,
     /// `aud` of the tokens: the broker's name.
     pub audience: String,
     /// PEM file of the CAs that the broker's certificate may come from.
@@ -299,6 +304,7 @@ mod tests {
             broker: BrokerSection {
                 endpoints: vec!["https://127.0.0.1:7443".to_owned()],
                 server_name: "broker.accord.test".to_owned(),
+                tiles: None,
                 audience: "accord-sandbox".to_owned(),
                 roots: "pki/roots.pem".into(),
             },

@@ -26,6 +26,11 @@ pub(crate) fn why(endpoint: &str, status: &Status) -> String {
     }
 }
 
+/// The same of an error of the connection itself.
+pub(crate) fn of_io(endpoint: &str, error: &io::Error) -> String {
+    io_words(endpoint, error).unwrap_or_else(|| one_line(&error.to_string()))
+}
+
 /// `None` where a cause further down says more.
 fn io_words(endpoint: &str, error: &io::Error) -> Option<String> {
     let inner = error.get_ref();

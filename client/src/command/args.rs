@@ -214,9 +214,9 @@ pub(super) struct Stating {
 pub(super) enum AuditCommand {
     #[command(flatten)]
     Desk(DeskCommand),
-    /// Hashes a whole ledger again, offline, and names what is damaged
+    /// Hashes a whole ledger or mirror again, offline, and names what is damaged
     Verify {
-        /// The ledger's directory; else the profile's
+        /// The directory of a ledger or of a mirror; else the profile's ledger
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
         /// Key of the log (C2SP: name+hash+key) that signed the checkpoints; else the profile's
@@ -251,6 +251,9 @@ pub(super) enum AuditCommand {
         /// The file to write, such as payment.tlog-proof; an existing one must be a proof
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        /// A mirror's directory, from which the proof is made offline
+        #[arg(long, value_name = "MIRROR")]
+        dir: Option<PathBuf>,
         /// The log's name, as a receipt names it; else the current one
         #[arg(
             long,
@@ -280,6 +283,9 @@ pub(super) enum AuditCommand {
         #[arg(long, value_name = "KEYFILE")]
         key: PathBuf,
     },
+    /// Keeps a verified copy of the ledger in a directory, and follows it until Ctrl-C. Whatever is
+    /// not what the log signed is refused, and the copy stays as it was
+    Mirror(super::mirror::MirrorArgs),
     /// Runs a witness: it cosigns what continues all that it has seen of the log (C2SP
     /// tlog-witness), so that nobody can show two histories
     Witness(WitnessArgs),

@@ -4,7 +4,7 @@ use super::{
     args::{Audit, AuditCommand, Stating, Whom},
     desk::{self, Kind},
     exit::{Exit, Failure},
-    proof, stating,
+    mirror, proof, stating,
     terminal::Terminal,
     verify, whom, witness,
 };
@@ -13,7 +13,7 @@ use crate::{Auditor, LedgerEntry, entry_view, profile::ProfileRole};
 /// Without `--from`, a tail begins so many entries before the end.
 const TAIL_BEFORE_END: u64 = 10;
 /// Who audits, where `--as` does not say: authorities see all.
-const AUDITORS: [ProfileRole; 3] = [
+pub(super) const AUDITORS: [ProfileRole; 3] = [
     ProfileRole::Authority,
     ProfileRole::Operator,
     ProfileRole::Bank,
@@ -38,7 +38,22 @@ pub(super) async fn run(
             let auditor = reader(whom, stating, terminal, "the ledger, as it grows")?;
             tail(&auditor, log, *from, *once, kinds, terminal).await
         }
-        AuditCommand::Prove { index, output, log } => {
+        AuditCommand::Mirror(args) => mirror::run(whom, stating, args, terminal).await,
+        AuditCommand::Prove {
+            index,
+            output,
+            dir: Some(dir),
+            log,
+        } => {
+            let keys = mirror::keys(whom);
+            proof::prove_offline(dir, &keys, log, *index, output, terminal)
+        }
+        AuditCommand::Prove {
+            index,
+            output,
+            dir: None,
+            log,
+        } => {
             let auditor = reader(whom, stating, terminal, &format!("entry {index}"))?;
             proof::prove(&auditor, log, *index, output, terminal).await
         }

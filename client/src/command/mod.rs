@@ -12,6 +12,7 @@ mod exit;
 mod granted;
 mod json;
 mod lookup;
+mod mirror;
 mod parties;
 mod plain;
 mod proof;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use accord_proto::{
-    c2sp::{LogProof, Policy, policy::Cosigned},
+    c2sp::{LogProof, Policy, VerifierKey, policy::Cosigned},
     merkle::leaf_hash,
     v1,
 };
@@ -22,7 +22,11 @@ use super::{
     exit::{Exit, Failure},
     terminal::Terminal,
 };
-use crate::{Auditor, LedgerEntry, entry_view, receipt::chain};
+use crate::{
+    Auditor, LedgerEntry, entry_view,
+    mirror::{LayoutError, MirrorFault, prove_from_mirror},
+    receipt::chain,
+};
 
 /// Longest file that is read here.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -56,6 +60,41 @@ pub(super) async fn prove(
     } else {
         terminal.line(&entry_view::summary(&entry))?;
         terminal.line(&format!("{}: {}", output.display(), assurance.words()))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Makes the same from a mirror, with no broker asked.
+pub(super) fn prove_offline(
+    mirror: &Path,
+    keys: &[VerifierKey],
+    log: &str,
+    index: u64,
+    output: &Path,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let origin = (!log.is_empty()).then_some(log);
+    let proof = prove_from_mirror(mirror, keys, origin, index).map_err(|error| {
+        let usage = matches!(
+            error,
+            MirrorFault::Range { .. }
+                | MirrorFault::UnknownLog { .. }
+                | MirrorFault::NoEntries
+                | MirrorFault::Layout(LayoutError::Missing { .. })
+        );
+        let exit = if usage { Exit::Usage } else { Exit::Failure };
+        Failure::new(exit, chain(&error))
+    })?;
+    check_own(output)?;
+    fs::write(output, proof.to_string()).map_err(|error| {
+        let message = format!("can't write `{}`", output.display());
+        Failure::new(Exit::Failure, message).because(&error)
+    })?;
+    let path = output.display().to_string();
+    if terminal.is_json() {
+        terminal.json(&json!({"proof": path, "index": index}))?;
+    } else {
+        terminal.line(&format!("{path}: entry {index}, proved from the mirror"))?;
     }
     Ok(Exit::Ok)
 }

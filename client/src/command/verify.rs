@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     UnsignedTail, VerifiedLog, VerifyError,
+    mirror::{Holds, MirrorFault, VerifiedMirror, is_mirror, verify_mirror},
     profile::{LoadedProfile, ProfileError},
     random::hex,
     receipt::chain,
@@ -46,6 +47,11 @@ pub(super) fn run(
     terminal.note(&format!("verifying {} with {with}", dir.display()));
     let clock = SystemClock::shared();
     let began = clock.now();
+    if is_mirror(&dir) {
+        let verified = verify_mirror(&dir, &keys);
+        let took_ms = clock.now().duration_since(began).as_millis();
+        return mirrored(verified, took_ms, terminal);
+    }
     let verified = match verify_dir(&dir, &keys) {
         Ok(verified) => verified,
         Err(error) => return damaged(&error, terminal),
@@ -71,6 +77,67 @@ pub(super) fn run(
         }
     }
     terminal.line(&format!("ok, verified in {took_ms} ms"))?;
+    Ok(Exit::Ok)
+}
+
+fn mirrored(
+    verified: Result<VerifiedMirror, MirrorFault>,
+    took_ms: i128,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let verified = match verified {
+        Ok(verified) => verified,
+        Err(fault) => {
+            if terminal.is_json() {
+                terminal.json(&json!({"ok": false, "error": chain(&fault)}))?;
+            } else {
+                terminal.line(&format!("not ok: {}", chain(&fault)))?;
+            }
+            return Ok(Exit::Failure);
+        }
+    };
+    let holds = verified.holds.words();
+    if terminal.is_json() {
+        let logs = verified.logs.iter().map(|log| {
+            json!({
+                "origin": log.origin,
+                "entries": log.entries,
+                "root": hex(&log.root),
+                "tiles": log.tiles,
+            })
+        });
+        let logs: Vec<_> = logs.collect();
+        let took_ms = i64::try_from(took_ms).unwrap_or(i64::MAX);
+        terminal.json(&json!({
+            "ok": true,
+            "mirror": holds,
+            "begins_late": verified.begins_late,
+            "logs": logs,
+            "took_ms": took_ms,
+        }))?;
+        return Ok(Exit::Ok);
+    }
+    for log in &verified.logs {
+        terminal.line(&format!(
+            "{}: {} entries, root {}, {} hash tiles",
+            log.origin,
+            log.entries,
+            hex(&log.root),
+            log.tiles
+        ))?;
+    }
+    if verified.begins_late {
+        terminal.line("  the first of these logs continues a month that is not in this mirror")?;
+    }
+    let entries = match verified.holds {
+        Holds::Entries => "every entry and hash is under a signed checkpoint",
+        Holds::HashTiles => {
+            "every hash is under a signed checkpoint; entries are not in this mirror"
+        }
+    };
+    terminal.line(&format!(
+        "ok, a mirror ({holds}), verified in {took_ms} ms: {entries}"
+    ))?;
     Ok(Exit::Ok)
 }
 

@@ -79,6 +79,7 @@ impl Parties {
             broker: BrokerSection {
                 endpoints: vec![format!("https://{address}")],
                 server_name: "localhost".to_owned(),
+                tiles: None,
                 audience: "accord-test".to_owned(),
                 roots: "roots.pem".into(),
             },
