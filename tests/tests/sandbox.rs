@@ -30,7 +30,7 @@ fn sandbox(dir: &Path, arguments: &[&str]) -> Command {
 
 fn on_free_ports(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = sandbox(dir, arguments);
-    command.args(["--grpc-port", "0", "--admin-port", "0"]);
+    command.args(["--grpc-port", "0", "--admin-port", "0", "--tiles-port", "0"]);
     command
 }
 
@@ -147,7 +147,7 @@ fn every_printed_command_works_as_pasted() {
     let dir = tempfile::tempdir().unwrap();
     let (mut child, page) = serving(dir.path());
     let commands = commands(&page);
-    assert_eq!(commands.len(), 13, "{page}");
+    assert_eq!(commands.len(), 16, "{page}");
     assert!(page.contains("Quotas bind a bank"), "{page}");
     let mut tail = None;
     for command in &commands {
@@ -246,7 +246,7 @@ fn printed_commands_work_where_the_directory_is_no_plain_word() {
     let commands = commands(&page);
     let offline = |command: &&String| {
         [
-            "accord audit verify --",
+            "accord audit verify --profile",
             "sandbox flip",
             "accord agreement check",
         ]
@@ -279,11 +279,12 @@ fn a_port_in_use_is_named_with_its_flag_and_nothing_is_removed() {
     );
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for (flag, other) in [
-        ("--grpc-port", "--admin-port"),
-        ("--admin-port", "--grpc-port"),
+    for (flag, other, third) in [
+        ("--grpc-port", "--admin-port", "--tiles-port"),
+        ("--admin-port", "--grpc-port", "--tiles-port"),
+        ("--tiles-port", "--grpc-port", "--admin-port"),
     ] {
-        let arguments = ["--once", flag, &port, other, "0"];
+        let arguments = ["--once", flag, &port, other, "0", third, "0"];
         let output = sandbox(dir.path(), &arguments).output().unwrap();
         let said = said(&output);
         assert_eq!(output.status.code(), Some(1), "{said}");

@@ -165,7 +165,7 @@ fn failed() -> BenchError {
 }
 
 /// An entry as the path makes one for a question about one signal.
-fn entry() -> v1::Entry {
+pub(super) fn entry() -> v1::Entry {
     let record = v1::SignalRecord {
         signal: v1::Signal::SimSwap as i32,
         reason: v1::Reason::Unspecified as i32,

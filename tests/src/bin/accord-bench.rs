@@ -61,6 +61,13 @@ enum Command {
     /// Exit codes: 0 every fault ended as it must; 1 one did not, or could not be tried; 2 wrong
     /// arguments.
     Soak(Soak),
+    /// A mirror of a large log: how fast it is verified and in how much memory, how fast an entry
+    /// is proved, and how fast a mirror catches up.
+    ///
+    /// Needs about a kilobyte of disk for each entry, and takes a few minutes for ten million.
+    Mirror(MirrorOf),
+    #[command(hide = true)]
+    MirrorVerifier(MirrorVerifier),
     #[command(hide = true)]
     SoakWriter(soak::Order),
     #[command(flatten)]
@@ -78,6 +85,27 @@ struct Soak {
     /// A directory on the disk that is to be used. [default: beside this program]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct MirrorOf {
+    /// How many entries the log has.
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000_000)]
+    entries: u64,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// A directory on the disk that is to be used. [default: beside this program]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct MirrorVerifier {
+    /// A ledger's directory, and not a mirror's.
+    #[arg(long)]
+    ledger: bool,
+    dir: PathBuf,
 }
 
 /// What the benchmark starts as processes of their own.
@@ -105,7 +133,16 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         // Without a runtime, whose own calls would be taken for the ledger's.
         Some(Command::SoakWriter(order)) => soak::write(order).map_err(|error| error.chain()),
-        Some(Command::Server(_) | Command::Soak(_)) | None => with_runtime(&cli),
+        Some(Command::MirrorVerifier(verifier)) => {
+            let figures = bench::verify_here(!verifier.ledger, &verifier.dir);
+            figures.map_err(|error| error.chain()).and_then(|figures| {
+                let text = serde_json::to_string(&figures).map_err(|error| error.to_string())?;
+                print(&text).map_err(|error| error.chain())
+            })
+        }
+        Some(Command::Server(_) | Command::Soak(_) | Command::Mirror(_)) | None => {
+            with_runtime(&cli)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -123,7 +160,8 @@ async fn with_runtime(cli: &Cli) -> Result<(), String> {
     match &cli.command {
         Some(Command::Server(server)) => serve(server).await.map_err(chained),
         Some(Command::Soak(soak)) => harm(soak).await,
-        Some(Command::SoakWriter(_)) => Ok(()),
+        Some(Command::Mirror(of)) => mirror(of).await.map_err(chained),
+        Some(Command::MirrorVerifier(_) | Command::SoakWriter(_)) => Ok(()),
         None => measure(cli).await.map_err(chained),
     }
 }
@@ -158,6 +196,38 @@ async fn harm(soak: &Soak) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("not every fault ended as it must:\n{text}")),
     }
+}
+
+async fn mirror(of: &MirrorOf) -> Result<(), BenchError> {
+    let dir = temporary(&parent(of.dir.as_deref()), "accord-bench-")?;
+    let measured = tokio::select! {
+        measured = bench::run_mirror(of.entries.max(1), dir.path(), &progress) => measured,
+        // The directory goes with this function.
+        _ = tokio::signal::ctrl_c() => return Err(BenchError::Interrupted),
+    }?;
+    print(&match of.json {
+        true => measured.to_json() + "\n",
+        false => measured.to_string(),
+    })
+}
+
+/// Where files go: what was named, else beside this program.
+fn parent(named: Option<&Path>) -> PathBuf {
+    let program = std::env::current_exe().ok();
+    let beside = program.as_deref().and_then(Path::parent);
+    named
+        .or(beside)
+        .unwrap_or_else(|| Path::new("."))
+        .to_owned()
+}
+
+fn print(text: &str) -> Result<(), BenchError> {
+    let written = io::stdout().write_all(text.as_bytes());
+    written.map_err(|source| BenchError::Io {
+        act: "write",
+        path: "standard output".into(),
+        source,
+    })
 }
 
 /// What goes on, for a person who waits.
@@ -210,14 +280,7 @@ async fn measure(cli: &Cli) -> Result<(), BenchError> {
             plan.lookups = 0;
         }
     }
-    let beside = std::env::current_exe().ok();
-    let beside = beside.as_deref().and_then(Path::parent);
-    let parent = cli
-        .dir
-        .as_deref()
-        .or(beside)
-        .unwrap_or_else(|| Path::new("."));
-    let dir = temporary(parent, "accord-bench-")?;
+    let dir = temporary(&parent(cli.dir.as_deref()), "accord-bench-")?;
     let measured = tokio::select! {
         measured = bench::run(&plan, dir.path(), &progress) => measured,
         // The directory goes with this function.
@@ -237,10 +300,5 @@ async fn measure(cli: &Cli) -> Result<(), BenchError> {
     } else {
         report.to_table()
     };
-    let written = io::stdout().write_all(text.as_bytes());
-    written.map_err(|source| BenchError::Io {
-        act: "write",
-        path: "standard output".into(),
-        source,
-    })
+    print(&text)
 }

@@ -26,6 +26,8 @@ keys, view and journals; the whole directory may be deleted at any time.
 const RUN_FILES: [&str; 3] = ["broker.log", "numbers.txt", "numbers.txt.answers.jsonl"];
 /// The copy whose byte was flipped.
 pub(super) const DAMAGED_DIR: &str = "ledger-damaged";
+/// Where the printed commands put a mirror.
+pub(super) const MIRROR_DIR: &str = "mirror";
 
 /// The directory, while this process works in it.
 #[derive(Debug)]
@@ -60,6 +62,7 @@ impl Home {
     pub(super) fn forget_last_run(&self) -> Result<(), SandboxError> {
         WorldFiles::forget_runs(&self.dir)?;
         remove_dir(&self.dir.join(DAMAGED_DIR))?;
+        remove_dir(&self.dir.join(MIRROR_DIR))?;
         for name in RUN_FILES {
             remove_file(&self.dir.join(name))?;
         }

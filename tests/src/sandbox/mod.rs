@@ -53,6 +53,9 @@ pub struct Args {
     /// Port of metrics, health and readiness, on loopback; 0 for a free one
     #[arg(long, value_name = "PORT", default_value_t = 7490)]
     admin_port: u16,
+    /// Port of checkpoints, hash tiles and entries over HTTPS, on loopback; 0 for a free one
+    #[arg(long, value_name = "PORT", default_value_t = 7444)]
+    tiles_port: u16,
 }
 
 #[derive(Debug, Subcommand)]
@@ -151,6 +154,7 @@ async fn sandbox(args: &Args, screen: &mut Screen) -> Result<(), SandboxError> {
     let home = Home::open(&args.dir)?;
     home::check_port(args.grpc_port, "--grpc-port")?;
     home::check_port(args.admin_port, "--admin-port")?;
+    home::check_port(args.tiles_port, "--tiles-port")?;
     if !args.keep {
         home.forget_last_run()?;
     }
@@ -158,6 +162,7 @@ async fn sandbox(args: &Args, screen: &mut Screen) -> Result<(), SandboxError> {
     let spec = WorldSpec {
         grpc_port: args.grpc_port,
         admin_port: args.admin_port,
+        tiles_port: args.tiles_port,
         witnessed: true,
         ..WorldSpec::default()
     }

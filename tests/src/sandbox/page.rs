@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::{
     SandboxError,
     ask::{Asked, BankAsked, Told},
+    home::MIRROR_DIR,
     paste::{dir_flag, profile_flag, word},
     table::{Cell, Row, Screen},
     told::{Legend, row, runs},
@@ -199,7 +200,8 @@ impl Page<'_> {
     }
 
     fn commands(&self, screen: &mut Screen) -> Result<(), SandboxError> {
-        let (online, offline) = (self.online(), self.offline());
+        let online = [self.online().as_slice(), &self.mirror()].concat();
+        let offline = self.offline();
         if self.serves {
             screen.heading("Try, in another terminal:")?;
             screen.commands(&[online.as_slice(), &offline].concat())?;
@@ -261,6 +263,29 @@ impl Page<'_> {
             ),
             ("audit tail".to_owned(), "entries, as they come"),
             ("agreement status".to_owned(), "what is in force"),
+        ]
+        .map(|(command, what)| (format!("cargo accord {command}{flag}"), what))
+    }
+
+    /// A mirror of the ledger, which then needs no broker.
+    fn mirror(&self) -> [(String, &'static str); 3] {
+        let dir = self.world.files.dir();
+        let (flag, mirror) = (profile_flag(dir), word(&dir.join(MIRROR_DIR)));
+        let policy = word(&dir.join(POLICY_FILE));
+        let proof = word(&dir.join("mirror.tlog-proof"));
+        [
+            (
+                format!("audit mirror {mirror} --once --policy {policy}"),
+                "an authority's own copy",
+            ),
+            (
+                format!("audit verify --dir {mirror}"),
+                "whole, with the broker gone",
+            ),
+            (
+                format!("audit prove 1 --dir {mirror} -o {proof}"),
+                "a proof from the copy",
+            ),
         ]
         .map(|(command, what)| (format!("cargo accord {command}{flag}"), what))
     }

@@ -7,7 +7,7 @@ use accord_client::profile::{
 };
 
 use super::{
-    CENTRAL_BANK, OperatorSpec, TELECOM_REGULATOR, WorldSpec, documents::kid,
+    CENTRAL_BANK, OperatorSpec, TELECOM_REGULATOR, WorldSpec, documents::kid, ports::Ports,
     witnesses::POLICY_FILE,
 };
 
@@ -15,8 +15,8 @@ use super::{
 const SERVER_NAME: &str = "localhost";
 
 /// `broker.toml`.
-pub(super) fn broker(spec: &WorldSpec, ports: (u16, u16), vkeys: &[String; 2]) -> String {
-    let (grpc, admin) = ports;
+pub(super) fn broker(spec: &WorldSpec, ports: Ports, vkeys: &[String; 2]) -> String {
+    let Ports { grpc, admin, tiles } = ports;
     let [telecom_regulator, central_bank] = vkeys;
     let WorldSpec {
         trust_domain,
@@ -35,6 +35,7 @@ trust_domain = "{trust_domain}"
 [listen]
 grpc = "127.0.0.1:{grpc}"
 admin = "127.0.0.1:{admin}"
+tiles = "127.0.0.1:{tiles}"
 
 [tls]
 certificate = "pki/broker.pem"
@@ -124,7 +125,7 @@ needed_within_days = 90
 /// `profile.toml`.
 pub(super) fn profile(
     spec: &WorldSpec,
-    grpc_port: u16,
+    ports: Ports,
     log_vkey: String,
     authority_vkeys: &[String; 2],
 ) -> Profile {
@@ -152,8 +153,9 @@ pub(super) fn profile(
     let authorities = authorities.map(|name| party(name, ProfileRole::Authority));
     Profile {
         broker: BrokerSection {
-            endpoints: vec![format!("https://127.0.0.1:{grpc_port}")],
+            endpoints: vec![format!("https://127.0.0.1:{}", ports.grpc)],
             server_name: SERVER_NAME.to_owned(),
+            tiles: Some(format!("https://127.0.0.1:{}", ports.tiles)),
             audience: spec.ledger_name.clone(),
             roots: "pki/ca.pem".into(),
         },

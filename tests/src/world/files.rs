@@ -18,7 +18,7 @@ use super::{
     CENTRAL_BANK, TELECOM_REGULATOR, WorldError, WorldSpec, configs,
     documents::{self, Register, Signers},
     pki::PkiDir,
-    ports::free_port,
+    ports::{Ports, free_port},
 };
 
 /// What a run leaves behind, and a fresh start removes. Certificates, the authorities' keys and
@@ -38,8 +38,7 @@ const STATE: [&str; 7] = [
 pub struct WorldFiles {
     dir: PathBuf,
     spec: WorldSpec,
-    grpc_port: u16,
-    admin_port: u16,
+    ports: Ports,
 }
 
 impl WorldFiles {
@@ -53,8 +52,11 @@ impl WorldFiles {
         let files = Self {
             dir: dir.to_owned(),
             spec: spec.clone(),
-            grpc_port: spec.grpc_port,
-            admin_port: spec.admin_port,
+            ports: Ports {
+                grpc: spec.grpc_port,
+                admin: spec.admin_port,
+                tiles: spec.tiles_port,
+            },
         };
         let mut holders = vec![("broker", "broker")];
         holders.extend([TELECOM_REGULATOR, CENTRAL_BANK].map(|name| ("authority", name)));
@@ -113,24 +115,26 @@ impl WorldFiles {
     /// # Errors
     /// If no port is free, or a file can't be written.
     pub fn fix_ports(&mut self) -> Result<(), WorldError> {
-        self.grpc_port = free_port(self.grpc_port)?;
-        self.admin_port = free_port(self.admin_port)?;
+        self.ports = Ports {
+            grpc: free_port(self.ports.grpc)?,
+            admin: free_port(self.ports.admin)?,
+            tiles: free_port(self.ports.tiles)?,
+        };
         self.write_broker_config()?;
         self.write_endpoints()
     }
 
     /// Tells adapters and clients where the broker listens.
-    pub(super) fn set_ports(&mut self, grpc: u16, admin: u16) -> Result<(), WorldError> {
-        if (self.grpc_port, self.admin_port) == (grpc, admin) {
+    pub(super) fn set_ports(&mut self, ports: Ports) -> Result<(), WorldError> {
+        if self.ports == ports {
             return Ok(());
         }
-        (self.grpc_port, self.admin_port) = (grpc, admin);
+        self.ports = ports;
         self.write_endpoints()
     }
 
     fn write_broker_config(&self) -> Result<(), WorldError> {
-        let ports = (self.grpc_port, self.admin_port);
-        let text = configs::broker(&self.spec, ports, &self.signers()?.vkeys());
+        let text = configs::broker(&self.spec, self.ports, &self.signers()?.vkeys());
         Ok(disk::write_public(&self.broker_config_path(), &text)?)
     }
 
@@ -139,12 +143,12 @@ impl WorldFiles {
         disk::private_dir(&adapters)?;
         for operator in &self.spec.operators {
             disk::private_dir(&adapters.join(&operator.name))?;
-            let text = configs::adapter(operator, self.grpc_port);
+            let text = configs::adapter(operator, self.ports.grpc);
             disk::write_public(&self.adapter_config_path(&operator.name), &text)?;
         }
         let vkey = self.log_vkey()?.to_string();
         let vkeys = self.signers()?.vkeys();
-        let profile = configs::profile(&self.spec, self.grpc_port, vkey, &vkeys);
+        let profile = configs::profile(&self.spec, self.ports, vkey, &vkeys);
         Ok(profile.write(&self.dir)?)
     }
 
@@ -273,13 +277,19 @@ impl WorldFiles {
     /// Port of gRPC; 0 until a broker has chosen one.
     #[must_use]
     pub const fn grpc_port(&self) -> u16 {
-        self.grpc_port
+        self.ports.grpc
     }
 
     /// Port of metrics, health and readiness; 0 until a broker has chosen one.
     #[must_use]
     pub const fn admin_port(&self) -> u16 {
-        self.admin_port
+        self.ports.admin
+    }
+
+    /// Port of checkpoints, tiles and entry bundles; 0 until a broker has chosen one.
+    #[must_use]
+    pub const fn tiles_port(&self) -> u16 {
+        self.ports.tiles
     }
 
     /// `broker.toml`.

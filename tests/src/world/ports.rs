@@ -16,6 +16,14 @@ const PORT_MIN: u16 = 12_000;
 const PORT_MAX: u16 = 32_000;
 const TRIES_MAX: u32 = 64;
 
+/// Where a broker listens on loopback; 0: the system chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ports {
+    pub(super) grpc: u16,
+    pub(super) admin: u16,
+    pub(super) tiles: u16,
+}
+
 /// The port as it is, or a free one where it is 0.
 pub(super) fn free_port(port: u16) -> Result<u16, WorldError> {
     if port != 0 {

@@ -13,7 +13,9 @@ use accord_client::{
 use accord_proto::clock::SharedClock;
 use jiff::tz::TimeZone;
 
-use super::{RunningAdapter, RunningWitness, WorldError, WorldFiles, wait_until, witnesses};
+use super::{
+    RunningAdapter, RunningWitness, WorldError, WorldFiles, ports::Ports, wait_until, witnesses,
+};
 
 /// A broker in this process, and the adapters of all operators.
 #[derive(Debug)]
@@ -41,7 +43,12 @@ impl World {
         };
         let config = Config::read(&files.broker_config_path())?;
         let broker = serve::start(config, clock.clone()).await?;
-        files.set_ports(broker.grpc_address().port(), broker.admin_address().port())?;
+        let tiles = broker.tiles_address().map_or(0, |address| address.port());
+        files.set_ports(Ports {
+            grpc: broker.grpc_address().port(),
+            admin: broker.admin_address().port(),
+            tiles,
+        })?;
         let profile = LoadedProfile::load(files.dir())?;
         let operators = files.spec().operators.iter();
         let operators: Vec<_> = operators.map(|operator| operator.name.clone()).collect();

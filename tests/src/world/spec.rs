@@ -24,6 +24,8 @@ pub struct WorldSpec {
     pub grpc_port: u16,
     /// Port of metrics, health and readiness on loopback; 0 for a free one.
     pub admin_port: u16,
+    /// Port of checkpoints, tiles and entry bundles on loopback; 0 for a free one.
+    pub tiles_port: u16,
     /// Text of the agreement. Dates and version are set when it is signed.
     pub agreement: String,
     /// The banks; the first is the one that `accord` asks as.
@@ -104,6 +106,7 @@ impl Default for WorldSpec {
             ledger_name: "accord-sandbox".to_owned(),
             grpc_port: 0,
             admin_port: 0,
+            tiles_port: 0,
             agreement: AGREEMENT.to_owned(),
             banks: vec![
                 bank(

@@ -4,11 +4,17 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::wildcard_enum_match_arm,
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
 mod latency;
+mod mirror;
+mod mirror_lies;
 mod offline;
 mod reading;
 mod remits;
+mod rig;
 mod stage;
+mod static_tiles;
+mod tiles;
