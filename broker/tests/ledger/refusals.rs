@@ -92,7 +92,7 @@ fn below_the_free_space_mark_nothing_is_appended() {
 fn what_is_too_long_is_refused_and_the_longest_is_kept() {
     let bench = Bench::new();
     let ledger = bench.open();
-    for (len, fits) in [(65_526, true), (65_527, false), (0, false)] {
+    for (len, fits) in [(65_525, true), (65_526, false), (0, false)] {
         let appended = ledger.append_blocking(vec![1; len]);
         assert_eq!(appended.is_ok(), fits, "{len}");
     }
