@@ -7,7 +7,7 @@
 //! which reads all entries (rule R36). It ends with the day that it names.
 
 mod joint;
-mod numbers;
+pub(crate) mod numbers;
 mod text;
 
 use jiff::{ToSpan as _, civil::Date};

@@ -7,23 +7,35 @@
 //!          version                    with its line                              NotAuthorised
 //!                                                                                NotContracted
 //! ```
+//!
+//! Its life: each authority's [`Act`] is a signed note, and [`Life`] is what follows from the acts.
 
+mod act;
+mod changes;
 mod clause;
 mod compiled;
 mod explain;
+mod life;
 mod matrix;
 mod parse;
 mod read_clause;
 mod signed;
+mod standing;
+mod target;
 mod term;
 
+pub use act::{ACT_AGE_MAX, ACT_BYTES_MAX, Act, ActError, REASON_BYTES_MAX, SignedAct, Verb};
+pub use changes::{Change, Turn, changes};
 pub use clause::{
     Clause, ClauseId, ClauseIdError, Consent, LegalBasis, Scope, ThresholdError, Thresholds,
 };
 pub use compiled::{CompiledAgreement, Decision, Nearest};
 pub use explain::{Row, Who, explain, mirrors};
+pub use life::{ASK_HOLDS, Activated, Life, NotNow, PROPOSALS_MAX, Proposal};
 pub use matrix::permission_matrix;
 pub use parse::AgreementDocument;
 pub(crate) use parse::document_id;
-pub use signed::{AgreementError, SignedAgreement};
+pub use signed::{AgreementError, ProposedAgreement, SignedAgreement};
+pub use standing::{Asked, Ended, Standing, Suspension};
+pub use target::{Target, TargetError};
 pub use term::{NotInForce, Term, with_dates};

@@ -3,7 +3,7 @@
 use super::{AgreementDocument, CompiledAgreement};
 use crate::{
     c2sp::NoteError,
-    document::{Authorities, Loaded, Mistakes, NotNewer, Opened, open},
+    document::{Authorities, Authority, Loaded, Mistakes, NotNewer, Opened, open},
     party::PartyId,
 };
 
@@ -125,6 +125,42 @@ impl SignedAgreement {
     #[must_use]
     pub fn signers(&self) -> &[String] {
         &self.signers
+    }
+}
+
+/// An agreement that one authority has signed, or both; it allows nothing.
+#[derive(Clone, Debug)]
+pub struct ProposedAgreement {
+    /// What it says.
+    pub document: AgreementDocument,
+    /// Its text, without the signatures.
+    pub text: String,
+    /// The authorities that signed.
+    pub signers: Vec<Authority>,
+}
+
+impl ProposedAgreement {
+    /// Opens a note that at least one authority signed.
+    ///
+    /// # Errors
+    /// [`AgreementError`]; signatures are checked before the text is read.
+    pub fn open(note: &str, authorities: &Authorities) -> Result<Self, AgreementError> {
+        let opened = open(note, authorities).map_err(AgreementError::Note)?;
+        let telecom = opened
+            .by_telecom_regulator
+            .then_some(Authority::TelecomRegulator);
+        let central = opened.by_central_bank.then_some(Authority::CentralBank);
+        let signers: Vec<Authority> = telecom.into_iter().chain(central).collect();
+        if signers.is_empty() {
+            check_signers(&opened, authorities)?;
+        }
+        let document = AgreementDocument::parse(&opened.text)?;
+        check_names(&document, authorities)?;
+        Ok(Self {
+            document,
+            text: opened.text,
+            signers,
+        })
     }
 }
 

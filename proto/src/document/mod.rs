@@ -8,7 +8,7 @@ mod value;
 
 pub use mistake::{Mistake, Mistakes};
 pub(crate) use reader::{Findings, Found, TableReader};
-pub use signed::{Authorities, AuthoritiesError, Loaded, NotNewer};
+pub use signed::{Authorities, AuthoritiesError, Authority, Loaded, NotNewer, text_sha256};
 pub(crate) use signed::{Opened, open};
 pub(crate) use value::{boolean, date, integer, quoted, text, word};
 

@@ -1,8 +1,39 @@
 //! Who signed a document, and whether it is newer than the last one.
 
+use std::fmt;
+
 use aws_lc_rs::digest;
 
 use crate::c2sp::{NoteError, SignedNote, VerifierKey};
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Authority {
+    /// Licenses operators.
+    TelecomRegulator,
+    /// Licenses banks.
+    CentralBank,
+}
+
+impl Authority {
+    /// The one that is not this one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::TelecomRegulator => Self::CentralBank,
+            Self::CentralBank => Self::TelecomRegulator,
+        }
+    }
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TelecomRegulator => "telecom regulator",
+            Self::CentralBank => "central bank",
+        })
+    }
+}
 
 /// The two authorities' keys. A key's name is the authority's organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +86,15 @@ impl Authorities {
         })
     }
 
+    /// The key of one of them.
+    #[must_use]
+    pub const fn key(&self, authority: Authority) -> &VerifierKey {
+        match authority {
+            Authority::TelecomRegulator => &self.telecom_regulator,
+            Authority::CentralBank => &self.central_bank,
+        }
+    }
+
     /// Licenses operators.
     #[must_use]
     pub const fn telecom_regulator(&self) -> &VerifierKey {
@@ -71,6 +111,12 @@ impl Authorities {
 /// `name+id+key`: the key without its name. Neither name nor id holds a plus sign.
 fn public_part(key: &VerifierKey) -> Option<String> {
     key.to_string().splitn(3, '+').nth(2).map(str::to_owned)
+}
+
+/// SHA-256 of a document's text, without its signatures: what the authorities' acts name it by.
+#[must_use]
+pub fn text_sha256(text: &str) -> [u8; 32] {
+    sha256(text.as_bytes())
 }
 
 /// A note whose signatures were checked.

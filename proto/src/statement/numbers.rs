@@ -20,7 +20,7 @@ struct Group {
 /// Whether seven or more digits stand in a row, with spaces, dots, dashes or brackets between them
 /// or without. Days (`2026-01-31`) and cases (`2026-0042`, `2026/0042`) do not count, unless they
 /// are part of something longer.
-pub(super) fn could_be_a_number(text: &str) -> bool {
+pub(crate) fn could_be_a_number(text: &str) -> bool {
     let mut row: Vec<Group> = Vec::new();
     let mut before = String::new();
     for c in text.chars() {
