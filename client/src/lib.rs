@@ -134,7 +134,10 @@ pub use answer::{Answer, Answered, Mistrust, Outcome, SignalOutcome, Value};
 pub use audit::query::{PAGE_SIZE_MAX, QueryPage, Search};
 pub use audit::stored::{StoredError, stored_entries};
 pub use audit::verify::{UnsignedTail, Verified, VerifiedLog, VerifyError, verify_dir};
-pub use audit::{AgreementInForce, Auditor, LedgerEntry, SignedCheckpoint, Tail, verify};
+pub use audit::{
+    ActTaken, AgreementHistory, AgreementInForce, Auditor, LedgerEntry, SignedCheckpoint, Tail,
+    verify,
+};
 pub use builder::{BuildError, Builder, DEADLINE_MS, Missing};
 pub use client::Client;
 pub use connected::ConnectError;

@@ -16,7 +16,7 @@ pub(crate) fn jittered(whole: Duration) -> Duration {
     half + half * u32::from(random) / 255
 }
 
-fn bytes<const N: usize>() -> [u8; N] {
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // It fails only where the system has no randomness at all; then ids repeat, and the broker
     // refuses a repeated id with other content.

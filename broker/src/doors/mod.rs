@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tonic::{Request, Status};
 
 pub use adapter_service::{AdapterDoor, AdapterParts};
-pub use agreement_service::AgreementDoor;
+pub use agreement_service::{ACT_MESSAGE_BYTES_MAX, AgreementDoor, AgreementParts};
 pub use audit_service::{AuditDoor, AuditParts, Tails};
 pub use guarded::{Guard, Guarded};
 pub use signal_service::SignalDoor;

@@ -3,8 +3,8 @@
 
 use std::{
     fs, io,
-    io::Write as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use accord_proto::{
@@ -13,7 +13,11 @@ use accord_proto::{
 };
 use jiff::Timestamp;
 
-use super::documents::{DocumentError, read_agreement};
+use super::{
+    choose::{Candidates, configured, may_follow, newest_in_force},
+    documents::{DocumentError, read_agreement},
+    store::write_whole,
+};
 
 /// Its name, beside the broker's keys.
 const NAME: &str = "agreement-in-force.toml";
@@ -28,7 +32,7 @@ pub struct KeptAgreement {
 #[derive(Debug)]
 pub struct Governing {
     /// The agreement.
-    pub agreement: SignedAgreement,
+    pub agreement: Arc<SignedAgreement>,
     /// It was never in force here and is not now: until it is on the record as such it allows
     /// nothing, and another one may take its place, even an older one.
     pub waits: bool,
@@ -42,42 +46,56 @@ impl KeptAgreement {
         Self { path }
     }
 
-    /// The agreement to start with: the one in the configured file, or the one kept, where only
-    /// that is in force. `floor` is the newest that was in force before.
+    /// The agreement to start with: of those in the configured file, activated by the authorities and
+    /// kept, the newest that is in force. `floor` is the newest that was in force before.
     ///
     /// # Errors
     /// If the configured file holds no agreement to believe; the one kept is then no excuse.
     pub fn start(
         &self,
-        configured: &Path,
+        file: &Path,
         authorities: &Authorities,
         floor: Option<Loaded>,
+        activated: &[Arc<SignedAgreement>],
         now: Timestamp,
     ) -> Result<Governing, Box<DocumentError>> {
-        let agreement = read_agreement(configured, authorities, floor)?;
-        let in_force = |one: &SignedAgreement| one.document().term().check_in_force(now).is_ok();
-        if in_force(&agreement) {
+        let in_file = configured(file, authorities, floor, activated)?;
+        let by_act = activated.iter().filter(|one| may_follow(one, floor));
+        let mut candidates: Candidates = in_file.into_iter().chain(by_act.cloned()).collect();
+        if let Some(agreement) = newest_in_force(&candidates, now) {
             let waits = false;
             return Ok(Governing { agreement, waits });
         }
-        match self.read(authorities, floor) {
-            Some(kept) if in_force(&kept) => {
-                let version = kept.document().version();
-                tracing::warn!(
-                    version,
-                    "the agreement in the file is not in force; the last one still is"
-                );
-                let waits = false;
-                Ok(Governing {
-                    agreement: kept,
-                    waits,
-                })
-            }
-            Some(_) | None => {
-                let waits = floor != Some(agreement.loaded());
-                Ok(Governing { agreement, waits })
-            }
+        let newest = candidates
+            .iter()
+            .max_by_key(|one| one.document().version())
+            .cloned();
+        candidates = self
+            .read(authorities, floor)
+            .map(Arc::new)
+            .into_iter()
+            .collect();
+        if let Some(kept) = newest_in_force(&candidates, now) {
+            let version = kept.document().version();
+            tracing::warn!(
+                version,
+                "the agreement in the file is not in force; the last one still is"
+            );
+            let waits = false;
+            return Ok(Governing {
+                agreement: kept,
+                waits,
+            });
         }
+        let Some(agreement) = newest else {
+            // The file was replaced by an act, so that one is a candidate.
+            return read_agreement(file, authorities, floor).map(|agreement| Governing {
+                agreement: Arc::new(agreement),
+                waits: true,
+            });
+        };
+        let waits = floor != Some(agreement.loaded());
+        Ok(Governing { agreement, waits })
     }
 
     /// Signatures and version are checked as those of any other.
@@ -101,13 +119,6 @@ impl KeptAgreement {
         if fs::read_to_string(&self.path).is_ok_and(|kept| kept == note) {
             return Ok(());
         }
-        let partial = self.path.with_extension("partial");
-        let mut file = fs::File::create(&partial)?;
-        file.write_all(note.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&partial, &self.path)?;
-        self.path
-            .parent()
-            .map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+        write_whole(&self.path, note)
     }
 }

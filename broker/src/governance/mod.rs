@@ -1,26 +1,51 @@
 //! Agreement, parties and routes in force, and how they are replaced while the broker runs.
 
+mod act_refusal;
+mod checks;
+mod choose;
 mod documents;
+mod governed;
 mod kept;
-mod reload;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+mod life;
+mod load;
+mod recalled;
+mod recorded;
+mod reload;
+mod store;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 use accord_proto::{
-    agreement::{CompiledAgreement, NotInForce, SignedAgreement},
+    agreement::Standing,
     document::{Authorities, Loaded},
     msisdn::Msisdn,
     parties::{Parties, TokenKey},
-    party::{OrgName, PartyId, Role},
+    party::{OrgName, PartyId},
+    v1,
 };
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
 
+pub(crate) use act_refusal::ActFault;
+pub use act_refusal::ActRefusal;
 pub use documents::{DocumentError, read_agreement, read_parties, read_ported};
+pub use governed::Governed;
 pub use kept::{Governing, KeptAgreement};
+pub use life::{AgreementLife, DOCUMENT_WIRE_BYTES_MAX, Past, Taken};
+pub use recalled::RecalledLife;
+pub use recorded::{At, LifeError, RecordedAct};
 pub use reload::{Reloader, Seen};
 
-use crate::{identity::KeyDirectory, path::Refusal, routing::RouteTable};
+use self::choose::Candidates;
+use crate::{
+    entry::encode,
+    identity::KeyDirectory,
+    ledger::{Committed, Ledger, LedgerError},
+    routing::RouteTable,
+};
 
 /// Where the signed documents lie.
 #[derive(Clone, Debug)]
@@ -42,18 +67,6 @@ pub struct LastLoaded {
     pub parties: Option<Loaded>,
 }
 
-/// What is in force at one moment.
-#[derive(Debug)]
-pub struct Governed {
-    agreement: Arc<SignedAgreement>,
-    parties: Arc<Parties>,
-    routes: RouteTable,
-    operators: BTreeMap<OrgName, PartyId>,
-    generation: u64,
-    /// The agreement is not on the record as one in force: whatever its term, it allows nothing.
-    waits: bool,
-}
-
 /// What is in force now.
 #[derive(Debug)]
 pub struct Governance {
@@ -61,10 +74,20 @@ pub struct Governance {
     authorities: Authorities,
     /// The newest agreement that was in force before the start.
     recalled: Option<Loaded>,
+    /// What the authorities activated; the newest of them may wait for their day.
+    activated: ArcSwap<Candidates>,
+    /// Held while something is told under what is in force, and alone while that changes: so on the
+    /// record no answer stands behind what forbids it.
+    turn: RwLock<()>,
 }
 
+/// While this lives, what is in force stays so.
+#[derive(Debug)]
+pub struct Held<'a>(#[expect(dead_code, reason = "it is held, not read")] RwLockReadGuard<'a, ()>);
+
 impl Governance {
-    /// Puts the documents in force. `recalled` is the newest agreement that was before.
+    /// Puts the documents in force. `recalled` is the newest agreement that was before, `life` what
+    /// the authorities have done since.
     #[must_use]
     pub fn new(
         authorities: Authorities,
@@ -72,16 +95,35 @@ impl Governance {
         parties: Parties,
         ported: &[(Msisdn, OrgName)],
         recalled: Option<Loaded>,
+        life: &RecalledLife,
     ) -> Self {
-        let routes = routes(&parties, ported);
+        let routes = Arc::new(routes(&parties, ported));
         let Governing { agreement, waits } = governing;
-        let (agreement, parties) = (Arc::new(agreement), Arc::new(parties));
-        let governed = Governed::new(agreement, parties, routes, 1, waits);
+        let standing = Arc::clone(life.standing());
+        let governed = Governed::new(agreement, Arc::new(parties), routes, waits, standing);
         Self {
             current: ArcSwap::from_pointee(governed),
             authorities,
             recalled,
+            activated: ArcSwap::from_pointee(life.activated().to_vec()),
+            turn: RwLock::default(),
         }
+    }
+
+    /// What the authorities activated, oldest version first.
+    fn activated(&self) -> Arc<Candidates> {
+        self.activated.load_full()
+    }
+
+    /// The authorities activated one more; the reloader looks whether its day has come.
+    fn activate(&self, activated: Candidates) {
+        self.activated.store(Arc::new(activated));
+    }
+
+    /// Keeps what is in force as it is for a moment: do not wait for anything meanwhile.
+    #[must_use]
+    pub fn held(&self) -> Held<'_> {
+        Held(self.turn.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The newest agreement that was ever in force: none that is older comes into force again.
@@ -105,8 +147,43 @@ impl Governance {
         &self.authorities
     }
 
-    fn replace(&self, governed: Governed) {
-        self.current.store(Arc::new(governed));
+    /// Replaces the documents, once that is on the record. Nothing else is recorded in between, so
+    /// this blocks whoever answers for as long as the disk takes.
+    fn replace(
+        &self,
+        ledger: &Ledger,
+        records: Vec<v1::entry::Event>,
+        governed: Governed,
+    ) -> Result<(), LedgerError> {
+        let _alone = self.turn.write().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
+            ledger.append_blocking(encode(record)?)?;
+        }
+        let current = self.current.load();
+        self.current.store(Arc::new(Governed {
+            generation: current.generation + 1,
+            standing: Arc::clone(&current.standing),
+            ..governed
+        }));
+        Ok(())
+    }
+
+    /// Lets an act of an authority take effect, once it is on the record; as [`Self::replace`].
+    fn stand(
+        &self,
+        ledger: &Ledger,
+        act: v1::AgreementAct,
+        standing: Arc<Standing>,
+    ) -> Result<Committed, LedgerError> {
+        let _alone = self.turn.write().unwrap_or_else(PoisonError::into_inner);
+        let act = encode(v1::entry::Event::AgreementAct(act))?;
+        let committed = ledger.append_blocking(act)?;
+        let current = self.current.load();
+        if current.standing != standing {
+            self.current
+                .store(Arc::new(current.with_standing(standing)));
+        }
+        Ok(committed)
     }
 }
 
@@ -118,122 +195,6 @@ impl KeyDirectory for Governance {
 
     fn key(&self, party: &PartyId, kid: &str) -> Option<TokenKey> {
         self.current.load().parties.party(party)?.key(kid).cloned()
-    }
-}
-
-impl Governed {
-    fn new(
-        agreement: Arc<SignedAgreement>,
-        parties: Arc<Parties>,
-        routes: RouteTable,
-        generation: u64,
-        waits: bool,
-    ) -> Self {
-        let operators = parties
-            .all()
-            .iter()
-            .filter(|party| party.id.role() == Role::Operator)
-            .map(|party| (party.id.org().clone(), party.id.clone()))
-            .collect();
-        Self {
-            agreement,
-            parties,
-            routes,
-            operators,
-            generation,
-            waits,
-        }
-    }
-
-    /// The agreement, ready to decide.
-    #[must_use]
-    pub fn agreement(&self) -> &CompiledAgreement {
-        self.agreement.agreement()
-    }
-
-    /// The agreement as it was signed.
-    #[must_use]
-    pub fn signed(&self) -> &SignedAgreement {
-        &self.agreement
-    }
-
-    /// The register of parties.
-    #[must_use]
-    pub fn parties(&self) -> &Parties {
-        &self.parties
-    }
-
-    /// Numbers to operators.
-    #[must_use]
-    pub const fn routes(&self) -> &RouteTable {
-        &self.routes
-    }
-
-    /// Counts up with each change.
-    #[must_use]
-    pub const fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// Id and version of the agreement, as they stand in each entry.
-    #[must_use]
-    pub fn agreement_name(&self) -> (String, u64) {
-        let document = self.agreement.document();
-        (document.id().to_owned(), document.version())
-    }
-
-    /// Whether the agreement is in force (rule R05).
-    ///
-    /// # Errors
-    /// [`Refusal::NoAgreement`].
-    pub fn check_in_force(&self, now: Timestamp) -> Result<(), Refusal> {
-        let term = self.agreement.document().term();
-        let effective = term.effective();
-        let state = match term.check_in_force(now) {
-            Ok(()) if self.waits => NotInForce::NotYet { effective },
-            Ok(()) => return Ok(()),
-            Err(state) => state,
-        };
-        Err(Refusal::NoAgreement(state.to_string()))
-    }
-
-    /// Whether a party is registered and licensed (rules R01 and R02). Authorities need no licence:
-    /// they are the ones that the agreement names.
-    ///
-    /// # Errors
-    /// [`Refusal::PartyUnknown`] or [`Refusal::Licence`].
-    pub fn check_licence(&self, party: &PartyId, now: Timestamp) -> Result<(), Refusal> {
-        match party.role() {
-            Role::Authority => {
-                let document = self.agreement.document();
-                let named = [document.telecom_regulator(), document.central_bank()];
-                if named.contains(&party) {
-                    Ok(())
-                } else {
-                    Err(Refusal::PartyUnknown)
-                }
-            }
-            Role::Bank | Role::Operator => self
-                .parties
-                .party(party)
-                .ok_or(Refusal::PartyUnknown)?
-                .licence_in_force(now)
-                .map_err(|state| Refusal::Licence(state.to_string())),
-            Role::Broker => Err(Refusal::PartyUnknown),
-        }
-    }
-
-    /// The party that an operator is in the register.
-    #[must_use]
-    pub fn operator(&self, operator: &OrgName) -> Option<&PartyId> {
-        self.operators.get(operator)
-    }
-
-    /// Whether an operator is licensed to answer (rule R02).
-    #[must_use]
-    pub fn operator_licensed(&self, operator: &OrgName, now: Timestamp) -> bool {
-        self.operator(operator)
-            .is_some_and(|id| self.check_licence(id, now).is_ok())
     }
 }
 

@@ -3,18 +3,12 @@
 
 use std::sync::Arc;
 
-use accord_proto::{
-    agreement::{NotInForce, SignedAgreement},
-    clock::SharedClock,
-    parties::Parties,
-    v1,
-};
+use accord_proto::{clock::SharedClock, v1};
 use jiff::Timestamp;
 
 use super::{
-    DocumentFiles, Governance, Governed, KeptAgreement,
-    documents::{DocumentError, read_agreement, read_parties, read_ported},
-    routes,
+    DocumentFiles, Governance, KeptAgreement,
+    load::{Loader, loaded_agreement, loaded_parties},
 };
 use crate::{
     entry::record_entry,
@@ -38,35 +32,19 @@ pub struct Reloader {
 /// The files as they were last looked at.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub struct Seen {
-    agreement: Option<Stamp>,
-    parties: Option<Stamp>,
-    ported: Option<Stamp>,
+    pub(super) agreement: Option<Stamp>,
+    pub(super) parties: Option<Stamp>,
+    pub(super) ported: Option<Stamp>,
 }
 
 /// How far the reloader has come.
 #[derive(Debug, Clone, Copy)]
-struct At {
-    seen: Seen,
-    /// When the agreement in the file takes effect, where that is not yet.
-    pending: Option<Timestamp>,
-}
-
-/// What a look at changed files found.
-struct Loading {
-    /// What is about to be in force, if anything changed.
-    governed: Option<Governed>,
-    /// What the ledger is told of it first.
-    records: Vec<v1::DocumentLoaded>,
-    /// When the agreement in the file takes effect, where that is not yet.
-    pending: Option<Timestamp>,
-}
-
-/// Reads the files.
-#[derive(Clone, Debug)]
-struct Loader {
-    files: DocumentFiles,
-    governance: Arc<Governance>,
-    metrics: Arc<Metrics>,
+pub(super) struct At {
+    pub(super) seen: Seen,
+    /// The newest version that the authorities activated.
+    pub(super) activated: Option<u64>,
+    /// When the next agreement takes effect, where that is not yet.
+    pub(super) pending: Option<Timestamp>,
 }
 
 impl Reloader {
@@ -98,6 +76,7 @@ impl Reloader {
             clock,
             at: At {
                 seen,
+                activated: None,
                 pending: None,
             },
             origin,
@@ -146,34 +125,32 @@ impl Reloader {
             self.record_start().await?;
             self.origin = origin;
         }
-        let (seen, now) = (Seen::look(&self.loader.files), self.clock.now());
-        let due = self.at.pending.is_some_and(|effective| effective <= now);
-        if seen == self.at.seen && !due {
+        let now = self.clock.now();
+        let new = At {
+            seen: Seen::look(&self.loader.files),
+            activated: self.loader.activated(),
+            pending: None,
+        };
+        let due = self.at.is_due(now);
+        if new.seen == self.at.seen && new.activated == self.at.activated && !due {
             return Ok(());
         }
         let (loader, at) = (self.loader.clone(), self.at);
-        // Ported numbers may be many.
-        let load = move || loader.load(at, seen, now);
-        let Loading {
-            governed,
-            records,
-            pending,
-        } = match tokio::task::spawn_blocking(load).await {
-            Ok(loading) => loading,
+        let ledger = Arc::clone(&self.ledger);
+        // Ported numbers may be many, and the record of what changes is waited for.
+        let load = move || loader.load(at, new, now).and_take_effect(&loader, &ledger);
+        let (changed, pending) = match tokio::task::spawn_blocking(load).await {
+            Ok(done) => done?,
             Err(panic) => {
                 tracing::error!(%panic, "the reading of changed documents broke off");
                 return Ok(());
             }
         };
-        for record in records {
-            self.record(record).await?;
-        }
-        if let Some(governed) = governed {
-            self.loader.governance.replace(governed);
+        if changed {
             self.keep().await;
         }
         // Only now: what could not be put on the record is tried again.
-        self.at = At { seen, pending };
+        self.at = At { pending, ..new };
         Ok(())
     }
 
@@ -199,109 +176,11 @@ impl Reloader {
     }
 }
 
-impl Loader {
-    /// Reads the documents that changed, each by itself: a bad one keeps its own predecessor in
-    /// force and not the others', so that a suspension acts whatever else is broken.
-    fn load(&self, at: At, seen: Seen, now: Timestamp) -> Loading {
-        let old = self.governance.current();
-        let (mut agreement, mut parties) = (Arc::clone(&old.agreement), Arc::clone(&old.parties));
-        let (mut records, mut waits) = (Vec::new(), old.waits);
-        let mut changed = at.seen.ported != seen.ported;
-        let mut pending = at.pending;
-        if at.seen.agreement != seen.agreement || pending.is_some_and(|effective| effective <= now)
-        {
-            match self.agreement(&old, now) {
-                Ok(Next::Same) => pending = None,
-                Ok(Next::Later(new)) => {
-                    pending = Some(new.document().term().effective_at());
-                    // Where none is in force, this is the one that is waited for.
-                    if waits && new.loaded() != agreement.loaded() {
-                        (changed, agreement) = (true, new);
-                    }
-                }
-                Ok(Next::Now(new)) => {
-                    (changed, waits, pending) = (true, false, None);
-                    records.push(in_force(loaded_agreement(&new)));
-                    agreement = new;
-                }
-                Err(error) => {
-                    pending = None;
-                    records.push(self.refused("agreement", &error));
-                }
-            }
-        }
-        if at.seen.parties != seen.parties {
-            let last = parties.loaded();
-            let authorities = self.governance.authorities();
-            match read_parties(&self.files.parties, authorities, Some(last)) {
-                Ok(new) if new.loaded() == last => {}
-                Ok(new) => {
-                    changed = true;
-                    records.push(in_force(loaded_parties(&new)));
-                    parties = Arc::new(new);
-                }
-                Err(error) => records.push(self.refused("parties", &error)),
-            }
-        }
-        let governed = changed.then(|| {
-            let ported = read_ported(self.files.ported.as_deref()).map_err(|error| {
-                records.push(self.refused("ported", &error));
-            });
-            let routes = match ported {
-                Ok(ported) => routes(&parties, &ported),
-                Err(()) => old.routes.clone(),
-            };
-            Governed::new(agreement, parties, routes, old.generation() + 1, waits)
-        });
-        Loading {
-            governed,
-            records,
-            pending,
-        }
+impl At {
+    /// Whether the day of the agreement that waits has come.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.pending.is_some_and(|effective| effective <= now)
     }
-
-    /// Reads the agreement, and looks whether its term has begun.
-    fn agreement(&self, old: &Governed, now: Timestamp) -> Result<Next, Box<DocumentError>> {
-        let (path, floor) = (&self.files.agreement, self.governance.floor(old));
-        let new = Arc::new(read_agreement(path, self.governance.authorities(), floor)?);
-        if !old.waits && new.loaded() == old.agreement.loaded() {
-            return Ok(Next::Same);
-        }
-        let term = new.document().term();
-        match term.check_in_force(now) {
-            Ok(()) => Ok(Next::Now(new)),
-            Err(NotInForce::NotYet { effective }) => {
-                let version = new.document().version();
-                tracing::info!(version, %effective, "a new agreement waits for its first day");
-                Ok(Next::Later(new))
-            }
-            Err(state @ NotInForce::Expired { .. }) => Err(Box::new(DocumentError::Expired {
-                path: path.clone(),
-                state,
-            })),
-        }
-    }
-
-    /// Counts and logs a document that is not taken.
-    fn refused(&self, kind: &'static str, error: &DocumentError) -> v1::DocumentLoaded {
-        self.metrics.document_refused(kind);
-        tracing::error!(kind, %error, "a new document is refused; the old one stays in force");
-        v1::DocumentLoaded {
-            kind: kind.to_owned(),
-            refused: error.to_string(),
-            ..v1::DocumentLoaded::default()
-        }
-    }
-}
-
-/// What becomes of the agreement in the file.
-enum Next {
-    /// It waits for its day.
-    Later(Arc<SignedAgreement>),
-    /// It takes effect.
-    Now(Arc<SignedAgreement>),
-    /// It is in force already.
-    Same,
 }
 
 impl Seen {
@@ -314,36 +193,6 @@ impl Seen {
             parties: Some(Stamp::of(&files.parties)),
             ported: files.ported.as_deref().map(Stamp::of),
         }
-    }
-}
-
-fn in_force(loaded: v1::DocumentLoaded) -> v1::DocumentLoaded {
-    let v1::DocumentLoaded {
-        kind, id, version, ..
-    } = &loaded;
-    tracing::info!(kind, id, version, "a signed document is in force");
-    loaded
-}
-
-fn loaded_agreement(signed: &SignedAgreement) -> v1::DocumentLoaded {
-    v1::DocumentLoaded {
-        kind: "agreement".to_owned(),
-        id: signed.document().id().to_owned(),
-        version: signed.document().version(),
-        sha256: signed.sha256().to_vec(),
-        signers: signed.signers().to_vec(),
-        refused: String::new(),
-    }
-}
-
-fn loaded_parties(parties: &Parties) -> v1::DocumentLoaded {
-    v1::DocumentLoaded {
-        kind: "parties".to_owned(),
-        id: parties.id().to_owned(),
-        version: parties.version(),
-        sha256: parties.sha256().to_vec(),
-        signers: parties.signers().to_vec(),
-        refused: String::new(),
     }
 }
 

@@ -73,11 +73,15 @@ pub(super) fn authenticate(parts: &Parts, call: Call, arrived: Instant) -> Resul
 
 /// Whether the bank may still be told what it asked: certificate, licence and agreement may have
 /// ended while a line waited for its turn, or while the operator was asked.
-pub(super) fn still_may(parts: &Parts, asked: &Asked, governed: &Governed) -> bool {
+///
+/// # Errors
+/// Why not.
+pub(super) fn still_may(parts: &Parts, asked: &Asked, governed: &Governed) -> Result<(), Refusal> {
     let now = parts.clock.now();
-    let party = asked.peer.check(&parts.trust, now);
-    party.is_ok_and(|party| governed.check_licence(party, now).is_ok())
-        && governed.check_in_force(now).is_ok()
+    let party = asked.peer.check(&parts.trust, now)?;
+    governed.check_licence(party, now)?;
+    governed.check_bank(party.org())?;
+    governed.check_in_force(now)
 }
 
 /// Who calls, and what is in force while it is decided. Looked at again for each call and each
@@ -98,5 +102,6 @@ pub(super) fn caller(
     let governed = parts.governance.current();
     governed.check_licence(party, now)?;
     let caller = parts.tokens.verify(peer, token, now)?;
+    governed.check_bank(party.org())?;
     Ok((caller, governed))
 }

@@ -109,6 +109,9 @@ pub(super) fn permit(
             });
         }
     };
+    if let Some(detail) = asked.governed.stopped(operator, question.signal()) {
+        return Err(Denied::under(clause, Reason::Suspended, detail));
+    }
     let deny = |reason, detail: String| Err(Denied::under(clause, reason, detail));
     if !clause.permits_principal(lookup.on_behalf_of.as_ref()) {
         return deny(

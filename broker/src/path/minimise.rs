@@ -13,6 +13,7 @@ use super::{
     derive::{Derived, Value, derive},
     fetch::{Observed, Seen},
     parts::Parts,
+    refusal::Refusal,
 };
 
 /// The answer, and what the record will say about each signal.
@@ -54,7 +55,11 @@ pub(super) fn minimise(parts: &Parts, mut observed: Observed) -> Minimised {
         Ok((_, basis)) if observed.signals.iter().any(Result::is_ok) => basis.to_wire(),
         Ok(_) | Err(_) => v1::RoutingBasis::Unspecified,
     };
-    let (agreement, agreement_version) = asked.governed.agreement_name();
+    // No answer cites what is not in force; its entry says under what it was asked.
+    let (agreement, agreement_version) = match asked.governed.check_in_force(now) {
+        Ok(()) => asked.governed.agreement_name(),
+        Err(_) => Default::default(),
+    };
     let answer = v1::Answer {
         answered_at: Some(wire::timestamp(now)),
         agreement,
@@ -79,7 +84,7 @@ fn reconsider(parts: &Parts, observed: &mut Observed) {
     let asked = &mut observed.admitted.routed.asked;
     let changed = current.generation() != asked.governed.generation();
     let may = still_may(parts, asked, &current);
-    if may && !changed {
+    if may.is_ok() && !changed {
         return;
     }
     asked.governed = current;
@@ -93,14 +98,15 @@ fn reconsider(parts: &Parts, observed: &mut Observed) {
             operator,
             &seen.permit.question,
         );
-        if !may || !again.is_ok_and(|again| again.clause == seen.permit.clause) {
-            let detail = "certificate, licence or agreement ended or changed meanwhile";
-            *signal = Err(Denied::under(
-                &seen.permit.clause,
-                Reason::Suspended,
-                detail,
-            ));
-        }
+        let changed = "certificate, licence or agreement ended or changed meanwhile";
+        let detail = match (&may, again) {
+            (Err(suspended @ Refusal::Suspended(_)), _) => suspended.to_string(),
+            (Ok(()), Err(denied)) if denied.reason == Reason::Suspended => denied.detail,
+            (Ok(()), Ok(again)) if again.clause == seen.permit.clause => continue,
+            (Ok(()) | Err(_), _) => changed.to_owned(),
+        };
+        let reason = Reason::Suspended;
+        *signal = Err(Denied::under(&seen.permit.clause, reason, detail));
     }
 }
 

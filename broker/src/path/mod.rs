@@ -187,7 +187,11 @@ async fn steps(
     let permitted = authorise::authorise(routed);
     let admitted = limit::limit(parts, permitted).await;
     let observed = fetch::fetch(parts, admitted).await;
-    let minimised = minimise::minimise(parts, observed);
-    let receipt = record::record(parts, minimised).await?;
+    let recorded = {
+        // From here until it has its place on the record nothing changes in force.
+        let _held = parts.governance.held();
+        record::record(parts, minimise::minimise(parts, observed))?
+    };
+    let receipt = recorded.await?;
     Ok(release::release(parts, receipt, ticket).await)
 }

@@ -41,8 +41,11 @@ pub(super) struct Receipt {
 
 struct Seal;
 
-/// Puts the access on the record and waits until it is durable.
-pub(super) async fn record(parts: &Parts, minimised: Minimised) -> Result<Receipt, Refusal> {
+/// Gives the access its place on the record; what comes back waits until it is durable.
+pub(super) fn record(
+    parts: &Parts,
+    minimised: Minimised,
+) -> Result<impl Future<Output = Result<Receipt, Refusal>> + Send, Refusal> {
     let Minimised {
         observed,
         answer,
@@ -63,23 +66,27 @@ pub(super) async fn record(parts: &Parts, minimised: Minimised) -> Result<Receip
         event,
         time_unix_ms: 0,
     };
-    let committed = match parts.ledger.append(entry.encode_to_vec()).await {
-        Ok(committed) => committed,
-        Err(error) => {
-            // No answer leaves, so nothing is told.
-            give_back(parts, &observed, &vec![false; told.len()]);
-            return Err(error.into());
-        }
-    };
-    give_back(parts, &observed, &told);
-    let proof = observed.admitted.routed.asked.question.proof;
-    report(observed, &committed);
-    Ok(Receipt {
-        answer,
-        nonce,
-        committed,
-        proof,
-        _seal: Seal,
+    // It is queued by the call itself.
+    let appended = parts.ledger.append(entry.encode_to_vec());
+    Ok(async move {
+        let committed = match appended.await {
+            Ok(committed) => committed,
+            Err(error) => {
+                // No answer leaves, so nothing is told.
+                give_back(parts, &observed, &vec![false; told.len()]);
+                return Err(error.into());
+            }
+        };
+        give_back(parts, &observed, &told);
+        let proof = observed.admitted.routed.asked.question.proof;
+        report(observed, &committed);
+        Ok(Receipt {
+            answer,
+            nonce,
+            committed,
+            proof,
+            _seal: Seal,
+        })
     })
 }
 

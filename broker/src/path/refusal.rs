@@ -9,7 +9,11 @@ use accord_proto::{
     wire::FieldError,
 };
 
-use crate::{identity::IdentityError, ledger::LedgerError};
+use crate::{
+    governance::{ActFault, ActRefusal},
+    identity::IdentityError,
+    ledger::LedgerError,
+};
 
 /// A refusal of a whole call. `Display` is safe for the caller and names the field or the fact.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -55,6 +59,12 @@ pub enum Refusal {
     /// No agreement is in force (rule R05).
     #[error("no agreement is in force: {0}")]
     NoAgreement(String),
+    /// An authority suspended the bank, or the whole agreement (rule R05).
+    #[error("suspended: {0}; only both authorities together lift that")]
+    Suspended(String),
+    /// An authority's act is not taken.
+    #[error("{0}")]
+    Act(Box<ActRefusal>),
     /// The request id was used for another question.
     #[error("request_id: already used for another question within ten minutes")]
     RequestIdReused,
@@ -94,6 +104,12 @@ pub enum Class {
     Unauthenticated,
     /// Not now.
     Unavailable,
+}
+
+impl From<ActRefusal> for Refusal {
+    fn from(refusal: ActRefusal) -> Self {
+        Self::Act(Box::new(refusal))
+    }
 }
 
 /// The ledger takes nothing, or has no such thing.
@@ -142,6 +158,7 @@ impl Refusal {
                 true => Class::PermissionDenied,
                 false => Class::Unauthenticated,
             },
+            Self::Act(act) => act_class(act.fault()),
             Self::Field(_) | Self::MessageMalformed => Class::InvalidArgument,
             Self::Role { .. }
             | Self::PartyUnknown
@@ -149,7 +166,7 @@ impl Refusal {
             | Self::NoMirror
             | Self::PurposeNotInToken(_)
             | Self::PrincipalNotInToken(_) => Class::PermissionDenied,
-            Self::NoAgreement(_) => Class::FailedPrecondition,
+            Self::NoAgreement(_) | Self::Suspended(_) => Class::FailedPrecondition,
             Self::RequestIdReused => Class::AlreadyExists,
             Self::RateLimited { .. } | Self::Overloaded | Self::MessageTooLong => {
                 Class::ResourceExhausted
@@ -174,6 +191,8 @@ impl Refusal {
             Self::PurposeNotInToken(_) => "PURPOSE_NOT_IN_TOKEN",
             Self::PrincipalNotInToken(_) => "PRINCIPAL_NOT_IN_TOKEN",
             Self::NoAgreement(_) => "NO_AGREEMENT_IN_FORCE",
+            Self::Suspended(_) => "SUSPENDED",
+            Self::Act(act) => act_reason(act.fault()),
             Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::Overloaded => "OVERLOADED",
@@ -191,6 +210,14 @@ impl Refusal {
             Self::PrincipalNotInToken(_) => Some("on_behalf_of"),
             Self::RequestIdReused => Some("request_id"),
             Self::NotFound(field) => Some(field),
+            Self::Act(act) => match act.fault() {
+                ActFault::Document => Some("document"),
+                ActFault::Malformed
+                | ActFault::Signer
+                | ActFault::Stale
+                | ActFault::Replayed
+                | ActFault::NotNow => Some("act"),
+            },
             Self::Identity(_)
             | Self::MessageTooLong
             | Self::MessageMalformed
@@ -199,6 +226,7 @@ impl Refusal {
             | Self::Licence(_)
             | Self::NoMirror
             | Self::NoAgreement(_)
+            | Self::Suspended(_)
             | Self::RateLimited { .. }
             | Self::Overloaded
             | Self::NotReady(_) => None,
@@ -223,8 +251,30 @@ impl Refusal {
             | Self::PurposeNotInToken(_)
             | Self::PrincipalNotInToken(_)
             | Self::NoAgreement(_)
+            | Self::Suspended(_)
+            | Self::Act(_)
             | Self::RequestIdReused
             | Self::NotFound(_) => None,
         }
+    }
+}
+
+const fn act_class(fault: ActFault) -> Class {
+    match fault {
+        ActFault::Malformed | ActFault::Document => Class::InvalidArgument,
+        ActFault::Signer => Class::PermissionDenied,
+        ActFault::Stale | ActFault::NotNow => Class::FailedPrecondition,
+        ActFault::Replayed => Class::AlreadyExists,
+    }
+}
+
+const fn act_reason(fault: ActFault) -> &'static str {
+    match fault {
+        ActFault::Malformed => "ACT_MALFORMED",
+        ActFault::Document => "ACT_DOCUMENT",
+        ActFault::Signer => "ACT_SIGNER",
+        ActFault::Stale => "ACT_STALE",
+        ActFault::Replayed => "ACT_REPLAYED",
+        ActFault::NotNow => "ACT_NOT_NOW",
     }
 }

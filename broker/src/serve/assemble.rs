@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use accord_proto::{c2sp::SigningKey, clock::SharedClock, document::Authorities, v1};
 use aws_lc_rs::digest::{SHA256, digest};
-use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -23,8 +22,8 @@ use super::{
 use crate::{
     config::Config,
     governance::{
-        DocumentFiles, Governance, KeptAgreement, LastLoaded, Reloader, Seen, read_parties,
-        read_ported,
+        AgreementLife, DocumentFiles, Governance, KeptAgreement, LastLoaded, RecalledLife,
+        Reloader, Seen, read_parties, read_ported,
     },
     identity::{Connections, IdentityMetrics, TlsFiles, TokenVerifier, TrustStore, keep_current},
     ledger::{Ledger, LedgerConfig, LedgerError},
@@ -44,6 +43,7 @@ pub(super) struct House {
     pub(super) trust: Arc<TrustStore>,
     pub(super) tokens: Arc<TokenVerifier>,
     pub(super) governance: Arc<Governance>,
+    pub(super) life: Arc<AgreementLife>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) links: Arc<Links>,
     pub(super) views: Arc<Views>,
@@ -173,7 +173,7 @@ impl House {
         }
         let (ledger, replayed) = Ledger::open(ledger_config, Arc::clone(&clock))?;
         let ledger = Arc::new(ledger);
-        let governance = Arc::new(govern(&config, &ledger, clock.now())?);
+        let (governance, life) = govern(&config, &ledger, &clock)?;
         let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
         recall::subjects(&ledger, &subjects, &governance.current(), clock.now())?;
         let cache_bytes = u64::from(config.views.cache_mib) << 20;
@@ -200,6 +200,7 @@ impl House {
             trust,
             tokens: Arc::new(tokens),
             governance,
+            life,
             ledger,
             links: Arc::default(),
             views: opened.views,
@@ -306,8 +307,13 @@ fn document_files(config: &Config) -> DocumentFiles {
     }
 }
 
-/// The signed documents, under the keys that the ledger pins.
-fn govern(config: &Config, ledger: &Ledger, now: Timestamp) -> Result<Governance, StartError> {
+/// The signed documents, under the keys that the ledger pins, and what the authorities have done:
+/// what they suspended stays so before the first question comes.
+fn govern(
+    config: &Config,
+    ledger: &Arc<Ledger>,
+    clock: &SharedClock,
+) -> Result<(Arc<Governance>, Arc<AgreementLife>), StartError> {
     let authorities = authorities(config)?;
     let configured = [authorities.telecom_regulator(), authorities.central_bank()];
     if !configured
@@ -317,18 +323,25 @@ fn govern(config: &Config, ledger: &Ledger, now: Timestamp) -> Result<Governance
         return Err(StartError::OtherAuthorities);
     }
     let LastLoaded { agreement, parties } = recall::documents(ledger)?;
+    let life = RecalledLife::open(&config.keys.dir, ledger, &authorities)?;
     let files = &config.documents;
     let kept = KeptAgreement::beside_keys(&config.keys.dir);
-    let governing = kept.start(&files.agreement, &authorities, agreement, now)?;
+    let activated = life.activated();
+    let now = clock.now();
+    let governing = kept.start(&files.agreement, &authorities, agreement, activated, now)?;
     let parties = read_parties(&files.parties, &authorities, parties)?;
     let ported = read_ported(files.ported.as_deref())?;
-    Ok(Governance::new(
+    let governance = Arc::new(Governance::new(
         authorities,
         governing,
         parties,
         &ported,
         agreement,
-    ))
+        &life,
+    ));
+    let (ledger, clock) = (Arc::clone(ledger), Arc::clone(clock));
+    let life = AgreementLife::new(life, Arc::clone(&governance), ledger, clock);
+    Ok((governance, Arc::new(life)))
 }
 
 pub(super) fn ledger_config(config: &Config) -> Result<LedgerConfig, StartError> {

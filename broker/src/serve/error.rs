@@ -5,8 +5,13 @@ use std::path::PathBuf;
 use accord_proto::c2sp::{KeyError, PolicyError};
 
 use crate::{
-    governance::DocumentError, identity::TrustError, ledger::LedgerError, replay::SpoolError,
-    subjects::tag_keys::TagKeyError, views::ViewError, witnesses::HttpError,
+    governance::{DocumentError, LifeError},
+    identity::TrustError,
+    ledger::LedgerError,
+    replay::SpoolError,
+    subjects::tag_keys::TagKeyError,
+    views::ViewError,
+    witnesses::HttpError,
 };
 
 /// Why a broker does not start. Each names its file or its key.
@@ -18,6 +23,9 @@ pub enum StartError {
     /// A signed document.
     #[error("{0}")]
     Document(#[from] Box<DocumentError>),
+    /// What the authorities did, as the ledger has it.
+    #[error("the authorities' acts: {0}")]
+    Life(#[from] LifeError),
     /// The authorities' keys.
     #[error("configuration: {0}: {1}")]
     Config(&'static str, String),

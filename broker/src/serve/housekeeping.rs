@@ -13,7 +13,7 @@ use super::{
     assemble::House,
 };
 use crate::{
-    governance::{Governance, Reloader},
+    governance::{AgreementLife, Governance, Reloader},
     ledger::Ledger,
     refusals::RefusalBook,
     subjects::tag_keys::TagKeys,
@@ -57,12 +57,29 @@ impl House {
             Arc::clone(&self.governance),
             Arc::clone(&self.clock),
         ));
+        housekeeping.spawn(note_months(Arc::clone(&self.life)));
         housekeeping.spawn(each_second(
             Arc::clone(&self.refusals),
             Arc::clone(&self.tag_keys),
             Arc::clone(&self.ledger),
             Arc::clone(&self.clock),
         ));
+    }
+}
+
+/// How often it is looked whether a new month has begun.
+const MONTH_EVERY: Duration = Duration::from_secs(60);
+
+/// Notes in each month how far there is no further act of the authorities.
+async fn note_months(life: Arc<AgreementLife>) {
+    let mut tick = interval(MONTH_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let life = Arc::clone(&life);
+        if let Err(panic) = tokio::task::spawn_blocking(move || life.note_month()).await {
+            tracing::error!(%panic, "the noting of the month broke off");
+        }
     }
 }
 

@@ -19,8 +19,8 @@ use tonic_reflection::server::Error as ReflectionError;
 use super::assemble::House;
 use crate::{
     doors::{
-        AdapterDoor, AdapterParts, AgreementDoor, AuditDoor, AuditParts, Guard, SignalDoor, Tails,
-        TilesDoor, TilesParts, UnreadLayer,
+        ACT_MESSAGE_BYTES_MAX, AdapterDoor, AdapterParts, AgreementDoor, AgreementParts, AuditDoor,
+        AuditParts, Guard, SignalDoor, Tails, TilesDoor, TilesParts, UnreadLayer,
     },
     identity::{Connections, Incoming, RefusedConnection, Speaks},
     ledger::Ledger,
@@ -58,13 +58,7 @@ impl House {
         let message_max = limits.message_kib_max as usize * 1_024;
         let path = self.path();
         let signals = SignalDoor::new(path, limits.screen_in_flight_max, stopping.clone());
-        let agreement = AgreementDoor::new(
-            Arc::clone(&self.trust),
-            Arc::clone(&self.governance),
-            Arc::clone(&self.refusals),
-            Arc::new(Rates::new(limits.audit_per_second)),
-            Arc::clone(&self.clock),
-        );
+        let agreement = self.agreement_door();
         let ledger = Arc::clone(&self.ledger);
         let guard = self.guard();
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -88,7 +82,8 @@ impl House {
                 AuditServiceServer::new(self.audit_door()).max_decoding_message_size(message_max),
             )
             .add_service(
-                AgreementServiceServer::new(agreement).max_decoding_message_size(message_max),
+                AgreementServiceServer::new(agreement)
+                    .max_decoding_message_size(message_max.max(ACT_MESSAGE_BYTES_MAX)),
             )
             .add_service(guard.before(health_service.max_decoding_message_size(message_max)))
             .add_service(guard.before(reflection.max_decoding_message_size(message_max)));
@@ -133,6 +128,18 @@ impl House {
             refusals: Arc::clone(&self.refusals),
             metrics: Arc::clone(&self.metrics),
             tag_keys: Arc::clone(&self.tag_keys),
+            clock: Arc::clone(&self.clock),
+        })
+    }
+
+    fn agreement_door(&self) -> AgreementDoor {
+        AgreementDoor::new(AgreementParts {
+            trust: Arc::clone(&self.trust),
+            governance: Arc::clone(&self.governance),
+            life: Arc::clone(&self.life),
+            ledger: Arc::clone(&self.ledger),
+            refusals: Arc::clone(&self.refusals),
+            rates: Rates::new(self.config.limits.audit_per_second),
             clock: Arc::clone(&self.clock),
         })
     }

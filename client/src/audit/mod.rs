@@ -1,5 +1,6 @@
 //! Reading the ledger and the agreement: what authorities, and each party for its own entries, do.
 
+mod agreement;
 pub(crate) mod query;
 pub(crate) mod stored;
 pub mod verify;
@@ -11,13 +12,8 @@ use accord_proto::{
     merkle::{Hash, leaf_hash, verify_consistency},
     party::PartyId,
     statement::Statement,
-    v1::{
-        self, agreement_service_client::AgreementServiceClient,
-        audit_service_client::AuditServiceClient,
-    },
-    wire,
+    v1::{self, audit_service_client::AuditServiceClient},
 };
-use jiff::Timestamp;
 use prost::Message as _;
 use tonic::{Request, Status, Streaming, transport::Channel};
 
@@ -28,6 +24,8 @@ use crate::{
     receipt::{Assurance, LogTrust, chain, check_proof},
     refusal::{CallError, Refusal},
 };
+
+pub use agreement::{ActTaken, AgreementHistory, AgreementInForce};
 
 /// How long a new stream may take to begin.
 const OPEN_S_MAX: u64 = 10;
@@ -85,19 +83,6 @@ impl LedgerEntry {
     pub fn leaf_hash(&self) -> Hash {
         leaf_hash(&self.bytes)
     }
-}
-
-/// The agreement in force.
-#[derive(Clone, Debug)]
-pub struct AgreementInForce {
-    /// The signed note: TOML text and the two authorities' signatures.
-    pub note: String,
-    /// SHA-256 of the note, as it stands in the ledger.
-    pub sha256: Vec<u8>,
-    /// From when it holds.
-    pub effective: Option<Timestamp>,
-    /// Until when.
-    pub expires: Option<Timestamp>,
 }
 
 impl Auditor {
@@ -242,39 +227,6 @@ impl Auditor {
         })
     }
 
-    /// The agreement in force.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn agreement(&self) -> Result<AgreementInForce, CallError> {
-        self.agreement_within(self.deadline).await
-    }
-
-    /// As [`agreement`](Self::agreement), within another deadline.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn agreement_within(
-        &self,
-        deadline: Duration,
-    ) -> Result<AgreementInForce, CallError> {
-        let call = async |channel: Channel, within: Duration| {
-            let request = request(v1::GetAgreementRequest {}, within);
-            AgreementServiceClient::new(channel)
-                .max_decoding_message_size(AGREEMENT_BYTES_MAX)
-                .get_agreement(request)
-                .await
-        };
-        let response = self.failover.call(deadline, call).await?.into_inner();
-        let instant = |at: Option<_>| at.as_ref().and_then(wire::parse_timestamp);
-        Ok(AgreementInForce {
-            note: response.note,
-            sha256: response.sha256,
-            effective: instant(response.effective),
-            expires: instant(response.expires),
-        })
-    }
-
     fn stated(&self) -> Option<v1::ReadStatement> {
         self.statement.as_ref().map(Statement::to_wire)
     }
@@ -303,9 +255,6 @@ impl Auditor {
         Ok(self.open_checkpoint(checkpoint)?.checkpoint.origin)
     }
 }
-
-/// The most bytes of a signed agreement received.
-const AGREEMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Entries, as they come.
 #[derive(Debug)]

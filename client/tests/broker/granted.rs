@@ -31,6 +31,24 @@ impl AgreementService for Broker {
             ..v1::GetAgreementResponse::default()
         }))
     }
+
+    async fn act(&self, _: Request<v1::ActRequest>) -> Result<Response<v1::ActResponse>, Status> {
+        Err(refusal(Code::Unimplemented, 0))
+    }
+
+    async fn history(
+        &self,
+        _: Request<v1::HistoryRequest>,
+    ) -> Result<Response<v1::HistoryResponse>, Status> {
+        Ok(Response::new(v1::HistoryResponse::default()))
+    }
+
+    async fn get_document(
+        &self,
+        _: Request<v1::GetDocumentRequest>,
+    ) -> Result<Response<v1::GetDocumentResponse>, Status> {
+        Err(refusal(Code::Unimplemented, 0))
+    }
 }
 
 async fn set_up(agreement: &str) -> (Stub, tempfile::TempDir) {

@@ -6,14 +6,20 @@ use std::{
 };
 
 use accord_proto::{
+    agreement::SignedAgreement,
     c2sp::{SignedNote, SigningKey},
     clock::ManualClock,
     document::Authorities,
+    parties::Parties,
 };
 use jiff::Timestamp;
 
 use super::*;
-use crate::{governance::Governing, ledger::LedgerConfig, metrics::Snapshot};
+use crate::{
+    governance::{Governing, RecalledLife},
+    ledger::LedgerConfig,
+    metrics::Snapshot,
+};
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -79,15 +85,16 @@ fn reloader(dir: &std::path::Path, clock: &Arc<ManualClock>) -> Reloader {
     let agreement = SignedAgreement::open(&signed(AGREEMENT, &keys), &authorities, None).unwrap();
     let parties = Parties::open(&signed(PARTIES, &keys), &authorities, None).unwrap();
     let governing = Governing {
-        agreement,
+        agreement: Arc::new(agreement),
         waits: false,
     };
-    let governance = Governance::new(authorities, governing, parties, &[], None);
     let key = SigningKey::generate("accord.test").unwrap();
     let shared: SharedClock = clock.clone();
     Ledger::init(&dir.join("ledger"), &key, &[], &shared).unwrap();
     let config = LedgerConfig::new(dir.join("ledger"), key);
     let (ledger, _) = Ledger::open(config, shared.clone()).unwrap();
+    let life = RecalledLife::open(dir, &ledger, &authorities).unwrap();
+    let governance = Governance::new(authorities, governing, parties, &[], None, &life);
     let files = DocumentFiles {
         agreement: dir.join("agreement.toml"),
         parties: dir.join("parties.toml"),
