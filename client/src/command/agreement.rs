@@ -1,24 +1,27 @@
 //! `accord agreement`.
 
+mod act;
+pub(super) mod args;
+mod diff;
+mod history;
+mod status;
+
 use std::path::Path;
 
 use accord_proto::{
-    agreement::{AgreementDocument, Row, SignedAgreement, explain, mirrors},
-    c2sp::{SignedNote, VerifierKey},
-    clock::SystemClock,
-    document::Authorities,
+    agreement::{AgreementDocument, Row, explain, mirrors},
+    c2sp::SignedNote,
 };
 use serde_json::{Value as Json, json};
 
+use self::args::AgreementCommand;
 use super::{
-    args::{AgreementCommand, Whom},
+    args::Whom,
     audit,
     exit::{Exit, Failure},
     signing,
     terminal::Terminal,
-    whom,
 };
-use crate::words::instant_words;
 
 /// The columns that a person needs first, by their heading.
 const FIRST_COLUMNS: [&str; 7] = [
@@ -31,25 +34,54 @@ const FIRST_COLUMNS: [&str; 7] = [
     "clause",
 ];
 
-/// Checks, signs or shows an agreement.
+/// Checks, signs or shows an agreement, or acts on the one in force.
 pub(super) async fn run(
     whom: &Whom,
     command: &AgreementCommand,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
+    use AgreementCommand as Command;
     match command {
-        AgreementCommand::Check { file, wide } => check(file, *wide, terminal),
-        AgreementCommand::Sign { file, key, output } => {
-            sign(file, key, output.as_deref().unwrap_or(file), terminal)
+        Command::Check { file, wide } => check(file, *wide, terminal),
+        Command::Sign {
+            file: Some(file),
+            key,
+            output,
+            ..
+        } => sign(file, key, output.as_deref().unwrap_or(file), terminal),
+        Command::Sign {
+            file: None,
+            hash,
+            key,
+            ..
+        } => {
+            let hash = hash.as_deref().unwrap_or_default();
+            act::sign(whom, hash, key, terminal).await
         }
-        AgreementCommand::Status { file: Some(file) } => {
-            let note = signing::read(file)?;
-            status(&note, &authority_keys(whom)?, terminal)
+        Command::Propose { file, author } => act::propose(whom, file, author, terminal).await,
+        Command::Activate { hash, author } => {
+            act::activate(whom, hash.as_deref(), author, terminal).await
         }
-        AgreementCommand::Status { file: None } => {
+        Command::Suspend {
+            target,
+            reason,
+            author,
+        } => act::suspend(whom, target, reason, author, terminal).await,
+        Command::Lift {
+            target,
+            reason,
+            author,
+        } => act::lift(whom, target, reason, author, terminal).await,
+        Command::End { reason, author } => act::end(whom, reason, author, terminal).await,
+        Command::History => {
+            let auditor = audit::auditor(whom, terminal, "what the authorities did")?;
+            history::run(whom, &auditor, terminal).await
+        }
+        Command::Diff { old, new } => diff::run(whom, [old, new], terminal).await,
+        Command::Status { file: Some(file) } => status::of_file(whom, file, terminal),
+        Command::Status { file: None } => {
             let auditor = audit::auditor(whom, terminal, "the agreement in force")?;
-            let agreement = auditor.agreement().await?;
-            status(&agreement.note, &authority_keys(whom)?, terminal)
+            status::of_broker(whom, &auditor, terminal).await
         }
     }
 }
@@ -125,18 +157,7 @@ fn sign(file: &Path, key: &Path, to: &Path, terminal: &mut Terminal) -> Result<E
         Err(mistakes) => return signing::report(file, &mistakes, terminal),
     };
     let key = signing::signing_key(key)?;
-    let name = key.verifier().name();
-    let authorities = [document.telecom_regulator(), document.central_bank()];
-    if !authorities.iter().any(|party| party.org().as_str() == name) {
-        return Err(Failure::new(
-            Exit::Failure,
-            format!(
-                "`{name}` is neither of the two authorities that sign this agreement, {} and {}",
-                document.telecom_regulator().org(),
-                document.central_bank().org()
-            ),
-        ));
-    }
+    signs(&document, key.verifier().name())?;
     let signers = signing::sign(note, &key, to)?;
     if terminal.is_json() {
         terminal.json(&json!({"file": to.display().to_string(), "signatures": signers}))?;
@@ -151,83 +172,18 @@ fn sign(file: &Path, key: &Path, to: &Path, terminal: &mut Terminal) -> Result<E
     Ok(Exit::Ok)
 }
 
-fn status(note: &str, keys: &[VerifierKey], terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let failed = |text: &str| Failure::new(Exit::Failure, text);
-    let parsed =
-        SignedNote::parse(note).map_err(|error| failed("it is not signed").because(&error))?;
-    let document = AgreementDocument::parse(parsed.text())
-        .map_err(|error| failed("the agreement has mistakes").because(&error))?;
-    let find = |org: &str| keys.iter().find(|key| key.name() == org).cloned();
-    let pair = (
-        find(document.telecom_regulator().org().as_str()),
-        find(document.central_bank().org().as_str()),
-    );
-    let signers = match pair {
-        (Some(telecom), Some(bank)) => {
-            let authorities = Authorities::new(telecom, bank)
-                .map_err(|error| failed("the authorities' keys").because(&error))?;
-            let signed = SignedAgreement::open(note, &authorities, None)
-                .map_err(|error| failed("the signatures do not hold").because(&error))?;
-            Some(signed.signers().to_vec())
-        }
-        (_, None) | (None, _) => None,
-    };
-    let now = SystemClock::shared().now();
-    let term = document.term();
-    let in_force = term.check_in_force(now);
-    if terminal.is_json() {
-        terminal.json(&json!({
-            "id": document.id(),
-            "version": document.version(),
-            "title": document.title(),
-            "clauses": document.clauses().len(),
-            "verified_signers": signers,
-            "effective": term.effective_at().to_string(),
-            "expires": term.expires_at().to_string(),
-            "in_force": in_force.is_ok(),
-            "days_left": term.days_left(now),
-            "warning_days": term.warning_days(now),
-        }))?;
-    } else {
-        terminal.line(&format!(
-            "{} version {}: {}",
-            document.id(),
-            document.version(),
-            document.title()
-        ))?;
-        terminal.line(&match &signers {
-            Some(signers) => format!("signed by {}, verified", signers.join(" and ")),
-            None => "signatures not verified: the profile has not both authorities' keys".into(),
-        })?;
-        terminal.line(&format!(
-            "from {} to {}, {} clauses",
-            instant_words(term.effective_at()),
-            instant_words(term.expires_at()),
-            document.clauses().len()
-        ))?;
+/// Whether a key of this name signs an agreement.
+fn signs(document: &AgreementDocument, name: &str) -> Result<(), Failure> {
+    let authorities = [document.telecom_regulator(), document.central_bank()];
+    if authorities.iter().any(|party| party.org().as_str() == name) {
+        return Ok(());
     }
-    if let Err(why) = in_force {
-        return Err(failed("the agreement is not in force").because(&why));
-    }
-    if !terminal.is_json() {
-        terminal.line(&format!("in force, {} days left", term.days_left(now)))?;
-    }
-    if let Some(days) = term.warning_days(now) {
-        terminal.note(&format!("warning: it ends within {days} days"));
-    }
-    Ok(Exit::Ok)
-}
-
-/// The authorities' keys of the profile; none where there is no profile.
-fn authority_keys(whom: &Whom) -> Result<Vec<VerifierKey>, Failure> {
-    let Ok(profile) = whom::profile(whom) else {
-        return Ok(Vec::new());
-    };
-    let Some(section) = profile.profile.agreement else {
-        return Ok(Vec::new());
-    };
-    let keys = section.authority_vkeys.iter();
-    keys.map(|key| VerifierKey::parse(key))
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::new(Exit::Failure, "an authority's key").because(&error))
+    let [telecom_regulator, central_bank] = authorities.map(|party| party.org());
+    Err(Failure::new(
+        Exit::Failure,
+        format!(
+            "`{name}` is neither of the two authorities that sign this agreement, \
+             {telecom_regulator} and {central_bank}"
+        ),
+    ))
 }

@@ -7,7 +7,10 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use jiff::civil::Date;
 
-use super::desk::{DeskCommand, Kind};
+use super::{
+    agreement::args::Agreement,
+    desk::{DeskCommand, Kind},
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -318,41 +321,6 @@ pub(super) struct WitnessArgs {
     /// Key of a log to watch (C2SP: name+hash+key); may be repeated; else the profile's
     #[arg(long = "log", value_name = "VKEY")]
     pub(super) logs: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Agreement {
-    #[command(subcommand)]
-    pub(super) command: AgreementCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum AgreementCommand {
-    /// Explains an agreement as a table, and names file and line of each mistake
-    Check {
-        /// The text, signed or not
-        file: PathBuf,
-        /// Shows every column
-        #[arg(long)]
-        wide: bool,
-    },
-    /// Signs an agreement; both authorities must, each in its turn
-    Sign {
-        /// The text, signed or not
-        file: PathBuf,
-        /// The authority's signing key (C2SP: PRIVATE+KEY+…)
-        #[arg(long, value_name = "KEYFILE")]
-        key: PathBuf,
-        /// Where the signed text goes; else into FILE
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
-    /// Shows which agreement is in force, who signed it, and when it ends
-    Status {
-        /// Of this file, and not of the broker
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
 }
 
 #[derive(Debug, Args)]
