@@ -6,6 +6,7 @@
 //! ```
 
 mod ask;
+mod commands;
 mod flip;
 mod home;
 mod page;

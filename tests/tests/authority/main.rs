@@ -8,6 +8,8 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod agreement_life;
+mod desk;
 mod latency;
 mod mirror;
 mod mirror_lies;
@@ -17,4 +19,5 @@ mod remits;
 mod rig;
 mod stage;
 mod static_tiles;
+mod suspension;
 mod tiles;
