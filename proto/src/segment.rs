@@ -297,10 +297,10 @@ mod tests {
     #[test]
     fn the_bytes_are_these() {
         let frame = entry_frame();
-        assert_eq!(frame.len(), 17 + 6 + 9);
-        assert_eq!(&frame[..4], [15, 0, 0, 0]);
+        assert_eq!(frame.len(), 17 + 6 + 10);
+        assert_eq!(&frame[..4], [16, 0, 0, 0]);
         assert_eq!(&frame[8..17], [7, 0, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(&frame[17..24], b"prefix\x79");
+        assert_eq!(&frame[17..25], b"prefix\xc1\x3e");
         let header = header().encode().unwrap();
         assert_eq!(&header[..12], b"ACCORDLG\x01\x00\x16\x00");
     }
