@@ -5,12 +5,13 @@ use std::{env, fs, path::PathBuf};
 use prost::Message as _;
 use prost_types::{DescriptorProto, FileDescriptorProto, field_descriptor_proto::Type};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "accord/v1/signals.proto",
     "accord/v1/adapter.proto",
     "accord/v1/ledger.proto",
     "accord/v1/audit.proto",
     "accord/v1/agreement.proto",
+    "accord/v1/subjects.proto",
 ];
 
 /// Fields that hold a phone number or a token, wherever they stand.

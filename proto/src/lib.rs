@@ -4,7 +4,7 @@
 //!   wire      v1 (generated from accord/v1/*.proto)
 //!   nouns     msisdn · party · purpose · signal · granularity · observation · reason · band
 //!   documents agreement · parties · statement
-//!   ledger    entry · subject · merkle · c2sp (note, checkpoint, tiles, proof)
+//!   ledger    entry · subject · shares · merkle · c2sp (note, checkpoint, tiles, proof)
 //! ```
 //!
 //! No socket, no file and no runtime here: the other crates depend on this one and it depends on
@@ -26,6 +26,7 @@ pub mod purpose;
 pub mod reason;
 pub mod secret;
 pub mod segment;
+pub mod shares;
 pub mod signal;
 pub mod statement;
 pub mod subject;

@@ -111,7 +111,14 @@ impl TagKey {
     /// The tag of a number: `HMAC-SHA256(key, E.164 with its plus sign)`, first 16 bytes.
     #[must_use]
     pub fn subject(&self, msisdn: &Msisdn) -> SubjectTag {
-        SubjectTag(first_16(&hmac::sign(&self.key, msisdn.expose().as_bytes())))
+        self.tag_of_e164(msisdn.expose().as_bytes())
+    }
+
+    /// The tag of a number's text, E.164 with its plus sign, unparsed: for whoever tries a whole
+    /// numbering plan.
+    #[must_use]
+    pub fn tag_of_e164(&self, e164: &[u8]) -> SubjectTag {
+        SubjectTag(first_16(&hmac::sign(&self.key, e164)))
     }
 
     /// A keyed digest of another text that the ledger must not hold in clear, first 16 bytes.

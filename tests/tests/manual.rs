@@ -17,8 +17,9 @@ use accord_tests::world::{AGREEMENT, broker_binary};
 
 const PAGE: &str = include_str!("../../docs/from-sandbox-to-real.md");
 /// These need nothing but the files of the page; of all others the page's words are parsed.
-const RUN: [&str; 6] = [
+const RUN: [&str; 7] = [
     "accord new-key ",
+    "accord new-share-key ",
     "accord audit statement ",
     "accord agreement check ",
     "accord agreement sign ",

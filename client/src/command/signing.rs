@@ -8,6 +8,7 @@ use std::{
 use accord_proto::{
     c2sp::{SignedNote, SigningKey},
     document::Mistakes,
+    shares::ShareSecret,
 };
 use serde_json::json;
 
@@ -38,8 +39,51 @@ pub(super) fn new_key(name: &str, to: &Path, terminal: &mut Terminal) -> Result<
     Ok(Exit::Ok)
 }
 
+/// `accord new-share-key`: makes the key with which an authority opens its halves of the months'
+/// keys, and prints the one to which they are sealed.
+pub(super) fn new_share_key(
+    name: &str,
+    to: &Path,
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let secret = ShareSecret::generate(name)
+        .map_err(|error| Failure::new(Exit::Usage, "can't make a key").because(&error))?;
+    write_new(to, &format!("{}\n", secret.to_secret_text().expose()))?;
+    let key = secret.key().to_string();
+    if terminal.is_json() {
+        terminal.json(&json!({"file": to.display().to_string(), "share_key": key}))?;
+    } else {
+        terminal.line(&key)?;
+        terminal.note(&format!(
+            "`{}` opens your halves of the months' keys, and nobody else may read it; the line \
+             above goes into the agreement's [share_keys]",
+            to.display()
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+/// What opens an authority's halves. What the file holds is never shown.
+pub(super) fn share_secret(file: &Path) -> Result<ShareSecret, Failure> {
+    ShareSecret::parse(&read(file)?).map_err(|error| {
+        let message = format!("no share key in `{}`", file.display());
+        Failure::new(Exit::Failure, message)
+            .because(&error)
+            .hint("`accord new-share-key` makes one")
+    })
+}
+
+/// Whether a file can still be made: what is there is left alone.
+pub(super) fn check_new(file: &Path) -> Result<(), Failure> {
+    if !file.exists() {
+        return Ok(());
+    }
+    let message = format!("`{}` is there already", file.display());
+    Err(Failure::new(Exit::Usage, message).hint("name a new file, or move it away"))
+}
+
 /// A key that is there already has signed something.
-fn write_new(to: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write_new(to: &Path, text: &str) -> Result<(), Failure> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use jiff::SignedDuration;
 use toml::de::DeTable;
 
-use super::{Clause, ClauseId, Scope, Term, read_clause::read_clause};
+use super::{
+    Clause, ClauseId, Scope, ShareKeys, Term,
+    read_clause::read_clause,
+    share_keys::{ReadKeys, read_share_keys},
+};
 use crate::{
     document::{Findings, Mistakes, TableReader, date, integer, text, word},
     party::{PartyId, Role},
@@ -45,6 +49,7 @@ struct Header {
     central_bank: PartyId,
     witness_grace_hours: i64,
     mirrors: Vec<PartyId>,
+    share_keys: ShareKeys,
 }
 
 impl AgreementDocument {
@@ -54,8 +59,9 @@ impl AgreementDocument {
     /// All mistakes, each with its line.
     pub fn parse(text: &str) -> Result<Self, Mistakes> {
         let (mut findings, table) = Findings::parse(text)?;
-        findings.only_tables(&table, &["agreement", "clause"]);
-        let header = read_header(&mut findings, &table);
+        findings.only_tables(&table, &["agreement", "clause", "share_keys"]);
+        let share_keys = read_share_keys(&mut findings, &table);
+        let header = read_header(&mut findings, &table, share_keys);
         let mut clauses = Vec::new();
         let tables = findings.array_of_tables(&table, "clause");
         if tables.len() > CLAUSES_MAX {
@@ -134,6 +140,12 @@ impl AgreementDocument {
         &self.header.mirrors
     }
 
+    /// To whom the halves of a closed month's key are sealed.
+    #[must_use]
+    pub const fn share_keys(&self) -> &ShareKeys {
+        &self.header.share_keys
+    }
+
     /// Its clauses, in the order of the text.
     #[must_use]
     pub fn clauses(&self) -> &[Clause] {
@@ -141,7 +153,11 @@ impl AgreementDocument {
     }
 }
 
-fn read_header(findings: &mut Findings, table: &DeTable<'_>) -> Option<Header> {
+fn read_header(
+    findings: &mut Findings,
+    table: &DeTable<'_>,
+    share_keys: Option<ReadKeys>,
+) -> Option<Header> {
     let mut top = TableReader::top(table, findings);
     let (line, table) = top.required_table("agreement")?;
     let mut reader = TableReader::new("agreement", line, table, findings);
@@ -184,6 +200,12 @@ fn read_header(findings: &mut Findings, table: &DeTable<'_>) -> Option<Header> {
         }
     }
     reader.finish();
+    let share_keys = share_keys?;
+    if let (Some(one), Some(other)) = (&telecom_regulator, &central_bank)
+        && one.value != other.value
+    {
+        share_keys.check_names(findings, &one.value, &other.value);
+    }
     Some(Header {
         id: id?.value,
         version: u64::try_from(version?.value).ok()?,
@@ -193,6 +215,7 @@ fn read_header(findings: &mut Findings, table: &DeTable<'_>) -> Option<Header> {
         central_bank: central_bank?.value,
         witness_grace_hours: grace.map_or(WITNESS_GRACE_HOURS, |grace| grace.value),
         mirrors: mirrors.map(|found| found.value).unwrap_or_default(),
+        share_keys: share_keys.keys(),
     })
 }
 

@@ -24,7 +24,8 @@ fn each_missing_key_is_named_at_the_head_of_its_table() {
         let (head, table) = match number {
             1..10 => (1, "agreement"),
             10..30 => (10, "clause"),
-            _ => (30, "clause"),
+            30..45 => (30, "clause"),
+            _ => (45, "share_keys"),
         };
         let expected = format!("line {head}: `{table}.{key}`: is required");
         assert!(
@@ -336,4 +337,40 @@ fn a_text_cut_anywhere_is_read_without_panic() {
         let _ = mistakes(&format!("{head}\"é{tail}"));
         let _ = accord_proto::agreement::with_dates(&format!("{head}\"é{tail}"), day, day);
     }
+}
+
+#[test]
+fn share_keys_are_checked() {
+    let key = |name: &str| {
+        let secret = accord_proto::shares::ShareSecret::generate(name).unwrap();
+        secret.key().to_string()
+    };
+    let line = |name: &str, key: &str| format!("{name} = \"{key}\"");
+    one_mistake(
+        47,
+        &line("central_bank", &key("central-bank-2")),
+        "line 47: `share_keys.central_bank`: is named `central-bank`, as the authority",
+    );
+    one_mistake(
+        46,
+        &line("telecom_regulator", "telecom-regulator"),
+        "line 46: `share_keys.telecom_regulator`: a share key is `name+8 hex digits+base64`",
+    );
+    let signing = accord_proto::c2sp::SigningKey::generate("central-bank").unwrap();
+    one_mistake(
+        47,
+        &line("central_bank", &signing.verifier().to_string()),
+        "line 47: `share_keys.central_bank`: key `central-bank` is not a share key",
+    );
+    one_mistake(
+        47,
+        &format!("{}\nlawyer = 1", line("central_bank", &key("central-bank"))),
+        "line 48: `share_keys.lawyer`: unknown key",
+    );
+    let without: String = GOOD
+        .lines()
+        .take(44)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(mistakes(&without), ["line 1: `share_keys`: is required"]);
 }

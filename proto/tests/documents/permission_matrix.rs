@@ -221,7 +221,9 @@ fn the_largest_agreement_compiles() {
             .replace("[\"north-mobile\"]", &operators);
         format!("[[clause]]{clause}")
     };
-    let text = format!("{header}{}", (0..500).map(clause).collect::<String>());
+    let (_, share_keys) = good.split_once("[share_keys]").unwrap();
+    let clauses = (0..500).map(clause).collect::<String>();
+    let text = format!("{header}{clauses}[share_keys]{share_keys}");
     let agreement = CompiledAgreement::new(AgreementDocument::parse(&text).unwrap());
     let decision = agreement.decide(
         &org("bank-499"),

@@ -125,6 +125,10 @@ fn refuses_an_agreement_that_is_not_newer_but_opens_the_same_one_again() {
 fn an_agreement_that_names_another_authority_is_refused() {
     let pair = Pair::new();
     let text = AGREEMENT.replace("authority/central-bank", "authority/reserve-bank");
+    let (_, share_key) = text.split_once("\ncentral_bank = \"central-bank+").unwrap();
+    let share_key = format!("central-bank+{}", share_key.split_once('"').unwrap().0);
+    let other = accord_proto::shares::ShareSecret::generate("reserve-bank").unwrap();
+    let text = text.replace(&share_key, &other.key().to_string());
     assert!(matches!(
         SignedAgreement::open(&pair.sign(&text), &pair.authorities(), None),
         Err(AgreementError::OtherAuthority {

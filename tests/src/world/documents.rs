@@ -8,6 +8,7 @@ use accord_proto::{
     agreement::{SignedAgreement, with_dates},
     c2sp::{SignedNote, SigningKey},
     document::Authorities,
+    shares::{ShareKey, ShareSecret},
 };
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
@@ -18,9 +19,10 @@ pub const TELECOM_REGULATOR: &str = "telecom-regulator";
 /// The authority that licenses banks.
 pub const CENTRAL_BANK: &str = "central-bank";
 
-/// The authorities' keys.
+/// The authorities' keys: with which they sign, and to which halves of a month's key are sealed.
 pub(super) struct Signers {
     keys: [SigningKey; 2],
+    share_keys: [ShareKey; 2],
 }
 
 impl Signers {
@@ -28,8 +30,10 @@ impl Signers {
     pub(super) fn open(dir: &Path) -> Result<Self, WorldError> {
         disk::private_dir(dir)?;
         let key = |name| open_key(&dir.join(format!("{name}.key")), name);
+        let share_key = |name| open_share_key(&dir.join(format!("{name}.share.key")), name);
         Ok(Self {
             keys: [key(TELECOM_REGULATOR)?, key(CENTRAL_BANK)?],
+            share_keys: [share_key(TELECOM_REGULATOR)?, share_key(CENTRAL_BANK)?],
         })
     }
 
@@ -68,6 +72,34 @@ pub(super) fn open_key(path: &Path, name: &str) -> Result<SigningKey, WorldError
     Ok(key)
 }
 
+/// Reads what opens an authority's halves, or makes it.
+fn open_share_key(path: &Path, name: &str) -> Result<ShareKey, WorldError> {
+    if let Some(text) = read(path)? {
+        return Ok(ShareSecret::parse(&text)?.key().clone());
+    }
+    let secret = ShareSecret::generate(name)?;
+    disk::write_private(path, &format!("{}\n", secret.to_secret_text().expose()))?;
+    Ok(secret.key().clone())
+}
+
+/// The text with these keys in its table `[share_keys]`.
+fn with_share_keys(text: &str, [telecom_regulator, central_bank]: &[ShareKey; 2]) -> String {
+    let mut inside = false;
+    text.split_inclusive('\n')
+        .map(|line| {
+            if line.starts_with('[') {
+                inside = line.trim_end() == "[share_keys]";
+            }
+            let key = match line.split_once(" = ") {
+                Some((key @ "telecom_regulator", _)) if inside => (key, telecom_regulator),
+                Some((key @ "central_bank", _)) if inside => (key, central_bank),
+                Some(_) | None => return line.to_owned(),
+            };
+            format!("{} = \"{}\"\n", key.0, key.1)
+        })
+        .collect()
+}
+
 /// Writes the agreement, unless the one that is there has the same text, is in force, and will be
 /// for more than a month.
 pub(super) fn write_agreement(
@@ -76,6 +108,7 @@ pub(super) fn write_agreement(
     signers: &Signers,
     now: Timestamp,
 ) -> Result<(), WorldError> {
+    let text = &with_share_keys(text, &signers.share_keys);
     let old = read(path)?;
     if let Some(note) = &old
         && let Ok(signed) = SignedAgreement::open(note, &signers.authorities()?, None)

@@ -15,6 +15,7 @@ use accord_client::{
 use accord_proto::{
     c2sp::{KeyError, NoteError},
     document::{AuthoritiesError, Mistakes},
+    shares::ShareKeyError,
 };
 
 /// Why there is no world.
@@ -58,6 +59,9 @@ pub enum WorldError {
     /// A note key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A share key.
+    #[error(transparent)]
+    ShareKey(#[from] ShareKeyError),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -15,6 +15,7 @@
 //! agreement.toml  parties.toml     signed notes
 //! pki/                             CA, revocation list; for each party `<name>.pem`, `.key`
 //! authorities/<name>.key           with which the authorities sign
+//! authorities/<name>.share.key     with which each opens its halves of the months' keys
 //! ledger/  ledger.key              the record
 //! keys/  view/  replay/            what the broker keeps beside it
 //! adapters/<operator>.toml         an adapter's configuration

@@ -65,6 +65,9 @@ const AGREEMENT: &str = "[agreement]\nid = \"T\"\nversion = 1\ntitle = \"Test\"\
     effective = 2026-01-01\nexpires = 2027-01-01\n\
     telecom_regulator = \"spiffe://accord.test/authority/telecom-regulator\"\n\
     central_bank = \"spiffe://accord.test/authority/central-bank\"\n\
+    [share_keys]\n\
+    telecom_regulator = \"telecom-regulator+644c295f+ACDSJuw4Kae0GAeszUaVVfB6GbXxttv5K8j1GqlEkU0xNw==\"\n\
+    central_bank = \"central-bank+89444edd+ACAaNsDRk1NL+6dZeZ60W/cj24CkYddxtrcyJ3VORyvySA==\"\n\
     [[clause]]\nid = \"1\"\ntitle = \"One\"\ntext = \"What was agreed.\"\n\
     legal_basis = \"legitimate_interest\"\nbasis_reference = \"Test Act\"\n\
     banks = [\"first-bank\"]\noperators = [\"north-mobile\"]\nsignals = [\"roaming\"]\n\
@@ -117,6 +120,7 @@ fn days_left(reloader: &Reloader) -> i64 {
         ledger_ready: true,
         view_failures: 0,
         subjects: 0,
+        tag_keys_unsplit: 0,
         replays: 0,
         questions_in_flight: 0,
     };
