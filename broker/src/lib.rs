@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod doors;
+pub mod durable;
 mod entry;
 pub mod governance;
 pub mod identity;

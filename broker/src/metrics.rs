@@ -1,6 +1,8 @@
 //! What the broker counts. Labels are few and fixed, and never a subscriber.
 
-use std::{fmt::Write as _, sync::atomic::AtomicU64};
+mod held;
+
+use std::fmt::Write as _;
 
 use accord_proto::{reason::Reason, signal::Signal, v1};
 use prometheus_client::{
@@ -14,10 +16,11 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{
-    ledger::LedgerStats,
-    path::{Answered, Refusal},
-};
+pub use held::Snapshot;
+
+use held::Held;
+
+use crate::path::{Answered, Refusal};
 
 /// All counters of one broker.
 #[derive(Debug)]
@@ -34,38 +37,6 @@ pub struct Metrics {
     views_rebuilt: Counter,
     question_seconds: Histogram,
     held: Held,
-}
-
-/// What other parts hold or count themselves, taken over when the metrics are read.
-#[derive(Debug, Default)]
-struct Held {
-    ledger_entries: Gauge,
-    ledger_batches: Gauge,
-    ledger_queued: Gauge,
-    ledger_sync_seconds_last: Gauge<f64, AtomicU64>,
-    ledger_sync_seconds_max: Gauge<f64, AtomicU64>,
-    ledger_ready: Gauge,
-    view_failures: Gauge,
-    subjects: Gauge,
-    replays: Gauge,
-    questions_in_flight: Gauge,
-}
-
-/// A look at what other parts hold.
-#[derive(Debug, Clone, Copy)]
-pub struct Snapshot {
-    /// What the ledger counted.
-    pub ledger: LedgerStats,
-    /// Whether it takes entries.
-    pub ledger_ready: bool,
-    /// Reads and writes of the view that failed.
-    pub view_failures: u64,
-    /// Subjects with live quotas or thresholds.
-    pub subjects: usize,
-    /// Request ids whose answers are kept.
-    pub replays: usize,
-    /// Questions on their way.
-    pub questions_in_flight: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -230,84 +201,6 @@ impl Metrics {
     }
 }
 
-impl Held {
-    fn register(&self, registry: &mut Registry) {
-        let gauges = [
-            (
-                "ledger_entries",
-                "Entries written since start",
-                &self.ledger_entries,
-            ),
-            (
-                "ledger_batches",
-                "Batches written since start",
-                &self.ledger_batches,
-            ),
-            (
-                "ledger_queued",
-                "Entries that wait for the sequencer",
-                &self.ledger_queued,
-            ),
-            (
-                "ledger_ready",
-                "1 while the ledger takes entries",
-                &self.ledger_ready,
-            ),
-            (
-                "view_failures",
-                "Failed reads and writes of the view",
-                &self.view_failures,
-            ),
-            (
-                "subjects",
-                "Subjects with live quotas or thresholds",
-                &self.subjects,
-            ),
-            (
-                "replays",
-                "Request ids whose answers are kept",
-                &self.replays,
-            ),
-            (
-                "questions_in_flight",
-                "Questions on their way",
-                &self.questions_in_flight,
-            ),
-        ];
-        for (name, help, gauge) in gauges {
-            registry.register(name, help, gauge.clone());
-        }
-        registry.register(
-            "ledger_sync_seconds_last",
-            "How long the last fdatasync took",
-            self.ledger_sync_seconds_last.clone(),
-        );
-        registry.register(
-            "ledger_sync_seconds_max",
-            "How long the slowest fdatasync took",
-            self.ledger_sync_seconds_max.clone(),
-        );
-    }
-
-    fn take(&self, snapshot: &Snapshot) {
-        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-        self.ledger_entries.set(number(snapshot.ledger.entries));
-        self.ledger_batches.set(number(snapshot.ledger.batches));
-        self.ledger_queued.set(count(snapshot.ledger.queued));
-        self.ledger_sync_seconds_last
-            .set(snapshot.ledger.sync_last.as_secs_f64());
-        self.ledger_sync_seconds_max
-            .set(snapshot.ledger.sync_max.as_secs_f64());
-        self.ledger_ready.set(i64::from(snapshot.ledger_ready));
-        self.view_failures.set(number(snapshot.view_failures));
-        self.subjects.set(count(snapshot.subjects));
-        self.replays.set(count(snapshot.replays));
-        self.questions_in_flight
-            .set(count(snapshot.questions_in_flight));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeSet, time::Duration};
@@ -315,6 +208,7 @@ mod tests {
     use super::*;
     use crate::{
         identity::IdentityMetrics,
+        ledger::LedgerStats,
         witnesses::{AskError, Round, WitnessMetrics},
     };
 
@@ -333,6 +227,7 @@ mod tests {
             ledger_ready: true,
             view_failures: 0,
             subjects: 0,
+            tag_keys_unsplit: 0,
             replays: 0,
             questions_in_flight: 0,
         }

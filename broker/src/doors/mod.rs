@@ -8,6 +8,7 @@ mod https;
 mod screen;
 mod signal_service;
 mod status;
+mod subject_service;
 mod tiles;
 mod unread;
 
@@ -21,6 +22,7 @@ pub use audit_service::{AuditDoor, AuditParts, Tails};
 pub use guarded::{Guard, Guarded};
 pub use signal_service::SignalDoor;
 pub use status::status;
+pub use subject_service::{SubjectDoor, SubjectParts};
 pub use tiles::{TilesDoor, TilesParts};
 pub use unread::UnreadLayer;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use accord_proto::{
     party::{OrgName, Role},
     purpose::Purpose,
+    subject::Month,
     wire::FieldError,
 };
 
@@ -80,6 +81,17 @@ pub enum Refusal {
     /// The broker can't put an access on the record now, so it answers nothing.
     #[error("the broker is not ready: {0}")]
     NotReady(&'static str),
+    /// What has become of a month's key stands against it (rules R35, R39).
+    #[error("month {month}: {why}")]
+    KeyMonth {
+        /// The key's month.
+        month: Month,
+        /// What stands against it.
+        why: String,
+    },
+    /// Nobody knows since when the number has had its present holder (rule R45).
+    #[error("msisdn: no report can be made, since it could show a former holder's accesses: {0}")]
+    Tenure(String),
     /// What was asked for does not exist, or is not for this caller: the two look alike.
     #[error("{0}: no such thing, or not for this party")]
     NotFound(&'static str),
@@ -166,7 +178,10 @@ impl Refusal {
             | Self::NoMirror
             | Self::PurposeNotInToken(_)
             | Self::PrincipalNotInToken(_) => Class::PermissionDenied,
-            Self::NoAgreement(_) | Self::Suspended(_) => Class::FailedPrecondition,
+            Self::NoAgreement(_)
+            | Self::Suspended(_)
+            | Self::KeyMonth { .. }
+            | Self::Tenure(_) => Class::FailedPrecondition,
             Self::RequestIdReused => Class::AlreadyExists,
             Self::RateLimited { .. } | Self::Overloaded | Self::MessageTooLong => {
                 Class::ResourceExhausted
@@ -197,6 +212,8 @@ impl Refusal {
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::Overloaded => "OVERLOADED",
             Self::NotReady(_) => "NOT_READY",
+            Self::KeyMonth { .. } => "KEY_MONTH",
+            Self::Tenure(_) => "TENURE_UNKNOWN",
             Self::NotFound(_) => "NOT_FOUND",
         }
     }
@@ -209,6 +226,8 @@ impl Refusal {
             Self::PurposeNotInToken(_) => Some("purpose"),
             Self::PrincipalNotInToken(_) => Some("on_behalf_of"),
             Self::RequestIdReused => Some("request_id"),
+            Self::KeyMonth { .. } => Some("month"),
+            Self::Tenure(_) => Some("msisdn"),
             Self::NotFound(field) => Some(field),
             Self::Act(act) => match act.fault() {
                 ActFault::Document => Some("document"),
@@ -254,6 +273,8 @@ impl Refusal {
             | Self::Suspended(_)
             | Self::Act(_)
             | Self::RequestIdReused
+            | Self::KeyMonth { .. }
+            | Self::Tenure(_)
             | Self::NotFound(_) => None,
         }
     }

@@ -17,7 +17,7 @@ use super::{
     admin,
     error::StartError,
     gauges::Gauges,
-    recall, witnessing,
+    keys, recall, witnessing,
 };
 use crate::{
     config::Config,
@@ -31,7 +31,7 @@ use crate::{
     metrics::Metrics,
     refusals::RefusalBook,
     replay::Replays,
-    subjects::{state::SubjectState, tag_keys::TagKeys},
+    subjects::{closed::ClosedKeys, state::SubjectState, tag_keys::TagKeys},
     views::{Rebuilt, Views},
     witnesses::{WitnessMetrics, Witnesses},
 };
@@ -50,6 +50,7 @@ pub(super) struct House {
     pub(super) refusals: Arc<RefusalBook>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) tag_keys: Arc<TagKeys>,
+    pub(super) closed: Arc<ClosedKeys>,
     pub(super) subjects: Arc<SubjectState>,
     pub(super) replays: Arc<Replays>,
     pub(super) permits: Arc<Semaphore>,
@@ -173,6 +174,7 @@ impl House {
         }
         let (ledger, replayed) = Ledger::open(ledger_config, Arc::clone(&clock))?;
         let ledger = Arc::new(ledger);
+        let closed = ClosedKeys::open(&config.keys.dir, Arc::clone(&ledger), replayed.last_time)?;
         let (governance, life) = govern(&config, &ledger, &clock)?;
         let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
         recall::subjects(&ledger, &subjects, &governance.current(), clock.now())?;
@@ -207,6 +209,7 @@ impl House {
             refusals: Arc::new(refusals),
             metrics,
             tag_keys: Arc::new(tag_keys),
+            closed: Arc::new(closed),
             subjects,
             replays,
             permits,
@@ -216,6 +219,7 @@ impl House {
         house
             .record_start(&replayed, made_key, opened.rebuilt)
             .await?;
+        keys::split_due(&house.closed, &house.governance, house.clock.now()).await;
         Ok(house)
     }
 

@@ -9,7 +9,7 @@ use crate::{
     identity::TrustError,
     ledger::LedgerError,
     replay::SpoolError,
-    subjects::tag_keys::TagKeyError,
+    subjects::{closed::ClosedError, tag_keys::TagKeyError},
     views::ViewError,
     witnesses::HttpError,
 };
@@ -54,6 +54,9 @@ pub enum StartError {
     /// The months' keys.
     #[error("keys: {0}")]
     TagKeys(#[from] TagKeyError),
+    /// The keys of closed months.
+    #[error("keys: {0}")]
+    Closed(#[from] ClosedError),
     /// The view.
     #[error("view: {0}")]
     Views(#[from] ViewError),

@@ -6,7 +6,11 @@ use tokio::sync::{Semaphore, watch};
 
 use super::assemble::House;
 use crate::{
-    ledger::Ledger, metrics::Snapshot, replay::Replays, subjects::state::SubjectState, views::Views,
+    ledger::Ledger,
+    metrics::Snapshot,
+    replay::Replays,
+    subjects::{closed::ClosedKeys, state::SubjectState},
+    views::Views,
 };
 
 /// The parts that are looked at.
@@ -15,6 +19,7 @@ pub(super) struct Gauges {
     ledger: Arc<Ledger>,
     views: Arc<Views>,
     subjects: Arc<SubjectState>,
+    closed: Arc<ClosedKeys>,
     replays: Arc<Replays>,
     permits: Arc<Semaphore>,
     permits_max: usize,
@@ -27,6 +32,7 @@ impl Gauges {
             ledger: Arc::clone(&house.ledger),
             views: Arc::clone(&house.views),
             subjects: Arc::clone(&house.subjects),
+            closed: Arc::clone(&house.closed),
             replays: Arc::clone(&house.replays),
             permits: Arc::clone(&house.permits),
             permits_max: house.config.limits.questions_in_flight_max as usize,
@@ -51,6 +57,7 @@ impl Gauges {
             ledger_ready: self.ledger.is_ready(),
             view_failures: self.views.failures(),
             subjects: self.subjects.len(),
+            tag_keys_unsplit: self.closed.overdue(),
             replays: self.replays.len(),
             questions_in_flight: self
                 .permits_max

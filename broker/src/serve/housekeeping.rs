@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use accord_proto::{clock::SharedClock, v1};
+use accord_proto::clock::SharedClock;
 use tokio::{
     task::JoinSet,
     time::{Duration, Instant, MissedTickBehavior, interval, interval_at},
 };
 
-use super::{
-    acts::{Acts, record_act},
-    assemble::House,
-};
+use super::{acts::Acts, assemble::House, keys::MonthKeys};
 use crate::{
     governance::{AgreementLife, Governance, Reloader},
-    ledger::Ledger,
     refusals::RefusalBook,
-    subjects::tag_keys::TagKeys,
     views::Views,
 };
 
@@ -58,12 +53,15 @@ impl House {
             Arc::clone(&self.clock),
         ));
         housekeeping.spawn(note_months(Arc::clone(&self.life)));
-        housekeeping.spawn(each_second(
-            Arc::clone(&self.refusals),
-            Arc::clone(&self.tag_keys),
-            Arc::clone(&self.ledger),
-            Arc::clone(&self.clock),
-        ));
+        let keys = MonthKeys {
+            tag_keys: Arc::clone(&self.tag_keys),
+            closed: Arc::clone(&self.closed),
+            governance: Arc::clone(&self.governance),
+            ledger: Arc::clone(&self.ledger),
+            clock: Arc::clone(&self.clock),
+            looked: Instant::now(),
+        };
+        housekeeping.spawn(each_second(Arc::clone(&self.refusals), keys));
     }
 }
 
@@ -107,12 +105,7 @@ async fn sweep_views(views: Arc<Views>, governance: Arc<Governance>, clock: Shar
 }
 
 /// Counts of refusals, and the turn of the month.
-async fn each_second(
-    refusals: Arc<RefusalBook>,
-    tag_keys: Arc<TagKeys>,
-    ledger: Arc<Ledger>,
-    clock: SharedClock,
-) {
+async fn each_second(refusals: Arc<RefusalBook>, mut keys: MonthKeys) {
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -120,16 +113,6 @@ async fn each_second(
         if let Err(error) = refusals.tick().await {
             tracing::error!(%error, "can't record counted refusals");
         }
-        match tag_keys.roll(clock.now()) {
-            Ok(false) => {}
-            Ok(true) => {
-                let month = tag_keys.pair().this_month.month().to_string();
-                let kind = v1::operation::Kind::TagKeyCreated;
-                if let Err(error) = record_act(&ledger, kind, Vec::new(), month).await {
-                    tracing::error!(%error, "can't record a new tag key");
-                }
-            }
-            Err(error) => tracing::error!(%error, "can't go on to the new month's tag key"),
-        }
+        keys.tick().await;
     }
 }

@@ -11,6 +11,7 @@ mod drain;
 mod error;
 mod gauges;
 mod housekeeping;
+mod keys;
 mod recall;
 mod server;
 mod witnessing;

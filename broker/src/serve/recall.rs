@@ -1,15 +1,11 @@
 //! What the broker learns from its own ledger at start: the newest documents, and which quotas and
 //! thresholds are in use.
 
-use accord_proto::{
-    agreement::Clause,
-    document::Loaded,
-    v1::{Entry, entry::Event},
-};
+use accord_proto::{agreement::Clause, document::Loaded, v1::entry::Event};
 use jiff::{SignedDuration, Timestamp};
-use prost::Message as _;
 
 use crate::{
+    entry::{ACCESS_TAG, DOCUMENT_LOADED_TAG, scan_events},
     governance::{Governed, LastLoaded},
     ledger::{Ledger, LedgerError},
     path::restore_subjects,
@@ -19,11 +15,6 @@ use crate::{
 /// A log begins with what is in force, unless the broker ended at that moment: then the log before
 /// does. So many logs are looked at, however old they are.
 const DOCUMENTS_LOGS: usize = 2;
-
-/// The first bytes of an entry: its salt, 32 bytes long. Then comes the event's tag.
-const EVENT_TAG_AT: usize = 34;
-const ACCESS_TAG: u8 = (3 << 3) | 2;
-const DOCUMENT_LOADED_TAG: u8 = (7 << 3) | 2;
 
 /// The newest documents in force that the ledger knows of.
 pub(super) fn documents(ledger: &Ledger) -> Result<LastLoaded, LedgerError> {
@@ -37,7 +28,7 @@ pub(super) fn documents(ledger: &Ledger) -> Result<LastLoaded, LedgerError> {
 
 fn documents_since(ledger: &Ledger, since: Timestamp) -> Result<LastLoaded, LedgerError> {
     let mut last = LastLoaded::default();
-    scan(ledger, since, DOCUMENT_LOADED_TAG, |entry, _| {
+    scan_events(ledger, since, DOCUMENT_LOADED_TAG, |entry, _| {
         let Some(Event::DocumentLoaded(loaded)) = entry.event else {
             return;
         };
@@ -89,7 +80,7 @@ pub(super) fn subjects(
         .unwrap_or(0);
     let since = before(now, SignedDuration::from_hours(longest));
     let mut left_out = 0_u64;
-    scan(ledger, since, ACCESS_TAG, |entry, at| {
+    scan_events(ledger, since, ACCESS_TAG, |entry, at| {
         if let Some(Event::Access(access)) = entry.event
             && !restore_subjects(subjects, governed, &access, at)
         {
@@ -103,23 +94,6 @@ pub(super) fn subjects(
         );
     }
     Ok(())
-}
-
-fn scan(
-    ledger: &Ledger,
-    since: Timestamp,
-    tag: u8,
-    mut found: impl FnMut(Entry, Timestamp),
-) -> Result<(), LedgerError> {
-    ledger.scan_since(since, |stored| {
-        // Decoding costs more than reading, so other events are passed over undecoded.
-        if stored.bytes.get(EVENT_TAG_AT) != Some(&tag) {
-            return;
-        }
-        if let Ok(entry) = Entry::decode(stored.bytes) {
-            found(entry, stored.time);
-        }
-    })
 }
 
 fn before(now: Timestamp, span: SignedDuration) -> Timestamp {
@@ -151,7 +125,7 @@ mod tests {
             sha256: vec![7; 32],
             ..v1::DocumentLoaded::default()
         };
-        let entry = Entry {
+        let entry = v1::Entry {
             salt: vec![1; 32],
             event: Some(Event::DocumentLoaded(loaded)),
             time_unix_ms: 0,

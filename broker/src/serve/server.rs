@@ -5,7 +5,7 @@ use std::sync::Arc;
 use accord_proto::v1::{
     self, adapter_service_server::AdapterServiceServer,
     agreement_service_server::AgreementServiceServer, audit_service_server::AuditServiceServer,
-    signal_service_server::SignalServiceServer,
+    signal_service_server::SignalServiceServer, subject_service_server::SubjectServiceServer,
 };
 use tokio::{
     net::TcpListener,
@@ -20,7 +20,8 @@ use super::assemble::House;
 use crate::{
     doors::{
         ACT_MESSAGE_BYTES_MAX, AdapterDoor, AdapterParts, AgreementDoor, AgreementParts, AuditDoor,
-        AuditParts, Guard, SignalDoor, Tails, TilesDoor, TilesParts, UnreadLayer,
+        AuditParts, Guard, SignalDoor, SubjectDoor, SubjectParts, Tails, TilesDoor, TilesParts,
+        UnreadLayer,
     },
     identity::{Connections, Incoming, RefusedConnection, Speaks},
     ledger::Ledger,
@@ -84,6 +85,10 @@ impl House {
             .add_service(
                 AgreementServiceServer::new(agreement)
                     .max_decoding_message_size(message_max.max(ACT_MESSAGE_BYTES_MAX)),
+            )
+            .add_service(
+                SubjectServiceServer::new(self.subject_door())
+                    .max_decoding_message_size(message_max),
             )
             .add_service(guard.before(health_service.max_decoding_message_size(message_max)))
             .add_service(guard.before(reflection.max_decoding_message_size(message_max)));
@@ -167,6 +172,22 @@ impl House {
         };
         let header_bytes_max = limits.header_kib_max as usize * 1_024;
         TilesDoor::new(parts, limits.accept(), header_bytes_max)
+    }
+
+    fn subject_door(&self) -> SubjectDoor {
+        SubjectDoor::new(SubjectParts {
+            trust: Arc::clone(&self.trust),
+            governance: Arc::clone(&self.governance),
+            links: Arc::clone(&self.links),
+            ledger: Arc::clone(&self.ledger),
+            refusals: Arc::clone(&self.refusals),
+            tag_keys: Arc::clone(&self.tag_keys),
+            closed: Arc::clone(&self.closed),
+            rates: Rates::new(self.config.limits.audit_per_second),
+            operator_deadline: self.config.limits.operator_deadline(),
+            witnessed: self.witnesses.is_some(),
+            clock: Arc::clone(&self.clock),
+        })
     }
 
     fn audit_door(&self) -> AuditDoor {

@@ -1,16 +1,12 @@
 //! What a tag key is checked against: a file beside it, with a digest under the key itself. A key of
 //! which one bit flipped is a good key too, but nobody would find under it what was tagged before.
 
-use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use accord_proto::subject::TagKey;
 
-use super::tag_keys::{TagKeyError, io};
+use super::tag_keys::TagKeyError;
+use crate::durable;
 
 /// Separates this digest from those of the ledger's fields.
 const WHAT: &str = "key_check";
@@ -20,33 +16,21 @@ pub(super) fn hold(key_path: &Path, key: &TagKey) -> Result<(), TagKeyError> {
     if compare(key_path, key)? {
         return Ok(());
     }
-    let path = path_of(key_path);
-    let partial = path.with_extension("check-partial");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)
-        .map_err(|source| io("make", &partial, source))?;
-    file.write_all(text(key).as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(|source| io("write", &partial, source))?;
-    fs::rename(&partial, &path).map_err(|source| io("rename", &partial, source))
+    durable::replace(&path_of(key_path), text(key).as_bytes())?;
+    Ok(())
 }
 
 /// Compares a key with its check; false where there is none.
 pub(super) fn compare(key_path: &Path, key: &TagKey) -> Result<bool, TagKeyError> {
-    let path = path_of(key_path);
-    match fs::read(&path) {
-        Ok(found) if found == text(key).into_bytes() => Ok(true),
-        Ok(_) => Err(TagKeyError::Damaged(key_path.to_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(io("read", &path, source)),
+    match durable::read_if_present(&path_of(key_path))? {
+        Some(found) if found == text(key).into_bytes() => Ok(true),
+        Some(_) => Err(TagKeyError::Damaged(key_path.to_owned())),
+        None => Ok(false),
     }
 }
 
-fn path_of(key_path: &Path) -> PathBuf {
+/// Where the check of a key lies.
+pub(super) fn path_of(key_path: &Path) -> PathBuf {
     key_path.with_extension("check")
 }
 
@@ -58,6 +42,8 @@ fn text(key: &TagKey) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use accord_proto::subject::Month;
 
     use super::*;

@@ -2,9 +2,6 @@
 //! never beside the ledger.
 
 use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,6 +15,11 @@ use aws_lc_rs::rand;
 use jiff::Timestamp;
 
 use super::key_check;
+use crate::durable;
+
+/// A key's file is `tag-<month>.key`.
+const PREFIX: &str = "tag-";
+const SUFFIX: &str = ".key";
 
 /// This month's key and, where there is one, last month's.
 #[derive(Debug)]
@@ -52,16 +54,8 @@ impl Pair {
 #[derive(Debug, thiserror::Error)]
 pub enum TagKeyError {
     /// The operating system said no.
-    #[error("can't {act} `{path}`")]
-    Io {
-        /// What was tried.
-        act: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What it said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] durable::Failed),
     /// The key, or what it is checked against, is not as it was written.
     #[error(
         "`{0}` is damaged: put it back from a backup; under another key nobody would find this \
@@ -82,11 +76,7 @@ impl TagKeys {
     /// # Errors
     /// [`TagKeyError`] names the file.
     pub fn open(dir: &Path, now: Timestamp) -> Result<(Self, bool), TagKeyError> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|source| io("make", dir, source))?;
+        durable::private_dir(dir)?;
         let (pair, made) = load(dir, Month::of(now))?;
         Ok((
             Self {
@@ -160,22 +150,48 @@ fn load(dir: &Path, month: Month) -> Result<(Pair, bool), TagKeyError> {
     ))
 }
 
+/// Where a month's key lies.
 fn path_of(dir: &Path, month: Month) -> PathBuf {
-    dir.join(format!("tag-{month}.key"))
+    dir.join(format!("{PREFIX}{month}{SUFFIX}"))
+}
+
+/// The month of a key's file, by its name.
+pub(super) fn month_of(name: &str) -> Option<Month> {
+    Month::parse(name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?)
+}
+
+/// The bytes of a month's key; `None` if there is none.
+fn read_bytes(path: &Path) -> Result<Option<[u8; TagKey::LEN]>, TagKeyError> {
+    let Some(bytes) = durable::read_if_present(path)? else {
+        return Ok(None);
+    };
+    let key = bytes.as_slice().try_into();
+    key.map(Some).map_err(|_| TagKeyError::Length(path.into()))
+}
+
+/// The bytes of a key that is as it was written; `None` if there is none.
+pub(super) fn read_checked(
+    dir: &Path,
+    month: Month,
+) -> Result<Option<[u8; TagKey::LEN]>, TagKeyError> {
+    let path = path_of(dir, month);
+    let Some(bytes) = read_bytes(&path)? else {
+        return Ok(None);
+    };
+    key_check::compare(&path, &TagKey::new(month, &bytes))?;
+    Ok(Some(bytes))
+}
+
+/// Erases a month's key, and what it was checked against.
+pub(super) fn erase(dir: &Path, month: Month) -> Result<(), durable::Failed> {
+    let path = path_of(dir, month);
+    durable::remove(&path)?;
+    durable::remove(&key_check::path_of(&path))?;
+    Ok(())
 }
 
 fn read(path: &Path, month: Month) -> Result<Option<TagKey>, TagKeyError> {
-    match fs::read(path) {
-        Ok(bytes) => {
-            let key = bytes
-                .as_slice()
-                .try_into()
-                .map_err(|_| TagKeyError::Length(path.into()))?;
-            Ok(Some(TagKey::new(month, key)))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(io("read", path, source)),
-    }
+    Ok(read_bytes(path)?.map(|key| TagKey::new(month, &key)))
 }
 
 /// Makes a key and puts it in place durably: entries tagged with a key that a power cut took away
@@ -183,36 +199,14 @@ fn read(path: &Path, month: Month) -> Result<Option<TagKey>, TagKeyError> {
 fn make(path: &Path, month: Month) -> Result<TagKey, TagKeyError> {
     let mut key = [0; TagKey::LEN];
     rand::fill(&mut key).map_err(|_| TagKeyError::Random)?;
-    let partial = path.with_extension("partial");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)
-        .map_err(|source| io("make", &partial, source))?;
-    file.write_all(&key)
-        .and_then(|()| file.sync_all())
-        .map_err(|source| io("write", &partial, source))?;
-    fs::rename(&partial, path).map_err(|source| io("rename", &partial, source))?;
-    if let Some(dir) = path.parent() {
-        fs::File::open(dir)
-            .and_then(|dir| dir.sync_all())
-            .map_err(|source| io("sync", dir, source))?;
-    }
+    durable::replace(path, &key)?;
     Ok(TagKey::new(month, &key))
-}
-
-pub(super) fn io(act: &'static str, path: &Path, source: std::io::Error) -> TagKeyError {
-    TagKeyError::Io {
-        act,
-        path: path.to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

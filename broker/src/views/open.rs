@@ -12,7 +12,7 @@ use std::{
     fmt,
     fs::{self, File},
     io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -20,6 +20,7 @@ use std::{
 use aws_lc_rs::{hmac, rand};
 
 use super::guarded::DAMAGED_FILE;
+use crate::durable;
 
 /// The key under which the epoch lies. It is shorter than any key of an observation.
 const EPOCH: &[u8] = b"epoch";
@@ -65,6 +66,9 @@ pub enum ViewError {
         #[source]
         source: std::io::Error,
     },
+    /// The view's key can't be kept.
+    #[error(transparent)]
+    File(#[from] durable::Failed),
     /// Not 32 bytes.
     #[error("`{0}` is not a view key: it must hold exactly 32 bytes")]
     Key(PathBuf),
@@ -92,19 +96,7 @@ pub(super) fn key(path: &Path) -> Result<(hmac::Key, bool), ViewError> {
 fn make_key(path: &Path) -> Result<Vec<u8>, ViewError> {
     let mut key = vec![0; 32];
     rand::fill(&mut key).map_err(|_| ViewError::Random)?;
-    let partial = path.with_extension("partial");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)
-        .map_err(io("make", &partial))?;
-    file.write_all(&key)
-        .and_then(|()| file.sync_all())
-        .map_err(io("write", &partial))?;
-    fs::rename(&partial, path).map_err(io("name", path))?;
-    sync_parent(path).map_err(io("sync", path))?;
+    durable::replace(path, &key)?;
     Ok(key)
 }
 
