@@ -122,6 +122,7 @@ mod refusal;
 pub mod report;
 mod screen;
 mod token;
+pub mod unmask;
 #[cfg(feature = "command")]
 mod unreached;
 #[cfg(feature = "command")]
@@ -135,8 +136,8 @@ pub use audit::query::{PAGE_SIZE_MAX, QueryPage, Search};
 pub use audit::stored::{StoredError, stored_entries};
 pub use audit::verify::{UnsignedTail, Verified, VerifiedLog, VerifyError, verify_dir};
 pub use audit::{
-    ActTaken, AgreementHistory, AgreementInForce, Auditor, LedgerEntry, SignedCheckpoint, Tail,
-    verify,
+    ActTaken, AgreementHistory, AgreementInForce, Auditor, LedgerEntry, ProvedAccess,
+    SignedCheckpoint, SubjectReport, Tail, verify,
 };
 pub use builder::{BuildError, Builder, DEADLINE_MS, Missing};
 pub use client::Client;

@@ -178,10 +178,9 @@ impl Refusal {
             | Self::NoMirror
             | Self::PurposeNotInToken(_)
             | Self::PrincipalNotInToken(_) => Class::PermissionDenied,
-            Self::NoAgreement(_)
-            | Self::Suspended(_)
-            | Self::KeyMonth { .. }
-            | Self::Tenure(_) => Class::FailedPrecondition,
+            Self::NoAgreement(_) | Self::Suspended(_) | Self::KeyMonth { .. } | Self::Tenure(_) => {
+                Class::FailedPrecondition
+            }
             Self::RequestIdReused => Class::AlreadyExists,
             Self::RateLimited { .. } | Self::Overloaded | Self::MessageTooLong => {
                 Class::ResourceExhausted

@@ -3,7 +3,10 @@
 mod agreement;
 pub(crate) mod query;
 pub(crate) mod stored;
+mod subjects;
 pub mod verify;
+
+pub use subjects::{ProvedAccess, SubjectReport};
 
 use std::{sync::Arc, time::Duration};
 
@@ -225,6 +228,16 @@ impl Auditor {
             endpoint: endpoint.to_owned(),
             once,
         })
+    }
+
+    /// The ledger's name, without a month.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn ledger_name(&self) -> Result<String, CallError> {
+        let origin = self.checkpoint("").await?.checkpoint.origin;
+        let name = origin.rsplit_once('/').map(|(name, _)| name.to_owned());
+        name.ok_or_else(|| Mistrust::Malformed("origin").into())
     }
 
     fn stated(&self) -> Option<v1::ReadStatement> {

@@ -4,7 +4,7 @@ mod act;
 pub(super) mod args;
 mod diff;
 mod history;
-mod status;
+pub(super) mod status;
 
 use std::path::Path;
 

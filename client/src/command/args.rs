@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use super::{
     agreement::args::Agreement,
     desk::{DeskCommand, Kind},
+    subjects::args::SubjectsCommand,
 };
 
 const EXIT_CODES: &str = "\
@@ -100,6 +101,15 @@ pub(super) enum Command {
     NewKey {
         /// The authority's organisation, as agreement and certificate name it (central-bank), or the
         /// ledger's name, as the broker's configuration has it (accord.example)
+        name: String,
+        /// Where the key goes; a file that is there already is left alone
+        #[arg(long, short, value_name = "KEYFILE")]
+        output: PathBuf,
+    },
+    /// Makes the key with which an authority opens its halves of the months' keys, and prints the
+    /// key that the agreement names
+    NewShareKey {
+        /// The authority's organisation, as agreement and certificate name it (central-bank)
         name: String,
         /// Where the key goes; a file that is there already is left alone
         #[arg(long, short, value_name = "KEYFILE")]
@@ -289,6 +299,8 @@ pub(super) enum AuditCommand {
     /// Keeps a verified copy of the ledger in a directory, and follows it until Ctrl-C. Whatever is
     /// not what the log signed is refused, and the copy stays as it was
     Mirror(super::mirror::MirrorArgs),
+    #[command(flatten)]
+    Subjects(SubjectsCommand),
     /// Runs a witness: it cosigns what continues all that it has seen of the log (C2SP
     /// tlog-witness), so that nobody can show two histories
     Witness(WitnessArgs),

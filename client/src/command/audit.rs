@@ -4,7 +4,7 @@ use super::{
     args::{Audit, AuditCommand, Stating, Whom},
     desk::{self, Kind},
     exit::{Exit, Failure},
-    mirror, proof, stating,
+    mirror, proof, stating, subjects,
     terminal::Terminal,
     verify, whom, witness,
 };
@@ -61,6 +61,7 @@ pub(super) async fn run(
             proof::verify(file, policy, told.as_deref(), terminal)
         }
         AuditCommand::Statement { file, key } => stating::make(whom, stating, file, key, terminal),
+        AuditCommand::Subjects(command) => subjects::run(whom, stating, command, terminal).await,
         AuditCommand::Witness(args) => witness::run(whom, args, terminal).await,
         AuditCommand::Show { index, log } => {
             let auditor = reader(whom, stating, terminal, &format!("entry {index}"))?;

@@ -20,6 +20,7 @@ mod screen;
 mod signals;
 mod signing;
 mod stating;
+mod subjects;
 mod terminal;
 mod verify;
 mod whom;
@@ -62,6 +63,7 @@ async fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Agreement(args) => agreement::run(&cli.whom, &args.command, terminal).await,
         Command::Parties(args) => parties::run(&args.command, terminal),
         Command::NewKey { name, output } => signing::new_key(name, output, terminal),
+        Command::NewShareKey { name, output } => signing::new_share_key(name, output, terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "accord", &mut script);

@@ -9,6 +9,7 @@
 )]
 
 mod agreement_life;
+mod closed;
 mod desk;
 mod latency;
 mod mirror;
@@ -19,5 +20,6 @@ mod remits;
 mod rig;
 mod stage;
 mod static_tiles;
+mod subjects;
 mod suspension;
 mod tiles;

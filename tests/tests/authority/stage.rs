@@ -5,7 +5,7 @@ use std::{fs, ops::Deref};
 use accord_client::{Answered, Lookup};
 use accord_proto::v1::{self, audit_service_client::AuditServiceClient, entry::Event};
 use accord_tests::world::{World, WorldFiles, WorldSpec, wait_until};
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use prost::Message as _;
 use tempfile::TempDir;
 use tokio::time::Duration;
@@ -35,6 +35,11 @@ impl Stage {
         let dir = TempDir::new().unwrap();
         let spec = WorldSpec::default().limit("refusals_per_second", 1_000);
         let files = WorldFiles::write(dir.path(), &spec).unwrap();
+        Self::of(dir, files, spec).await
+    }
+
+    /// A world that is written already.
+    pub(crate) async fn of(dir: TempDir, files: WorldFiles, spec: WorldSpec) -> Self {
         let world = World::start(files, spec.clock).await.unwrap();
         let stage = Self { world, dir };
         // From here on nothing is added unless somebody does something.
@@ -53,6 +58,35 @@ impl Stage {
     pub(crate) async fn stopped(self) -> (TempDir, WorldFiles) {
         let (files, _) = self.world.stop().await.unwrap();
         (self.dir, files)
+    }
+
+    /// The world, to be changed.
+    pub(crate) const fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    /// Now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.files.spec().clock.now()
+    }
+
+    /// The day so many days from now.
+    pub(crate) fn in_days(&self, days: i32) -> Date {
+        day(self.now()).saturating_add(days.days())
+    }
+
+    /// What an operator's adapter put into its journal.
+    pub(crate) fn journal(&self, operator: &str) -> String {
+        let dir = self
+            .files
+            .dir()
+            .join(format!("adapters/{operator}/journal"));
+        let files = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        files
+            .map(|file| fs::read_to_string(file).unwrap_or_default())
+            .collect()
     }
 
     /// How many entries there are.
@@ -79,6 +113,11 @@ impl Stage {
 
     /// A party that sends any message.
     pub(crate) async fn raw(&self, party: &str) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.channel(party).await)
+    }
+
+    /// A connection with a party's certificate.
+    pub(crate) async fn channel(&self, party: &str) -> Channel {
         let pem = |name: &str| fs::read(self.files.dir().join("pki").join(name)).unwrap();
         let identity =
             Identity::from_pem(pem(&format!("{party}.pem")), pem(&format!("{party}.key")));
@@ -88,7 +127,7 @@ impl Stage {
             .domain_name("localhost");
         let url = format!("https://{}", self.broker.grpc_address());
         let endpoint = Endpoint::from_shared(url).unwrap().tls_config(tls).unwrap();
-        AuditServiceClient::new(endpoint.connect().await.unwrap())
+        endpoint.connect().await.unwrap()
     }
 }
 

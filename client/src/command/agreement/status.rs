@@ -224,7 +224,7 @@ fn verified_signers(
 }
 
 /// The authorities' keys of the profile; none where there is no profile.
-pub(super) fn authority_keys(whom: &Whom) -> Result<Vec<VerifierKey>, Failure> {
+pub(in crate::command) fn authority_keys(whom: &Whom) -> Result<Vec<VerifierKey>, Failure> {
     let Ok(profile) = whom::profile(whom) else {
         return Ok(Vec::new());
     };
