@@ -4,6 +4,7 @@
 //!
 //! It speaks C2SP `tlog-witness`, and is thus a witness of any log that does.
 
+mod callers;
 mod serve;
 mod store;
 

@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use super::callers::Callers;
 use super::{NotCosigned, Witness};
 use crate::receipt::chain;
 
@@ -47,12 +48,17 @@ pub type OnAnswer = Arc<dyn Fn(&str) + Send + Sync>;
 /// Serves until it is dropped. `on_answer` is told of each checkpoint in one line.
 pub async fn serve(listener: TcpListener, witness: Arc<Witness>, on_answer: OnAnswer) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let callers = Arc::new(Callers::default());
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
             return;
         };
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Closed without a word: whoever has this many waits for its own.
+        let Some(call) = callers.enter(from.ip()) else {
             continue;
         };
         let (witness, on_answer) = (Arc::clone(&witness), Arc::clone(&on_answer));
@@ -70,7 +76,7 @@ pub async fn serve(listener: TcpListener, witness: Arc<Witness>, on_answer: OnAn
             let served = timeout(CONNECTION_DEADLINE, serving).await;
             // A connection that broke asked nothing more.
             drop(served);
-            drop(permit);
+            drop((call, permit));
         });
     }
 }

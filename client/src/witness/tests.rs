@@ -338,3 +338,28 @@ async fn over_http_each_outcome_has_the_status_of_the_specification() {
     );
     serving.abort();
 }
+
+#[tokio::test]
+async fn one_caller_that_holds_connections_keeps_no_other_out() {
+    let case = Case::new();
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = tokio::spawn(serve(
+        listener,
+        Arc::new(case.open()),
+        Arc::new(|_: &str| ()),
+    ));
+    let mut held = Vec::new();
+    for _ in 0..80 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let to = format!("127.0.0.2:{port}").parse().unwrap();
+        held.push(socket.connect(to).await.unwrap());
+    }
+    let address = format!("127.0.0.1:{port}").parse().unwrap();
+    let get = "GET / HTTP/1.1\r\nhost: w\r\nconnection: close\r\n\r\n";
+    let answered = http(address, get).await;
+    assert!(answered.starts_with("HTTP/1.1 404"), "{answered}");
+    drop(held);
+    serving.abort();
+}
