@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::names::Name;
 use super::with_url;
 
 /// Why a witness could not be asked. No variant holds what it said.
@@ -88,6 +89,7 @@ struct Place {
     tls: bool,
     host: String,
     port: u16,
+    name: Name,
     /// Without a slash at its end.
     prefix: String,
 }
@@ -137,7 +139,8 @@ impl Http {
             .header(CONTENT_LENGTH, body.len())
             .body(Full::new(Bytes::from(body)))
             .map_err(|_| HttpError::Body)?;
-        let tcp = TcpStream::connect((place.host.as_str(), place.port))
+        let addresses = place.name.addresses().await.map_err(HttpError::Connect)?;
+        let tcp = TcpStream::connect(addresses.as_slice())
             .await
             .map_err(HttpError::Connect)?;
         match (place.tls, &self.tls) {
@@ -165,10 +168,13 @@ impl Place {
         if uri.query().is_some() {
             return Err("it has a query");
         }
+        let host = host.trim_matches(['[', ']']);
+        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
         Ok(Self {
             tls,
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+            host: host.to_owned(),
+            port,
+            name: Name::new(host, port),
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }

@@ -15,6 +15,7 @@ mod ask;
 mod http;
 mod lost;
 mod metrics;
+mod names;
 mod start;
 
 use std::collections::BTreeMap;
