@@ -7,7 +7,9 @@
     reason = "the helpers of tests may panic as tests do"
 )]
 
+mod https;
 mod rig;
+mod turn;
 
 use std::fs;
 

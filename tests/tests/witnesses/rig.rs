@@ -15,7 +15,9 @@ use accord_proto::{
     clock::SystemClock,
     v1::{entry::Event, operation::Kind},
 };
-use accord_tests::world::{RunningWitness, World, WorldError, WorldFiles, WorldSpec, wait_until};
+use accord_tests::world::{
+    CENTRAL_BANK, RunningWitness, World, WorldError, WorldFiles, WorldSpec, wait_until,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -40,6 +42,8 @@ pub(crate) struct Rig {
     pub(crate) spec: WorldSpec,
     witnesses: BTreeMap<String, Place>,
     policy: String,
+    /// More of the broker's `[witnesses]`.
+    pub(crate) section: String,
 }
 
 struct Place {
@@ -59,6 +63,7 @@ impl Rig {
             witnesses: BTreeMap::new(),
             dir,
             spec,
+            section: String::new(),
         };
         for name in names {
             rig.run_witness(name).await;
@@ -110,6 +115,17 @@ impl Rig {
         .unwrap();
     }
 
+    /// Puts a real witness into the policy under another URL.
+    pub(crate) fn add_at(&mut self, name: &str, url: &str) {
+        let line = self.witnesses[name].running.as_ref().unwrap().policy_line();
+        let (witness, _) = line.rsplit_once(' ').unwrap();
+        writeln!(self.policy, "{witness} {url}").unwrap();
+    }
+
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        self.witnesses[name].address
+    }
+
     pub(crate) async fn add_fake(&mut self, name: &str, fake: Fake) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -135,6 +151,7 @@ impl Rig {
         config.push_str(
             "\n[witnesses]\npolicy = \"witnesses.policy\"\ndeadline_ms = 500\nstart_seconds_max = 2\n",
         );
+        config.push_str(&self.section);
         fs::write(&path, config).unwrap();
         World::start(files, self.spec.clock.clone()).await
     }
@@ -174,9 +191,14 @@ impl Rig {
         kinds
     }
 
-    /// How many refusals are on the record.
+    /// How many refusals are on the record, which the central bank reads: it was banks who asked.
     pub(crate) async fn refusals(&self, world: &World) -> usize {
-        let mut tail = world.authority().unwrap().tail("", 0, true).await.unwrap();
+        let mut tail = world
+            .auditor(CENTRAL_BANK)
+            .unwrap()
+            .tail("", 0, true)
+            .await
+            .unwrap();
         let mut count = 0;
         while let Some(entry) = tail.next().await.unwrap() {
             count += usize::from(matches!(entry.entry.event, Some(Event::RefusedCall(_))));
