@@ -193,6 +193,10 @@ impl Connection {
             What::Bundle(bundle) => {
                 self.check_mirror(&party)?;
                 let (_, size) = self.shown(&origin).await?;
+                // What is not there was not read.
+                if bundle.first().saturating_add(u64::from(bundle.width())) > size {
+                    return Err(Refusal::NotFound("index"));
+                }
                 self.on_record(&party, &origin, bundle.first(), request)
                     .await?;
                 let room = Arc::clone(&self.bundles).acquire_owned().await;

@@ -12,6 +12,7 @@
 mod entries;
 mod hashes;
 mod layout;
+mod read;
 mod verify;
 
 #[cfg(feature = "command")]
@@ -33,6 +34,7 @@ use follow::Parts;
 #[cfg(feature = "command")]
 pub use follow::{HeldLog, Mirror, MirrorConfig};
 pub use layout::{Holds, LayoutError, is_mirror};
+pub use read::mirrored_entries;
 #[cfg(feature = "command")]
 pub use store::StoreError;
 pub use verify::{MirrorFault, MirroredLog, VerifiedMirror, prove_from_mirror, verify_mirror};

@@ -2,7 +2,9 @@
 
 use std::{fs, process::Stdio, time::Duration};
 
-use accord_client::mirror::{Holds, MirrorError, prove_from_mirror, verify_mirror};
+use accord_client::mirror::{
+    Holds, MirrorError, mirrored_entries, prove_from_mirror, verify_mirror,
+};
 use accord_proto::{
     c2sp::{Checkpoint, SignedNote, Tile, tiles::hashes_of},
     clock::ManualClock,
@@ -17,7 +19,10 @@ use tempfile::TempDir;
 use tlog_tiles::{HashReader, TileHashReader, TileReader};
 use tokio::{process::Command, time::sleep};
 
-use crate::rig::{Rig, files, held};
+use crate::{
+    offline::{audit, said},
+    rig::{Rig, files, held},
+};
 
 #[tokio::test]
 async fn a_mirror_follows_the_ledger_and_holds_with_the_broker_gone() {
@@ -50,14 +55,29 @@ async fn a_mirror_follows_the_ledger_and_holds_with_the_broker_gone() {
     assert!(read.statement.is_some(), "{read:?}");
 
     let keys = rig.world.profile().log_keys().unwrap();
-    let (size, entry) = (rig.size(), rig.world.broker.ledger().entry(None, 300));
-    let entry = entry.unwrap();
+    let (size, ledger) = (rig.size(), rig.world.broker.ledger());
+    let all = ledger.entries(None, 0, size).unwrap();
+    let entry = all[300].clone();
     drop(mirror);
     let Rig { world, dir: _dir } = rig;
-    world.stop().await.unwrap();
+    let (files_of_world, _) = world.stop().await.unwrap();
     let verified = verify_mirror(&at, &keys).unwrap();
     assert_eq!(verified.holds, Holds::Entries);
     assert_eq!(verified.logs[0].entries, size);
+    let mut read = Vec::new();
+    let each = |_: &str, index: u64, bytes: &[u8]| {
+        assert_eq!(index, read.len() as u64);
+        read.push(bytes.to_vec());
+    };
+    mirrored_entries(&at, &verified, each).unwrap();
+    assert!(
+        read == all,
+        "the mirror has other entries than the ledger had"
+    );
+    // The desk works from the mirror alone.
+    let args = ["report", "--json", "--dir", at.to_str().unwrap()];
+    let report = said(&audit(files_of_world.dir(), &args));
+    assert!(report.contains("\"audience\""), "{report}");
     let proof = prove_from_mirror(&at, &keys, None, 300).unwrap();
     assert_eq!(proof.extra.as_deref(), Some(entry.as_slice()));
     proof.verify_leaf(&leaf_hash(&entry), &keys).unwrap();

@@ -132,7 +132,7 @@ pub(crate) struct CheckExport {
     /// jsonl, csv or ocsf; else as the file's name says
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub(super) format: Option<Format>,
-    /// A ledger's directory, which is verified first, in which each entry must be
+    /// A ledger's directory or a mirror's, which is verified first, in which each entry must be
     #[arg(long, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
 }
@@ -141,7 +141,7 @@ pub(crate) struct CheckExport {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "From where (else: asked of the broker)")]
 pub(crate) struct Source {
-    /// Offline from a ledger's directory, which is verified first
+    /// Offline from a ledger's directory or a mirror's, which is verified first
     #[arg(long, value_name = "DIR", conflicts_with = "input")]
     pub(super) dir: Option<PathBuf>,
     /// Offline from an export (jsonl, csv or ocsf), which is checked first

@@ -18,6 +18,7 @@ use crate::{
     Auditor, LedgerEntry,
     audit::query::PAGE_SIZE_MAX,
     export::{self, Checked, Format},
+    mirror::{MirrorFault, is_mirror, mirrored_entries, verify_mirror},
     receipt::chain,
     stored_entries, verify_dir,
 };
@@ -62,6 +63,9 @@ pub(super) fn directory(
 ) -> Result<(), Failure> {
     let keys = log_keys(whom)?;
     terminal.note(&format!("verifying {}, then reading it", dir.display()));
+    if is_mirror(dir) {
+        return mirror(dir, &keys, each);
+    }
     let verified =
         verify_dir(dir, &keys).map_err(|error| Failure::new(Exit::Failure, chain(&error)))?;
     let mut failed = None;
@@ -71,6 +75,28 @@ pub(super) fn directory(
         }
     });
     read.map_err(|error| Failure::new(Exit::Failure, chain(&error)))?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// The entries of a mirror, which is verified first.
+fn mirror(dir: &Path, keys: &[VerifierKey], each: &mut Each<'_>) -> Result<(), Failure> {
+    let failure = |error: &MirrorFault| Failure::new(Exit::Failure, chain(error));
+    let verified = verify_mirror(dir, keys).map_err(|error| failure(&error))?;
+    let mut failed = None;
+    let read = mirrored_entries(dir, &verified, |origin, index, bytes| {
+        if failed.is_some() {
+            return;
+        }
+        let entry = LedgerEntry::parse(origin.to_owned(), index, bytes.to_vec());
+        failed = match entry {
+            Ok(entry) => each(entry).err(),
+            Err(error) => {
+                let message = format!("entry {index} of {origin}");
+                Some(Failure::new(Exit::Failure, message).because(&error))
+            }
+        };
+    });
+    read.map_err(|error| failure(&error))?;
     failed.map_or(Ok(()), Err)
 }
 
