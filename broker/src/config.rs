@@ -1,6 +1,7 @@
 //! The broker's configuration: one TOML file, parsed into types. `broker.full.toml` shows every key
 //! with its default.
 
+mod index;
 mod limits;
 mod witnesses;
 
@@ -17,6 +18,7 @@ use accord_proto::{
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 
+pub use index::IndexSection;
 pub use limits::Limits;
 pub use witnesses::WitnessesSection;
 
@@ -42,6 +44,9 @@ pub struct Config {
     pub views: ViewsSection,
     /// Answers kept for repeated questions.
     pub replay: ReplaySection,
+    /// What finds entries of the ledger.
+    #[serde(default)]
+    pub index: IndexSection,
     /// Who remembers how far the ledger had come.
     #[serde(default)]
     pub witnesses: WitnessesSection,
@@ -289,6 +294,7 @@ impl Config {
         if self.keys.dir.starts_with(&self.ledger.dir) {
             return Err(("keys.dir", "not inside the ledger's directory".to_owned()));
         }
+        self.index.check(&self.ledger.dir)?;
         if !(1..=1_024).contains(&self.ledger.segment_mib) {
             return Err(("ledger.segment_mib", "1 to 1024".to_owned()));
         }
@@ -311,6 +317,7 @@ impl Config {
             &mut self.keys.dir,
             &mut self.views.dir,
             &mut self.replay.dir,
+            &mut self.index.dir,
         ];
         paths.extend(&mut self.tls.revocation_lists);
         paths.extend(&mut self.documents.ported);
@@ -339,6 +346,7 @@ mod tests {
         );
         assert_eq!(config.views.cache_mib, default_cache_mib());
         assert_eq!(config.replay.mib_max, default_replay_mib_max());
+        assert_eq!(config.index.dir, IndexSection::default().dir);
         let witnesses = format!("{:?}", WitnessesSection::default());
         assert_eq!(format!("{:?}", config.witnesses), witnesses);
     }

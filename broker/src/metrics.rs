@@ -208,6 +208,7 @@ mod tests {
     use super::*;
     use crate::{
         identity::IdentityMetrics,
+        index::IndexMetrics,
         ledger::LedgerStats,
         witnesses::{AskError, Round, WitnessMetrics},
     };
@@ -240,6 +241,7 @@ mod tests {
         let metrics = Metrics::new(|registry| {
             identity.register(registry);
             witnesses.register(registry);
+            IndexMetrics::default().register(registry);
         });
         // A family shows itself once it has counted something.
         identity.refuse_connection("CERTIFICATE_REVOKED");

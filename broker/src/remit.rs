@@ -20,7 +20,7 @@ use crate::governance::Governed;
 
 /// What one reader may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Sight {
+pub enum Sight {
     /// All: both authorities asked, together.
     All,
     /// The banks' side.

@@ -1,5 +1,7 @@
 //! `AuditService`: reading the ledger. Each read of entries is itself an entry.
 
+mod export;
+mod query;
 mod reader;
 mod tail;
 
@@ -17,15 +19,21 @@ use accord_proto::{
 use tonic::{Request, Response, Status};
 
 pub use self::tail::Tails;
-use self::tail::{TAIL, TailStream, Tailing};
+use self::{
+    export::RECORD_EXPORT,
+    query::QUERY,
+    tail::{TAIL, TailStream, Tailing},
+};
 use super::{peer, status::status};
 use crate::{
     entry::record_entry,
     governance::Governance,
     identity::{Peer, TrustStore},
+    index::Index,
     ledger::{Ledger, LedgerError},
     path::{Rates, Refusal},
     refusals::RefusalBook,
+    subjects::tag_keys::TagKeys,
 };
 
 /// The auditors' door.
@@ -43,6 +51,10 @@ pub struct AuditParts {
     pub governance: Arc<Governance>,
     /// The record.
     pub ledger: Arc<Ledger>,
+    /// What finds entries in it.
+    pub index: Arc<Index>,
+    /// From a number to its tags.
+    pub tag_keys: Arc<TagKeys>,
     /// Refusals.
     pub refusals: Arc<RefusalBook>,
     /// Calls a second for each party: each read makes an entry.
@@ -248,16 +260,24 @@ impl AuditService for AuditDoor {
 
     async fn query(
         &self,
-        _: Request<v1::QueryRequest>,
+        request: Request<v1::QueryRequest>,
     ) -> Result<Response<v1::QueryResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let peer = peer(&request)?;
+        match self.search(&peer, request.get_ref()).await {
+            Ok(found) => Ok(Response::new(found)),
+            Err(refusal) => Err(self.refuse(&peer, QUERY, refusal).await),
+        }
     }
 
     async fn record_export(
         &self,
-        _: Request<v1::RecordExportRequest>,
+        request: Request<v1::RecordExportRequest>,
     ) -> Result<Response<v1::RecordExportResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let peer = peer(&request)?;
+        match self.export(&peer, request.get_ref()).await {
+            Ok(recorded) => Ok(Response::new(recorded)),
+            Err(refusal) => Err(self.refuse(&peer, RECORD_EXPORT, refusal).await),
+        }
     }
 
     async fn prove_inclusion(

@@ -18,12 +18,14 @@ use crate::{identity::Peer, path::Refusal, refusals::RefusalBook};
 
 /// The methods that take one message, as they stand on the record. Of the others each message is
 /// read by the door itself.
-const METHODS: [&str; 7] = [
+const METHODS: [&str; 9] = [
     "AgreementService.GetAgreement",
     "AuditService.GetCheckpoint",
     "AuditService.GetEntry",
     "AuditService.ProveConsistency",
     "AuditService.ProveInclusion",
+    "AuditService.Query",
+    "AuditService.RecordExport",
     "AuditService.Tail",
     "SignalService.Lookup",
 ];

@@ -26,6 +26,7 @@ use crate::{
         Reloader, Seen, read_parties, read_ported,
     },
     identity::{Connections, IdentityMetrics, TlsFiles, TokenVerifier, TrustStore, keep_current},
+    index::{Index, IndexMetrics},
     ledger::{Ledger, LedgerConfig, LedgerError},
     link::Links,
     metrics::Metrics,
@@ -53,6 +54,7 @@ pub(super) struct House {
     pub(super) closed: Arc<ClosedKeys>,
     pub(super) subjects: Arc<SubjectState>,
     pub(super) replays: Arc<Replays>,
+    pub(super) index: Arc<Index>,
     pub(super) permits: Arc<Semaphore>,
     /// Where the configuration names some.
     pub(super) witnesses: Option<Arc<Witnesses>>,
@@ -114,6 +116,7 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
         links: Arc::clone(&house.links),
         connections,
         views: Arc::clone(&house.views),
+        index: Arc::clone(&house.index),
         metrics: Arc::clone(&house.metrics),
         clock: Arc::clone(&house.clock),
         limits: house.config.limits,
@@ -155,9 +158,11 @@ impl House {
         identity: &IdentityMetrics,
         witnessed: &WitnessMetrics,
     ) -> Result<Self, StartError> {
+        let indexed = IndexMetrics::default();
         let metrics = Arc::new(Metrics::new(|registry| {
             identity.register(registry);
             witnessed.register(registry);
+            indexed.register(registry);
         }));
         let trust = TrustStore::open(
             tls_files(&config),
@@ -179,11 +184,8 @@ impl House {
         let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
         recall::subjects(&ledger, &subjects, &governance.current(), clock.now())?;
         let cache_bytes = u64::from(config.views.cache_mib) << 20;
-        let opened = Views::open(
-            &config.views.dir,
-            &config.keys.dir.join("view.key"),
-            cache_bytes,
-        )?;
+        let view_key = config.keys.dir.join("view.key");
+        let opened = Views::open(&config.views.dir, &view_key, cache_bytes)?;
         let replay_bytes_max = u64::from(config.replay.mib_max) << 20;
         let replays = Replays::open(&config.replay.dir, replay_bytes_max)?;
         let refusals_per_second = config.limits.refusals_per_second;
@@ -197,6 +199,7 @@ impl House {
         let permits = Arc::new(Semaphore::new(
             config.limits.questions_in_flight_max as usize,
         ));
+        let index = Index::start(config.index.dir.clone(), Arc::clone(&ledger), indexed)?;
         let house = Self {
             clock,
             trust,
@@ -212,6 +215,7 @@ impl House {
             closed: Arc::new(closed),
             subjects,
             replays,
+            index: Arc::new(index),
             permits,
             witnesses,
             config,

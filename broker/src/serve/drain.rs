@@ -50,11 +50,12 @@ impl Running {
             tracing::error!(%error, "can't record the stop");
         }
         self.views.close();
-        let ledger = Arc::clone(&self.ledger);
-        if tokio::task::spawn_blocking(move || ledger.stop())
-            .await
-            .is_err()
-        {
+        let (index, ledger) = (Arc::clone(&self.index), Arc::clone(&self.ledger));
+        let stop = move || {
+            index.stop();
+            ledger.stop();
+        };
+        if tokio::task::spawn_blocking(stop).await.is_err() {
             tracing::error!("the ledger did not stop cleanly");
         }
         tracing::info!(questions, connections, at = %self.clock.now(), "stopped");

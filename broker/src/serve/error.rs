@@ -7,6 +7,7 @@ use accord_proto::c2sp::{KeyError, PolicyError};
 use crate::{
     governance::{DocumentError, LifeError},
     identity::TrustError,
+    index::IndexError,
     ledger::LedgerError,
     replay::SpoolError,
     subjects::{closed::ClosedError, tag_keys::TagKeyError},
@@ -20,6 +21,9 @@ pub enum StartError {
     /// Certificates.
     #[error("certificates: {0}")]
     Trust(#[from] TrustError),
+    /// The index.
+    #[error("the index: {0}")]
+    Index(#[from] IndexError),
     /// A signed document.
     #[error("{0}")]
     Document(#[from] Box<DocumentError>),

@@ -30,8 +30,8 @@ pub use drain::Drained;
 pub use error::StartError;
 
 use crate::{
-    config::Limits, identity::Connections, ledger::Ledger, link::Links, metrics::Metrics,
-    views::Views,
+    config::Limits, identity::Connections, index::Index, ledger::Ledger, link::Links,
+    metrics::Metrics, views::Views,
 };
 
 /// A broker that serves.
@@ -50,6 +50,7 @@ pub struct Running {
     links: Arc<Links>,
     connections: Arc<Connections>,
     views: Arc<Views>,
+    index: Arc<Index>,
     metrics: Arc<Metrics>,
     clock: SharedClock,
     limits: Limits,
@@ -78,6 +79,12 @@ impl Running {
     #[must_use]
     pub const fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// What finds entries in it.
+    #[must_use]
+    pub const fn index(&self) -> &Arc<Index> {
+        &self.index
     }
 
     /// The adapters attached.

@@ -195,6 +195,8 @@ impl House {
             trust: Arc::clone(&self.trust),
             governance: Arc::clone(&self.governance),
             ledger: Arc::clone(&self.ledger),
+            index: Arc::clone(&self.index),
+            tag_keys: Arc::clone(&self.tag_keys),
             refusals: Arc::clone(&self.refusals),
             rates: Rates::new(self.config.limits.audit_per_second),
             tails: Tails::default(),

@@ -10,6 +10,9 @@ use crate::{answer::Mistrust, refusal::CallError};
 
 /// The most entries of a page.
 pub const PAGE_SIZE_MAX: u32 = 1_000;
+/// The most bytes of a page: a broker sends at most 2 MiB of entries, and an entry that alone is
+/// longer than what is left of them goes with the next page.
+const PAGE_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 /// How long a page may take: the broker bounds its work for each, and refuses who comes too fast
 /// with the time to come back, which is waited for.
 const PAGE_S_MAX: u64 = 20;
@@ -94,7 +97,10 @@ impl Auditor {
                 page_size,
                 page: page.to_owned(),
             };
-            audit(channel).query(request(message, within)).await
+            audit(channel)
+                .max_decoding_message_size(PAGE_BYTES_MAX)
+                .query(request(message, within))
+                .await
         };
         let deadline = self.deadline.max(Duration::from_secs(PAGE_S_MAX));
         let response = self.failover.call(deadline, call).await?.into_inner();

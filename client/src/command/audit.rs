@@ -12,7 +12,7 @@ use crate::{Auditor, LedgerEntry, entry_view, profile::ProfileRole};
 
 /// Without `--from`, a tail begins so many entries before the end.
 const TAIL_BEFORE_END: u64 = 10;
-/// Who audits, where `--as` does not say: authorities see all.
+/// Who audits, where `--as` does not say: authorities see more than others.
 pub(super) const AUDITORS: [ProfileRole; 3] = [
     ProfileRole::Authority,
     ProfileRole::Operator,

@@ -3,7 +3,9 @@
 use std::{io, path::Path, path::PathBuf};
 
 use accord_adapters::{config::ConfigError as AdapterConfigError, runtime::RuntimeError};
-use accord_broker::{config::ConfigError, ledger::LedgerError, serve::StartError};
+use accord_broker::{
+    config::ConfigError, index::IndexError, ledger::LedgerError, serve::StartError,
+};
 use accord_proto::c2sp::KeyError;
 
 use crate::world::WorldError;
@@ -40,6 +42,9 @@ pub enum BenchError {
     /// Somebody had no patience.
     #[error("interrupted")]
     Interrupted,
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// A file or a system call.
     #[error("can't {act} `{path}`")]
     Io {

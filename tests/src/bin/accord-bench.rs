@@ -68,6 +68,13 @@ enum Command {
     Mirror(MirrorOf),
     #[command(hide = true)]
     MirrorVerifier(MirrorVerifier),
+    /// How long a page of an auditor's search takes, over a ledger of many entries. It is made
+    /// first, which takes minutes, and 500 bytes of the disk for each entry.
+    Index {
+        /// Entries of the ledger.
+        #[arg(long, default_value_t = 10_000_000, value_name = "COUNT")]
+        entries: u64,
+    },
     #[command(hide = true)]
     SoakWriter(soak::Order),
     #[command(flatten)]
@@ -140,9 +147,10 @@ fn main() -> ExitCode {
                 print(&text).map_err(|error| error.chain())
             })
         }
-        Some(Command::Server(_) | Command::Soak(_) | Command::Mirror(_)) | None => {
-            with_runtime(&cli)
-        }
+        Some(
+            Command::Server(_) | Command::Soak(_) | Command::Mirror(_) | Command::Index { .. },
+        )
+        | None => with_runtime(&cli),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -162,6 +170,7 @@ async fn with_runtime(cli: &Cli) -> Result<(), String> {
         Some(Command::Soak(soak)) => harm(soak).await,
         Some(Command::Mirror(of)) => mirror(of).await.map_err(chained),
         Some(Command::MirrorVerifier(_) | Command::SoakWriter(_)) => Ok(()),
+        Some(Command::Index { entries }) => index(cli, *entries).await.map_err(chained),
         None => measure(cli).await.map_err(chained),
     }
 }
@@ -299,6 +308,21 @@ async fn measure(cli: &Cli) -> Result<(), BenchError> {
         report.to_json() + "\n"
     } else {
         report.to_table()
+    };
+    print(&text)
+}
+
+async fn index(cli: &Cli, entries: u64) -> Result<(), BenchError> {
+    let dir = temporary(&parent(cli.dir.as_deref()), "accord-bench-")?;
+    let measured = tokio::select! {
+        measured = bench::measure_index(entries, dir.path(), &progress) => measured?,
+        // The directory goes with this function.
+        _ = tokio::signal::ctrl_c() => return Err(BenchError::Interrupted),
+    };
+    let text = if cli.json {
+        serde_json::to_string(&measured).unwrap_or_default() + "\n"
+    } else {
+        measured.to_table()
     };
     print(&text)
 }

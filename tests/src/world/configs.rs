@@ -66,6 +66,9 @@ dir = "view"
 
 [replay]
 dir = "replay"
+
+[index]
+dir = "index"
 "#
     );
     if spec.witnessed {

@@ -23,12 +23,13 @@ use super::{
 
 /// What a run leaves behind, and a fresh start removes. Certificates, the authorities' keys and
 /// the signed documents stay.
-const STATE: [&str; 7] = [
+const STATE: [&str; 8] = [
     "ledger",
     "ledger.key",
     "keys",
     "view",
     "replay",
+    "index",
     "adapters",
     "witnesses",
 ];

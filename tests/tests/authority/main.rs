@@ -11,10 +11,12 @@
 mod agreement_life;
 mod closed;
 mod desk;
+mod index;
 mod latency;
 mod mirror;
 mod mirror_lies;
 mod offline;
+mod queries;
 mod reading;
 mod remits;
 mod rig;

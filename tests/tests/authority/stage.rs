@@ -32,7 +32,11 @@ impl Deref for Stage {
 impl Stage {
     /// The sandbox. Each refusal is on the record by itself.
     pub(crate) async fn sandbox() -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::started(TempDir::new().unwrap()).await
+    }
+
+    /// In a directory in which a sandbox may have run before.
+    pub(crate) async fn started(dir: TempDir) -> Self {
         let spec = WorldSpec::default().limit("refusals_per_second", 1_000);
         let files = WorldFiles::write(dir.path(), &spec).unwrap();
         Self::of(dir, files, spec).await
