@@ -1,6 +1,7 @@
 //! The broker's configuration: one TOML file, parsed into types. `broker.full.toml` shows every key
 //! with its default.
 
+mod anomalies;
 mod index;
 mod limits;
 mod witnesses;
@@ -18,6 +19,7 @@ use accord_proto::{
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 
+pub use anomalies::AnomaliesSection;
 pub use index::IndexSection;
 pub use limits::Limits;
 pub use witnesses::WitnessesSection;
@@ -50,6 +52,9 @@ pub struct Config {
     /// Who remembers how far the ledger had come.
     #[serde(default)]
     pub witnesses: WitnessesSection,
+    /// From when on something is unusual.
+    #[serde(default)]
+    pub anomalies: AnomaliesSection,
     /// Limits.
     #[serde(default)]
     pub limits: Limits,
@@ -302,6 +307,7 @@ impl Config {
             return Err(("witnesses.deadline_ms", "1 to 60000".to_owned()));
         }
         self.limits.check()?;
+        self.anomalies.check()?;
         self.authorities().map(drop)
     }
 
@@ -349,6 +355,7 @@ mod tests {
         assert_eq!(config.index.dir, IndexSection::default().dir);
         let witnesses = format!("{:?}", WitnessesSection::default());
         assert_eq!(format!("{:?}", config.witnesses), witnesses);
+        assert_eq!(config.anomalies, AnomaliesSection::default());
     }
 
     #[test]

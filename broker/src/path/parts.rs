@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::{Rates, refusal::Refusal};
 use crate::{
+    anomaly::Watch,
     governance::Governance,
     identity::{TokenVerifier, TrustStore},
     ledger::{Ledger, LedgerError},
@@ -59,6 +60,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// Limits.
     pub limits: PathLimits,
+    /// Who looks for the unusual.
+    pub watch: Watch,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// One permit for each question in flight; closed when the broker drains.

@@ -78,6 +78,14 @@ pub(super) fn record(
             }
         };
         give_back(parts, &observed, &told);
+        let Admitted {
+            routed, keys, tag, ..
+        } = &observed.admitted;
+        let (asked, month) = (&routed.asked, keys.this_month.month());
+        let msisdn = &asked.question.msisdn;
+        parts
+            .watch
+            .saw(&asked.caller, msisdn, *tag, month, committed.time);
         let proof = observed.admitted.routed.asked.question.proof;
         report(observed, &committed);
         Ok(Receipt {

@@ -20,6 +20,7 @@ use super::{
     keys, recall, witnessing,
 };
 use crate::{
+    anomaly::{self, AnomalyMetrics, Watch, Watcher},
     config::Config,
     governance::{
         AgreementLife, DocumentFiles, Governance, KeptAgreement, LastLoaded, RecalledLife,
@@ -50,6 +51,7 @@ pub(super) struct House {
     pub(super) views: Arc<Views>,
     pub(super) refusals: Arc<RefusalBook>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) watch: Watch,
     pub(super) tag_keys: Arc<TagKeys>,
     pub(super) closed: Arc<ClosedKeys>,
     pub(super) subjects: Arc<SubjectState>,
@@ -75,13 +77,14 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
     let (identity, witnessed) = (IdentityMetrics::default(), WitnessMetrics::default());
     // Looked at first: what changes while it is read is then read again.
     let seen = Seen::look(&document_files(&config));
-    let house = House::open(config, clock, &identity, &witnessed).await?;
+    let (house, watcher) = House::open(config, clock, &identity, &witnessed).await?;
     let reloader = house.reloader(seen);
     reloader.record_start().await?;
     let mut acts = house.acts();
     acts.look().await?;
     let (shutdown, stopping) = watch::channel(false);
     let mut housekeeping = JoinSet::new();
+    housekeeping.spawn(watcher.run());
     let connections =
         Connections::new(house.config.limits.party_connections_max as usize, identity);
     housekeeping.spawn(keep_current(
@@ -157,9 +160,11 @@ impl House {
         clock: SharedClock,
         identity: &IdentityMetrics,
         witnessed: &WitnessMetrics,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Watcher), StartError> {
         let indexed = IndexMetrics::default();
+        let noticed = AnomalyMetrics::default();
         let metrics = Arc::new(Metrics::new(|registry| {
+            noticed.register(registry);
             identity.register(registry);
             witnessed.register(registry);
             indexed.register(registry);
@@ -200,6 +205,7 @@ impl House {
             config.limits.questions_in_flight_max as usize,
         ));
         let index = Index::start(config.index.dir.clone(), Arc::clone(&ledger), indexed)?;
+        let (watch, watcher) = anomaly::watch(config.anomalies, Arc::clone(&ledger), noticed);
         let house = Self {
             clock,
             trust,
@@ -211,6 +217,7 @@ impl House {
             views: opened.views,
             refusals: Arc::new(refusals),
             metrics,
+            watch,
             tag_keys: Arc::new(tag_keys),
             closed: Arc::new(closed),
             subjects,
@@ -224,7 +231,7 @@ impl House {
             .record_start(&replayed, made_key, opened.rebuilt)
             .await?;
         keys::split_due(&house.closed, &house.governance, house.clock.now()).await;
-        Ok(house)
+        Ok((house, watcher))
     }
 
     /// The start, and what was found at it, on the record before anything is answered.

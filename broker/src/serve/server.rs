@@ -118,6 +118,7 @@ impl House {
                 operator_deadline: limits.operator_deadline(),
                 release_margin: Duration::from_millis(u64::from(limits.release_margin_ms)),
             },
+            watch: self.watch.clone(),
             metrics: Arc::clone(&self.metrics),
             permits: Arc::clone(&self.permits),
         })

@@ -9,6 +9,7 @@
 )]
 
 mod agreement_life;
+mod anomalies;
 mod closed;
 mod desk;
 mod index;
