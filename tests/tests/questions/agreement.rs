@@ -268,7 +268,11 @@ async fn a_restart_while_the_next_agreement_waits_goes_on_with_the_one_in_force(
     })
     .await
     .unwrap();
-    assert_eq!(fs::read_to_string(&kept).unwrap(), good);
+    wait_until("it to be kept", || async {
+        fs::read_to_string(&kept).unwrap() == good
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

@@ -85,7 +85,8 @@ pub(in crate::command) enum AgreementCommand {
     History,
     /// Shows what one agreement changes of another: permissions, texts and dates
     Diff {
-        /// A file, a version, or the SHA-256 of a text (8 digits or more)
+        /// A file; or of the agreement in force and of proposed ones the version, or the SHA-256 of
+        /// the text (8 digits or more)
         old: String,
         /// The same
         new: String,
