@@ -174,7 +174,7 @@ async fn a_bank_and_an_operator_derive_the_same_statement_each_from_its_own_entr
         "2020-01",
         "--until",
         "2100-01",
-        "--with",
+        "--bank",
         "first-bank",
         "--json",
         "--dir",

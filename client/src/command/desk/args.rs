@@ -183,9 +183,13 @@ pub(crate) struct Usage {
     until: Option<Moment>,
     #[command(flatten)]
     pub(super) source: Source,
-    /// The other side: prints the statement's exact text, whose hash both sides compare
+    /// Of this bank alone
     #[arg(long, value_name = "NAME")]
-    pub(super) with: Option<String>,
+    pub(super) bank: Option<String>,
+    /// With this operator alone. Where one pair is left, its statement's exact text is printed,
+    /// whose hash both sides compare
+    #[arg(long, value_name = "NAME")]
+    pub(super) operator: Option<String>,
 }
 
 impl Usage {

@@ -41,12 +41,13 @@ pub(super) async fn run(
     };
     read(&args.source, whom, stating, filter, terminal, &mut take).await?;
     let mut statements = usage.finish();
-    if let Some(with) = &args.with {
-        statements.retain(|one| one.bank == *with || one.operator == *with);
-        if statements.is_empty() {
-            let message = format!("no access between `{with}` and others in this period");
-            return Err(Failure::new(Exit::Failure, message));
-        }
+    let is = |named: &Option<String>, name: &str| named.as_ref().is_none_or(|one| one == name);
+    statements.retain(|one| is(&args.bank, &one.bank) && is(&args.operator, &one.operator));
+    let named = args.bank.is_some() || args.operator.is_some();
+    if named && statements.is_empty() {
+        let message = "there is no access between these two in this period";
+        return Err(Failure::new(Exit::Failure, message)
+            .hint("`accord audit usage` without --bank and --operator shows the pairs there are"));
     }
     if terminal.is_json() {
         for one in &statements {
@@ -61,9 +62,9 @@ pub(super) async fn run(
         }
         return Ok(Exit::Ok);
     }
-    match (statements.as_slice(), &args.with) {
+    match (statements.as_slice(), named) {
         // Nothing but the text, so that what is piped into a file has the hash that is told.
-        ([one], Some(_)) => {
+        ([one], true) => {
             terminal.raw(one.text.as_bytes())?;
             terminal.flush()?;
             terminal.note(&format!("SHA-256 {}", hex(&one.sha256)));
@@ -78,7 +79,7 @@ pub(super) async fn run(
                 "statement (SHA-256)",
             ];
             terminal.table(&headings, &rows)?;
-            terminal.note("the text of a statement: --with the other side; all: --json");
+            terminal.note("the text of a statement: --bank and --operator; all: --json");
         }
     }
     Ok(Exit::Ok)

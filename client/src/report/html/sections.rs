@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::{Count, Happening, Operator, Report};
 use super::charts::{self, Span};
-use super::words::{count, escape, maybe_micros, moment, number, percent};
+use super::words::{count, escape, maybe_micros, moment, number, percent, span};
 use crate::footer::Footer;
 
 /// How everything was counted, so that a reader can dispute it.
@@ -23,6 +23,8 @@ others. Less than 6 points from 50 % is called negligible (Vargha and Delaney).<
 unknown) is judged by the test of Cochran, Mantel and Haenszel, within operator and kind of call.</li>
 <li>Each bank is compared with all others together. p values are corrected for all tests of this
 report by Holm's method; below 0.05 a difference is called significant.</li>
+<li>Both tests take questions for independent of each other. Many that queue behind one another in
+one burst are not: look at the activity before a difference is held against anybody.</li>
 <li><strong>Too few to tell</strong>: fewer than 30 comparable waits on either side, or expected
 failures short of the criterion of Mantel and Fleiss. Too few to tell does not mean alike.</li>
 <li>Quotas and refusals depend on what a bank asks, so they are told and not tested.</li>
@@ -40,11 +42,14 @@ pub(super) fn period(report: &Report) -> String {
         let text = asked.as_ref().or(found.as_ref());
         text.map_or_else(|| "–".to_owned(), |text| moment(text))
     };
-    format!(
-        "{} to {} UTC",
+    let (from, until) = (
         end(&period.from, &period.first),
-        end(&period.until, &period.last)
-    )
+        end(&period.until, &period.last),
+    );
+    match (from.split_once(' '), until.split_once(' ')) {
+        (Some((day, _)), Some((same, until))) if day == same => format!("{from} to {until} UTC"),
+        _ => format!("{from} to {until} UTC"),
+    }
 }
 
 pub(super) fn head(report: &Report, footer: &Footer) -> String {
@@ -85,14 +90,13 @@ pub(super) fn overview(report: &Report) -> String {
         (Some(_), Some(_)) => "–".to_owned(),
         _ => "withheld".to_owned(),
     };
-    let hours = report.period.broker_ran_ms as f64 / 3.6e6;
     for (name, value) in [
         ("questions", count(asked)),
         ("answered in full", share(all.answered)),
         ("calls refused", count(all.refused)),
         ("banks", number(report.banks.len() as u64)),
         ("operators", number(report.operators.len() as u64)),
-        ("broker ran", format!("{hours:.1} h")),
+        ("broker ran", span(report.period.broker_ran_ms)),
     ] {
         let _ = writeln!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>");
     }

@@ -33,7 +33,7 @@ h1 { font-size: 2rem; line-height: 1.2; font-weight: 600; margin: .9rem 0 .4rem;
 h2 { font-size: 1.28rem; font-weight: 600; margin: 2.6rem 0 .4rem; color: var(--accent); }
 h3 { font: 600 .92rem/1.4 system-ui, sans-serif; margin: 1.5rem 0 .4rem; }
 p { margin: .4rem 0 .8rem; max-width: 42rem; }
-.lead, .note { color: var(--soft); }
+.lead, .note { color: var(--soft); } .lead { max-width: none; }
 .note, figcaption, .legend { font: .84rem/1.5 system-ui, sans-serif; }
 .key { display: grid; grid-template-columns: repeat(auto-fit, minmax(6.6rem, 1fr)); gap: 1rem;
   margin: 0; }
@@ -74,7 +74,16 @@ footer { border-top: 3px double var(--line); margin-top: 3rem; padding-top: 1rem
   font: .82rem/1.5 system-ui, sans-serif; }
 footer dl { display: grid; grid-template-columns: 9rem 1fr; gap: .15rem 1rem; margin: .6rem 0; }
 footer dt { color: var(--soft); } footer dd { margin: 0; overflow-wrap: anywhere; }
-@page { size: A4; margin: 17mm 16mm 18mm; }
+@page {
+  size: A4; margin: 17mm 16mm 20mm;
+  @bottom-left {
+    content: "Confidential: no onward disclosure without both authorities";
+    font: 8pt system-ui, sans-serif; color: #555;
+  }
+  @bottom-right {
+    content: counter(page) " / " counter(pages); font: 8pt system-ui, sans-serif; color: #555;
+  }
+}
 @media print {
   :root {
     color-scheme: light;
@@ -85,7 +94,8 @@ footer dt { color: var(--soft); } footer dd { margin: 0; overflow-wrap: anywhere
   body { max-width: none; padding: 0; print-color-adjust: exact;
     -webkit-print-color-adjust: exact; }
   h2, h3, caption { break-after: avoid; }
-  figure, tr, .key, footer { break-inside: avoid; }
+  figure, table, tr, .key, footer, ol.how li { break-inside: avoid; }
+  h2 + p, h3 + figure { break-before: avoid; }
   thead { display: table-header-group; }
 }
 "#;

@@ -57,6 +57,17 @@ pub(crate) fn maybe_micros(value: Option<u64>) -> String {
     value.map_or_else(|| "–".to_owned(), micros)
 }
 
+/// A span of time: `42 s`, `12 min`, `6.1 h`, `29.8 d`.
+pub(crate) fn span(ms: u64) -> String {
+    let seconds = ms as f64 / 1e3;
+    match seconds {
+        ..120.0 => format!("{seconds:.0} s"),
+        ..7_200.0 => format!("{:.0} min", seconds / 60.0),
+        ..259_200.0 => format!("{:.1} h", seconds / 3_600.0),
+        _ => format!("{:.1} d", seconds / 86_400.0),
+    }
+}
+
 /// `99.93 %`.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -99,6 +110,9 @@ mod tests {
         assert_eq!(micros(350), "0.35 ms");
         assert_eq!(micros(12_400), "12 ms");
         assert_eq!(micros(1_200_000), "1.20 s");
+        assert_eq!(span(3_000), "3 s");
+        assert_eq!(span(22_000_000), "6.1 h");
+        assert_eq!(span(2_592_000_000), "30.0 d");
         assert_eq!(percent(1.0), "100 %");
         assert_eq!(percent(0.99934), "99.93 %");
         assert_eq!(percent(0.4567), "45.7 %");
