@@ -4,6 +4,7 @@
 mod anomalies;
 mod index;
 mod limits;
+mod replay;
 mod witnesses;
 
 use std::{
@@ -22,6 +23,7 @@ use serde::Deserialize;
 pub use anomalies::AnomaliesSection;
 pub use index::IndexSection;
 pub use limits::Limits;
+pub use replay::ReplaySection;
 pub use witnesses::WitnessesSection;
 
 /// Everything that the broker is told.
@@ -161,17 +163,6 @@ pub struct ViewsSection {
     pub cache_mib: u32,
 }
 
-/// Answers kept for repeats.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReplaySection {
-    /// Its directory, emptied at each start.
-    pub dir: PathBuf,
-    /// Beyond this the oldest are forgotten early.
-    #[serde(default = "default_replay_mib_max")]
-    pub mib_max: u32,
-}
-
 const fn default_segment_mib() -> u32 {
     64
 }
@@ -186,10 +177,6 @@ const fn default_clock_step_seconds_max() -> u32 {
 
 const fn default_cache_mib() -> u32 {
     16
-}
-
-const fn default_replay_mib_max() -> u32 {
-    2_048
 }
 
 /// Why a configuration can't be used. It names the file, the key and the rule.
@@ -351,7 +338,7 @@ mod tests {
             default_clock_step_seconds_max()
         );
         assert_eq!(config.views.cache_mib, default_cache_mib());
-        assert_eq!(config.replay.mib_max, default_replay_mib_max());
+        assert_eq!(config.replay.mib_max, replay::mib_max());
         assert_eq!(config.index.dir, IndexSection::default().dir);
         let witnesses = format!("{:?}", WitnessesSection::default());
         assert_eq!(format!("{:?}", config.witnesses), witnesses);

@@ -193,17 +193,12 @@ impl House {
         let opened = Views::open(&config.views.dir, &view_key, cache_bytes)?;
         let replay_bytes_max = u64::from(config.replay.mib_max) << 20;
         let replays = Replays::open(&config.replay.dir, replay_bytes_max)?;
-        let refusals_per_second = config.limits.refusals_per_second;
-        let refusals = RefusalBook::new(
-            Arc::clone(&ledger),
-            Arc::clone(&metrics),
-            refusals_per_second,
-        );
+        let limits = config.limits;
+        let (book, counted) = (Arc::clone(&ledger), Arc::clone(&metrics));
+        let refusals = RefusalBook::new(book, counted, limits.refusals_per_second);
         let directory: Arc<Governance> = Arc::clone(&governance);
         let tokens = TokenVerifier::new(&config.broker.audience, directory, identity.clone());
-        let permits = Arc::new(Semaphore::new(
-            config.limits.questions_in_flight_max as usize,
-        ));
+        let permits = Arc::new(Semaphore::new(limits.questions_in_flight_max as usize));
         let index = Index::start(config.index.dir.clone(), Arc::clone(&ledger), indexed)?;
         let (watch, watcher) = anomaly::watch(config.anomalies, Arc::clone(&ledger), noticed);
         let house = Self {
