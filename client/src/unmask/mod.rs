@@ -137,4 +137,29 @@ mod tests {
         let plan = Plan::parse("+447700900:3").unwrap();
         assert!(unmask(&other, &[plan], &tags).is_empty());
     }
+
+    /// How fast it is here: a tenth of a national plan of 10^8 numbers, of which the last one is
+    /// sought. `cargo test -p accord-client --release --lib unmask -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "long: it measures"]
+    #[expect(
+        clippy::print_stdout,
+        reason = "it measures, and shows what it measured"
+    )]
+    fn a_tenth_of_a_national_plan_is_tried() {
+        let key = key();
+        let last = number("+999999999999");
+        let tags = HashSet::from([key.subject(&last)]);
+        let plan = Plan::parse("+99999:7").unwrap();
+        let began = tokio::time::Instant::now();
+        let found = unmask(&key, std::slice::from_ref(&plan), &tags);
+        let seconds = began.elapsed().as_secs_f64();
+        assert!(found[&key.subject(&last)] == last);
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        println!(
+            "{} numbers in {seconds:.1} s on {threads} threads: 10^8 in {:.0} s",
+            plan.len(),
+            seconds * 10.0
+        );
+    }
 }

@@ -13,6 +13,7 @@ mod anomalies;
 mod closed;
 mod desk;
 mod index;
+mod keys;
 mod latency;
 mod mirror;
 mod mirror_lies;

@@ -30,6 +30,9 @@ fn text(version: u64) -> String {
          effective = 2026-01-01\nexpires = 2027-01-01\n\
          telecom_regulator = \"spiffe://accord.test/authority/telecom-regulator\"\n\
          central_bank = \"spiffe://accord.test/authority/central-bank\"\n\
+         [share_keys]\n\
+         telecom_regulator = \"telecom-regulator+644c295f+ACDSJuw4Kae0GAeszUaVVfB6GbXxttv5K8j1GqlEkU0xNw==\"\n\
+         central_bank = \"central-bank+89444edd+ACAaNsDRk1NL+6dZeZ60W/cj24CkYddxtrcyJ3VORyvySA==\"\n\
          [[clause]]\nid = \"1\"\ntitle = \"One\"\ntext = \"What was agreed.\"\n\
          legal_basis = \"legitimate_interest\"\nbasis_reference = \"Test Act\"\n\
          banks = [\"first-bank\"]\noperators = [\"north-mobile\"]\nsignals = [\"roaming\"]\n\
