@@ -207,6 +207,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        anomaly::AnomalyMetrics,
         identity::IdentityMetrics,
         index::IndexMetrics,
         ledger::LedgerStats,
@@ -238,14 +239,17 @@ mod tests {
     fn exposed() -> BTreeSet<String> {
         let identity = IdentityMetrics::default();
         let witnesses = WitnessMetrics::default();
+        let noticed = AnomalyMetrics::default();
         let metrics = Metrics::new(|registry| {
             identity.register(registry);
             witnesses.register(registry);
             IndexMetrics::default().register(registry);
+            noticed.register(registry);
         });
         // A family shows itself once it has counted something.
         identity.refuse_connection("CERTIFICATE_REVOKED");
         identity.refuse_token("TOKEN_EXPIRED");
+        noticed.found("spike");
         let round = Round {
             cosigned: vec!["one".to_owned()],
             failed: vec![("other".to_owned(), AskError::Timeout)],

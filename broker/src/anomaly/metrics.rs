@@ -34,7 +34,7 @@ impl AnomalyMetrics {
         );
     }
 
-    pub(super) fn found(&self, kind: &'static str) {
+    pub(crate) fn found(&self, kind: &'static str) {
         self.found.get_or_create(&Labels { kind }).inc();
     }
 

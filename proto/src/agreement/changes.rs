@@ -95,6 +95,7 @@ fn clauses(document: &AgreementDocument) -> Facts {
 fn heading(document: &AgreementDocument) -> Facts {
     let term = document.term();
     let grace = document.witness_grace().as_hours();
+    let shares = document.share_keys();
     let parts = vec![
         ("id", document.id().to_owned()),
         ("version", document.version().to_string()),
@@ -108,6 +109,14 @@ fn heading(document: &AgreementDocument) -> Facts {
         ("central bank", document.central_bank().to_string()),
         ("without witnesses for", format!("{grace} h")),
         ("whole copies of the ledger", mirrors(document)),
+        (
+            "halves of keys, telecom regulator",
+            shares.telecom_regulator.to_string(),
+        ),
+        (
+            "halves of keys, central bank",
+            shares.central_bank.to_string(),
+        ),
     ];
     Facts::from([("agreement".to_owned(), parts)])
 }
