@@ -18,6 +18,7 @@ mod latency;
 mod mirror;
 mod mirror_lies;
 mod offline;
+mod online;
 mod queries;
 mod reading;
 mod remits;
