@@ -142,10 +142,6 @@ mod tests {
     /// sought. `cargo test -p accord-client --release --lib unmask -- --ignored --nocapture`.
     #[test]
     #[ignore = "long: it measures"]
-    #[expect(
-        clippy::print_stdout,
-        reason = "it measures, and shows what it measured"
-    )]
     fn a_tenth_of_a_national_plan_is_tried() {
         let key = key();
         let last = number("+999999999999");
