@@ -274,6 +274,7 @@ async fn a_port_in_use_and_a_ledger_in_use_are_named() {
     for (key, port) in [
         ("grpc", rig.files.grpc_port()),
         ("admin", rig.files.admin_port()),
+        ("tiles", rig.files.tiles_port()),
     ] {
         let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let config = config.to_str().unwrap();
@@ -284,11 +285,12 @@ async fn a_port_in_use_and_a_ledger_in_use_are_named() {
         );
     }
     let broker = rig.broker().await;
-    let grpc = format!("127.0.0.1:{}", rig.files.grpc_port());
-    let admin = format!("127.0.0.1:{}", rig.files.admin_port());
-    let changed = with(&config, &grpc, "127.0.0.1:0");
+    let taken = |port: u16| format!("127.0.0.1:{port}");
+    let changed = with(&config, &taken(rig.files.grpc_port()), "127.0.0.1:0");
     let text = fs::read_to_string(&changed).unwrap();
-    fs::write(&changed, text.replacen(&admin, "127.0.0.1:0", 1)).unwrap();
+    let text = text.replacen(&taken(rig.files.admin_port()), "127.0.0.1:0", 1);
+    let text = text.replacen(&taken(rig.files.tiles_port()), "127.0.0.1:0", 1);
+    fs::write(&changed, text).unwrap();
     let said = tokio::task::spawn_blocking(move || {
         ends("accord-broker", &["serve", "--config", &changed], FAILED)
     });
