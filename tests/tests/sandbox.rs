@@ -147,7 +147,7 @@ fn every_printed_command_works_as_pasted() {
     let dir = tempfile::tempdir().unwrap();
     let (mut child, page) = serving(dir.path());
     let commands = commands(&page);
-    assert_eq!(commands.len(), 22, "{page}");
+    assert_eq!(commands.len(), 24, "{page}");
     assert!(page.contains("Quotas bind a bank"), "{page}");
     let mut tail = None;
     for command in &commands {

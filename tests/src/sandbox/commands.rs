@@ -44,7 +44,7 @@ impl Page<'_> {
 
     /// Commands that need the broker. What they ask fits what was asked above, or is about a
     /// number that was not asked: quotas bind, and each of these is to bring an answer.
-    fn online(&self) -> [(String, &'static str); 12] {
+    fn online(&self) -> [(String, &'static str); 14] {
         let flag = profile_flag(self.world.files.dir());
         let since = self.asked.since;
         let number = |digits: u16| format!("{NORTH_PREFIX}{digits:03}");
@@ -87,6 +87,11 @@ impl Page<'_> {
                 "holds without the broker",
             ),
             ("audit tail".to_owned(), "entries, as they come"),
+            (
+                "audit query --outcome unanswered --limit 5".to_owned(),
+                "whatever is searched for",
+            ),
+            ("audit report".to_owned(), "are all banks served alike?"),
             (
                 format!("audit subject {swapped}"),
                 "who asked about one number",
