@@ -273,7 +273,7 @@ impl MonthLog {
         let path = segment_path(&self.dir, first);
         let offsets = match offsets {
             Some(offsets) => offsets,
-            None => self.load_offsets(first)?,
+            None => self.load_offsets(first, until)?,
         };
         if let Some(offset) = offsets.floor(first, index) {
             return Ok(Some((path, offset, until)));
@@ -282,11 +282,11 @@ impl MonthLog {
         Ok(header.map(|(_, len)| (path, len, until)))
     }
 
-    fn load_offsets(&self, first: u64) -> Result<Arc<SparseIndex>, LedgerError> {
+    fn load_offsets(&self, first: u64, until: u64) -> Result<Arc<SparseIndex>, LedgerError> {
         let stored = layout::read_if_present(&index_path(&self.dir, first))?;
         let offsets = match stored.as_deref().and_then(SparseIndex::decode) {
             Some(offsets) => offsets,
-            None => self.make_offsets(first)?,
+            None => self.make_offsets(first, until)?,
         };
         let offsets = Arc::new(offsets);
         let mut state = self.state();
@@ -297,12 +297,17 @@ impl MonthLog {
         Ok(offsets)
     }
 
-    /// The index is derived: one pass over the segment makes it again.
-    fn make_offsets(&self, first: u64) -> Result<SparseIndex, LedgerError> {
+    /// The index is derived: one pass over the segment makes it again. Frames at or beyond `until`
+    /// are none of it: a start that was killed before it cut them has copied them to the next
+    /// segment.
+    fn make_offsets(&self, first: u64, until: u64) -> Result<SparseIndex, LedgerError> {
         let path = segment_path(&self.dir, first);
         let mut offsets = SparseIndex::default();
         if let Some((_, header_len)) = scan::read_header(&path)? {
             scan::scan(&path, header_len, |offset, frame| {
+                if frame.kind == FrameKind::Entry && frame.index >= until {
+                    return Ok(ControlFlow::Break(()));
+                }
                 offsets.note(offset, &frame);
                 Ok(ControlFlow::Continue(()))
             })?;
