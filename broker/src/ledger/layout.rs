@@ -88,8 +88,20 @@ fn names(dir: &Path) -> Result<Vec<String>, LedgerError> {
     Ok(names)
 }
 
-/// Takes the directory for this process; the lock ends with the file.
-pub(super) fn lock(root: &Path) -> Result<File, LedgerError> {
+/// A directory that is this process's alone until this is dropped.
+#[derive(Debug)]
+pub(super) struct DirLock(File);
+
+impl Drop for DirLock {
+    /// A child that another thread is just starting holds the file too, until it runs its own
+    /// program; so the lock is given back, not only let go.
+    fn drop(&mut self) {
+        drop(rustix::fs::flock(&self.0, FlockOperation::Unlock));
+    }
+}
+
+/// Takes the directory for this process.
+pub(super) fn lock(root: &Path) -> Result<DirLock, LedgerError> {
     let path = root.join(LOCK_FILE);
     let file = OpenOptions::new()
         .create(true)
@@ -98,7 +110,7 @@ pub(super) fn lock(root: &Path) -> Result<File, LedgerError> {
         .open(&path)
         .map_err(LedgerError::io("open", &path))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(DirLock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked {
             dir: root.to_owned(),
         }),

@@ -33,7 +33,6 @@ mod tree;
 mod witnessed;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,7 +128,7 @@ pub struct Ledger {
     unwitnessed: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Held until the ledger is stopped, since readers may hold the ledger for longer.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<layout::DirLock>>,
 }
 
 impl Ledger {
@@ -356,7 +355,7 @@ impl Drop for Ledger {
 }
 
 /// Locks a ledger's directory, after a look whether there is one with this key.
-fn open_dir(root: &Path, key: &VerifierKey) -> Result<File, LedgerError> {
+fn open_dir(root: &Path, key: &VerifierKey) -> Result<layout::DirLock, LedgerError> {
     let missing = || LedgerError::Missing {
         dir: root.to_owned(),
     };

@@ -11,7 +11,7 @@ pub(super) const PARTIES_MIN: usize = 3;
 
 impl Report {
     /// The same for a bank or an operator: its own row in full, others' quality (how long, how
-    /// often attached) without their volumes, and sums only of [`PARTIES_MIN`] others or more, with
+    /// often attached) without their volumes, and sums only of `PARTIES_MIN` others or more, with
     /// small counts withheld. What names others is left out. Where no other of its kind is counted,
     /// all is the party's own, and told. `None`: nothing of this party is counted.
     #[must_use]

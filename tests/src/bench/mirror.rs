@@ -275,7 +275,7 @@ fn verify_in_child(ledger: bool, dir: &Path) -> Result<Verifying, BenchError> {
     })
 }
 
-/// What the process does that [`verify_in_child`] runs: verifies, on one thread, and says how long
+/// What the process does that `verify_in_child` runs: verifies, on one thread, and says how long
 /// it took and how much memory it had.
 ///
 /// # Errors
