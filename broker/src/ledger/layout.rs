@@ -96,7 +96,7 @@ impl Drop for DirLock {
     /// A child that another thread is just starting holds the file too, until it runs its own
     /// program; so the lock is given back, not only let go.
     fn drop(&mut self) {
-        drop(rustix::fs::flock(&self.0, FlockOperation::Unlock));
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
     }
 }
 
