@@ -5,6 +5,7 @@ mod acts;
 mod tests;
 mod who;
 
+pub(crate) use accord_proto::entry::outcome;
 use accord_proto::{
     purpose::Purpose,
     reason::Reason,
@@ -14,7 +15,7 @@ use accord_proto::{
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-pub(crate) use who::{bank, is_alarming, operator, outcome, party};
+pub(crate) use who::{bank, is_alarming, operator, party};
 
 use crate::{LedgerEntry, random::hex};
 

@@ -15,6 +15,7 @@ pub mod band;
 pub mod c2sp;
 pub mod clock;
 pub mod document;
+pub mod entry;
 pub mod granularity;
 pub mod merkle;
 pub mod msisdn;

@@ -24,7 +24,7 @@ use self::{
     query::QUERY,
     tail::{TAIL, TailStream, Tailing},
 };
-use super::{peer, status::status};
+use super::{peer, read_blocking, status::status};
 use crate::{
     entry::record_entry,
     governance::Governance,
@@ -216,16 +216,6 @@ impl AuditDoor {
         }
         status(&refusal)
     }
-}
-
-/// Reads where that may block.
-async fn read_blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, LedgerError> + Send + 'static,
-) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|_| Refusal::NotReady("the reading of its ledger broke off"))?
-        .map_err(Refusal::from)
 }
 
 #[tonic::async_trait]

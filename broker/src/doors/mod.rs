@@ -26,7 +26,7 @@ pub use subject_service::{SubjectDoor, SubjectParts};
 pub use tiles::{TilesDoor, TilesParts};
 pub use unread::UnreadLayer;
 
-use crate::identity::Peer;
+use crate::{identity::Peer, ledger::LedgerError, path::Refusal};
 
 /// Whose connection a request came over.
 fn peer<T>(request: &Request<T>) -> Result<Arc<Peer>, Status> {
@@ -35,4 +35,14 @@ fn peer<T>(request: &Request<T>) -> Result<Arc<Peer>, Status> {
         .get::<Arc<Peer>>()
         .cloned()
         .ok_or_else(status::no_peer)
+}
+
+/// Reads the ledger's files where that may block.
+async fn read_blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|_| Refusal::NotReady("the reading of its ledger broke off"))?
+        .map_err(Refusal::from)
 }

@@ -27,7 +27,10 @@ use tokio::{
 };
 
 use self::place::{Place, What};
-use super::https::{self, Handler, Held};
+use super::{
+    https::{self, Handler, Held},
+    read_blocking,
+};
 use crate::{
     entry::record_entry,
     governance::Governance,
@@ -268,10 +271,7 @@ impl Connection {
         read: impl FnOnce(&Ledger) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let ledger = Arc::clone(&self.parts.ledger);
-        tokio::task::spawn_blocking(move || read(&ledger))
-            .await
-            .map_err(|_| Refusal::NotReady("the reading of its ledger broke off"))?
-            .map_err(Refusal::from)
+        read_blocking(move || read(&ledger)).await
     }
 
     async fn refuse(&self, method: &'static str, refusal: Refusal) -> Response<Held> {

@@ -1,6 +1,7 @@
 //! What an auditor searches for, from the message to terms, each mistake with its field.
 
 use accord_proto::{
+    entry::{KINDS, OUTCOMES},
     msisdn::Msisdn,
     party::OrgName,
     purpose::Purpose,
@@ -16,7 +17,7 @@ use prost_types::Timestamp;
 
 use super::{
     search::Wanted,
-    terms::{KINDS, OUTCOMES, each_term, of_sight, tags},
+    terms::{each_term, of_sight, tags},
 };
 use crate::remit::Sight;
 

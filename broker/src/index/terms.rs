@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use accord_proto::{
+    entry::{kind, outcome},
     party::{PartyId, Role},
     purpose::Purpose,
     reason::Reason,
@@ -12,45 +13,6 @@ use accord_proto::{
 };
 
 use crate::remit::{Sight, sides};
-
-/// Every kind of entry, by the name that a filter uses.
-pub(crate) const KINDS: [&str; 13] = [
-    "access",
-    "refused_call",
-    "refusal_count",
-    "audit_read",
-    "document_loaded",
-    "operation",
-    "adapter_link",
-    "source_changes",
-    "export",
-    "anomaly",
-    "agreement_act",
-    "key_act",
-    "log_opened",
-];
-
-/// What became of a question or a call as a whole.
-pub(crate) const OUTCOMES: [&str; 4] = ["answered", "partly_answered", "unanswered", "refused"];
-
-/// The kind of an event.
-pub(crate) const fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::Access(_) => "access",
-        Event::RefusedCall(_) => "refused_call",
-        Event::RefusalCount(_) => "refusal_count",
-        Event::AuditRead(_) => "audit_read",
-        Event::DocumentLoaded(_) => "document_loaded",
-        Event::Operation(_) => "operation",
-        Event::AdapterLink(_) => "adapter_link",
-        Event::SourceChanges(_) => "source_changes",
-        Event::Export(_) => "export",
-        Event::Anomaly(_) => "anomaly",
-        Event::AgreementAct(_) => "agreement_act",
-        Event::KeyAct(_) => "key_act",
-        Event::LogOpened(_) => "log_opened",
-    }
-}
 
 /// The term that stands for all that a reader may see; `None`: it sees everything. It may stand for
 /// a little more, so each entry found is looked at again.
@@ -120,25 +82,17 @@ fn of_access(access: &v1::Access, term: &mut impl FnMut(&str, &str)) {
     if let Some(purpose) = Purpose::from_wire(access.purpose) {
         term("purpose", purpose.name());
     }
-    let mut answered = 0;
     for record in &access.signals {
         of_signal(record.signal, term);
         if !record.clause.is_empty() {
             term("clause", &record.clause);
         }
-        match Reason::from_wire(record.reason) {
-            Some(reason) => term("reason", reason.name()),
-            None if record.reason == 0 => answered += 1,
-            // A reason of a newer version: not answered, and nothing to search by.
-            None => {}
+        // None: answered, or a reason of a newer version, by which nothing can be searched.
+        if let Some(reason) = Reason::from_wire(record.reason) {
+            term("reason", reason.name());
         }
     }
-    let outcome = match answered {
-        0 => "unanswered",
-        all if all == access.signals.len() => "answered",
-        _ => "partly_answered",
-    };
-    term("outcome", outcome);
+    term("outcome", outcome(access));
 }
 
 fn of_signal(number: i32, term: &mut impl FnMut(&str, &str)) {

@@ -1,18 +1,8 @@
-//! Whom an entry is about, and what came of a question.
+//! Whom an entry is about.
 
 use accord_proto::v1::{self, entry::Event};
 
 use crate::LedgerEntry;
-
-/// What came of a question: `answered` (every signal), `partly_answered` or `unanswered`.
-pub(crate) fn outcome(access: &v1::Access) -> &'static str {
-    let answered = access.signals.iter().filter(|signal| signal.reason == 0);
-    match (answered.count(), access.signals.len()) {
-        (0, _) => "unanswered",
-        (answered, all) if answered == all => "answered",
-        _ => "partly_answered",
-    }
-}
 
 /// Whether somebody should look at it: a sign that a detector saw, a suspension, a clock that was
 /// set, witnesses that are gone, an adapter that is not believed.

@@ -15,8 +15,8 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::Status;
 
 use super::{
-    super::status::status,
-    AuditParts, read_blocking,
+    super::{read_blocking, status::status},
+    AuditParts,
     reader::{Reader, day},
 };
 use crate::{

@@ -16,7 +16,7 @@ use accord_proto::{
 };
 use tokio::time::Instant;
 
-use super::SubjectDoor;
+use super::{super::read_blocking, SubjectDoor};
 use crate::{
     entry::record_entry,
     identity::Peer,
@@ -137,10 +137,7 @@ impl SubjectDoor {
         read: impl FnOnce(&Ledger) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let ledger = Arc::clone(&self.parts.ledger);
-        tokio::task::spawn_blocking(move || read(&ledger))
-            .await
-            .map_err(|_| Refusal::NotReady("the reading of its ledger broke off"))?
-            .map_err(Refusal::from)
+        read_blocking(move || read(&ledger)).await
     }
 }
 

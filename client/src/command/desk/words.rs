@@ -2,31 +2,15 @@
 
 use std::str::FromStr;
 
-use accord_proto::reason::Reason;
+use accord_proto::{
+    entry::{KINDS, OUTCOMES},
+    reason::Reason,
+};
 use jiff::{
     Timestamp,
     civil::{Date, date},
     tz::TimeZone,
 };
-
-/// The kinds of entry, as `Filter.kind` has them.
-const KINDS: [&str; 13] = [
-    "access",
-    "refused_call",
-    "refusal_count",
-    "audit_read",
-    "document_loaded",
-    "operation",
-    "adapter_link",
-    "source_changes",
-    "export",
-    "anomaly",
-    "agreement_act",
-    "key_act",
-    "log_opened",
-];
-/// What may come of a question, beside the reasons.
-const OUTCOMES: [&str; 4] = ["answered", "partly_answered", "unanswered", "refused"];
 
 /// A word that is none of those that are known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
