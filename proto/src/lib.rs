@@ -17,6 +17,7 @@ pub mod clock;
 pub mod document;
 pub mod entry;
 pub mod granularity;
+mod key_text;
 pub mod merkle;
 pub mod msisdn;
 mod named;

@@ -11,9 +11,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::key::{KeyError, Parts, SignatureType, SigningKey, VerifierKey, checked_name};
-use super::key::{encode_key, key_id_of};
+use super::key::{KeyError, SignatureType, SigningKey, VerifierKey, checked_name};
+use super::key::{encode_key, key_bytes, key_id_of};
 use super::signature::NoteSignature;
+use crate::key_text::Parts;
 use crate::secret::Secret;
 
 /// Bytes of a cosignature after the key ID: a time and an Ed25519 signature.
@@ -35,7 +36,7 @@ impl CosignerKey {
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let parts = Parts::split(text).ok_or(KeyError::Form)?;
         let name = checked_name(parts.name)?;
-        let public = parts.key_bytes(&name, SignatureType::Cosignature, KeyError::Form)?;
+        let public = key_bytes(&parts, &name, SignatureType::Cosignature, KeyError::Form)?;
         let key = Self::of(VerifierKey::of(name, public));
         let id_matches = parts.key_id == key.key_id;
         let Self { plain, key_id } = key;

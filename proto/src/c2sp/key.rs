@@ -8,9 +8,10 @@ use std::str::FromStr;
 use aws_lc_rs::rand;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
-pub(super) use text::{Parts, SignatureType, checked_name, encode_key, key_id_of};
+pub(super) use text::{SignatureType, checked_name, encode_key, key_bytes, key_id_of};
 
 use super::signature::NoteSignature;
+use crate::key_text::Parts;
 use crate::secret::Secret;
 use crate::subject::Month;
 
@@ -65,7 +66,7 @@ impl VerifierKey {
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let parts = Parts::split(text).ok_or(KeyError::Form)?;
         let name = checked_name(parts.name)?;
-        let public = parts.key_bytes(&name, SignatureType::Ed25519, KeyError::Form)?;
+        let public = key_bytes(&parts, &name, SignatureType::Ed25519, KeyError::Form)?;
         let key = Self::of(name, public);
         let id_matches = parts.key_id == key.key_id;
         key.checked(id_matches)
@@ -187,7 +188,7 @@ impl SigningKey {
             .ok_or(KeyError::SecretForm)?;
         let parts = Parts::split(rest).ok_or(KeyError::SecretForm)?;
         let name = checked_name(parts.name)?;
-        let seed = parts.key_bytes(&name, of, KeyError::SecretForm)?;
+        let seed = key_bytes(&parts, &name, of, KeyError::SecretForm)?;
         Ok((Self::from_seed(&name, seed)?, parts.key_id))
     }
 
@@ -304,6 +305,8 @@ mod tests {
         assert_eq!(wrong("PeterNeumann"), KeyError::Form);
         assert_eq!(wrong("PeterNeumann+c74f20a+ARpc"), KeyError::Form);
         assert_eq!(wrong("PeterNeumann+c74f20a3+A"), KeyError::Form);
+        let capitals = GO_PUBLIC.replace("c74f20a3", "C74F20A3");
+        assert_eq!(wrong(&capitals), KeyError::Form, "a key has one spelling");
         assert_eq!(wrong("+c74f20a3+ARpc"), KeyError::Name);
         assert_eq!(wrong("Peter Neumann+c74f20a3+ARpc"), KeyError::Name);
         let id = GO_PUBLIC.replace("c74f20a3", "c74f20a4");

@@ -10,17 +10,14 @@
 
 use std::{fmt, str::FromStr};
 
-use aws_lc_rs::{agreement, digest, rand};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use aws_lc_rs::{agreement, rand};
 
+use crate::key_text::{self, KEY_LEN as LEN, Parts};
 use crate::secret::Secret;
 
-const LEN: usize = 32;
 /// DHKEM(X25519, HKDF-SHA256), RFC 9180 table 2.
 const KEM: [u8; 2] = [0x00, 0x20];
 const SECRET_PREFIX: &str = "PRIVATE+SHARE+KEY+";
-/// Longest name in bytes.
-const NAME_BYTES_MAX: usize = 255;
 
 /// Why a share key can't be used. No variant holds key material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,14 +83,7 @@ impl ShareKey {
     /// The first four bytes of `SHA-256(name || 0x0A || 0x0020 || public key)`, big-endian.
     #[must_use]
     pub fn key_id(&self) -> u32 {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(self.name.as_bytes());
-        context.update(b"\n");
-        context.update(&KEM);
-        context.update(&self.public);
-        let digest = context.finish();
-        let id = digest.as_ref().iter().take(4);
-        id.fold(0, |id, byte| (id << 8) | u32::from(*byte))
+        key_text::key_id(&self.name, &KEM, &self.public)
     }
 
     /// Whether one secret opens what is sealed to either, whatever they are named.
@@ -108,7 +98,7 @@ impl ShareKey {
 
 impl fmt::Display for ShareKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = typed(&self.public);
+        let key = key_text::encode(&KEM, &self.public);
         write!(f, "{}+{:08x}+{key}", self.name, self.key_id())
     }
 }
@@ -177,7 +167,10 @@ impl ShareSecret {
     #[must_use]
     pub fn to_secret_text(&self) -> Secret<String> {
         let ShareKey { name, .. } = &self.key;
-        let (id, secret) = (self.key.key_id(), typed(self.secret.expose()));
+        let (id, secret) = (
+            self.key.key_id(),
+            key_text::encode(&KEM, self.secret.expose()),
+        );
         Secret::new(format!("{SECRET_PREFIX}{name}+{id:08x}+{secret}"))
     }
 
@@ -198,36 +191,23 @@ impl fmt::Debug for ShareSecret {
     }
 }
 
-fn typed(key: &[u8; LEN]) -> String {
-    let mut bytes = KEM.to_vec();
-    bytes.extend_from_slice(key);
-    STANDARD.encode(bytes)
-}
-
 /// Name, ID and key of a text.
 fn parts(text: &str, form: &ShareKeyError) -> Result<(String, u32, [u8; LEN]), ShareKeyError> {
-    let mut fields = text.splitn(3, '+');
-    let (Some(name), Some(id), Some(base64)) = (fields.next(), fields.next(), fields.next()) else {
-        return Err(form.clone());
-    };
-    let name = checked_name(name)?;
-    if id.len() != 8 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(form.clone());
-    }
-    let id = u32::from_str_radix(id, 16).map_err(|_| form.clone())?;
-    let bytes = STANDARD.decode(base64).map_err(|_| form.clone())?;
+    let parts = Parts::split(text).ok_or_else(|| form.clone())?;
+    let name = checked_name(parts.name)?;
+    let bytes = parts.typed().ok_or_else(|| form.clone())?;
     let key = bytes.strip_prefix(&KEM);
     let key = key.ok_or_else(|| ShareKeyError::Kind { name: name.clone() })?;
     let key = key.try_into().map_err(|_| form.clone())?;
-    Ok((name, id, key))
+    Ok((name, parts.key_id, key))
 }
 
 fn checked_name(name: &str) -> Result<String, ShareKeyError> {
-    let bad = |c: char| c.is_whitespace() || c.is_control() || c == '+';
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(bad) {
-        return Err(ShareKeyError::Name);
+    if key_text::is_name(name) {
+        Ok(name.to_owned())
+    } else {
+        Err(ShareKeyError::Name)
     }
-    Ok(name.to_owned())
 }
 
 #[cfg(test)]
