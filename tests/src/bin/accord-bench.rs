@@ -190,17 +190,17 @@ async fn harm(soak: &Soak) -> Result<(), String> {
         plan.broker_kills = rounds;
     }
     let dir = temporary(parent, "accord-soak-").map_err(|error| error.chain())?;
-    let text = tokio::select! {
-        table = soak::run(&plan, dir.path(), &progress) => {
-            let table = table.map_err(|error| error.chain())?;
-            let head = format!("{}\n\n", bench::Machine::look(dir.path()));
-            let written = io::stdout().write_all((head + &table.to_markdown()).as_bytes());
-            written.map_err(|error| format!("can't write the table: {error}"))?;
-            table.wrong().join("\n")
-        }
+    let mut table = soak::rows();
+    let done = tokio::select! {
+        done = soak::run(&plan, dir.path(), &mut table, &progress) => done.map_err(|error| error.chain()),
         // The directory goes with this function.
-        _ = tokio::signal::ctrl_c() => return Err("interrupted".to_owned()),
+        _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
     };
+    // What was tried is printed, also where the rest could not be.
+    let head = format!("{}\n\n", bench::Machine::look(dir.path()));
+    print(&(head + &table.to_markdown())).map_err(|error| error.chain())?;
+    done?;
+    let text = table.wrong().join("\n");
     match text.is_empty() {
         true => Ok(()),
         false => Err(format!("not every fault ended as it must:\n{text}")),

@@ -104,12 +104,17 @@ pub fn rows() -> Table {
     table
 }
 
-/// Tries every fault, in a directory that is empty.
+/// Tries every fault, in a directory that is empty, and counts what became of it in `table`, which
+/// has [`rows`]. Hours of work are not lost with the last of it: the table is the caller's.
 ///
 /// # Errors
-/// [`SoakError`]: a fault could not be tried. What a fault did is in the table.
-pub async fn run(plan: &Plan, dir: &Path, progress: Progress<'_>) -> Result<Table, SoakError> {
-    let mut table = rows();
+/// [`SoakError`]: a fault could not be tried. What the faults did until then is in the table.
+pub async fn run(
+    plan: &Plan,
+    dir: &Path,
+    table: &mut Table,
+    progress: Progress<'_>,
+) -> Result<(), SoakError> {
     table.dir = dir.display().to_string();
     let within = |name: &str| -> Result<PathBuf, SoakError> {
         let path = dir.join(name);
@@ -118,14 +123,13 @@ pub async fn run(plan: &Plan, dir: &Path, progress: Progress<'_>) -> Result<Tabl
     };
     let writer = &plan.writer;
     let every = plan.every_call;
-    inject::run(&mut table, writer, &within("inject")?, every, progress)?;
+    inject::run(table, writer, &within("inject")?, every, progress)?;
     let kills = plan.ledger_kills;
-    kills::run(&mut table, writer, &within("kills")?, kills, progress)?;
-    power::run(&mut table, writer, &within("power")?, plan.images, progress)?;
-    torn::run(&mut table, &within("torn")?, plan.tear_step)?;
-    flips::run(&mut table, writer, &within("flips")?, plan.flips, progress)?;
-    witnessed::run(&mut table, &within("witnessed")?, plan.flips)?;
-    beside::run(&mut table, &within("beside")?, plan.worlds, progress).await?;
-    broker::run(&mut table, plan, &within("broker")?, progress).await?;
-    Ok(table)
+    kills::run(table, writer, &within("kills")?, kills, progress)?;
+    power::run(table, writer, &within("power")?, plan.images, progress)?;
+    torn::run(table, &within("torn")?, plan.tear_step)?;
+    flips::run(table, writer, &within("flips")?, plan.flips, progress)?;
+    witnessed::run(table, &within("witnessed")?, plan.flips)?;
+    beside::run(table, &within("beside")?, plan.worlds, progress).await?;
+    broker::run(table, plan, &within("broker")?, progress).await
 }

@@ -12,8 +12,10 @@ use super::rig::program;
 async fn every_fault_loses_nothing_that_was_acknowledged_or_is_refused_with_the_reason() {
     let dir = TempDir::new().unwrap();
     let plan = Plan::short(program("accord-bench"), program("accord-broker"));
-    let table = run(&plan, dir.path(), &|_| {}).await.unwrap();
+    let mut table = rows();
+    let done = run(&plan, dir.path(), &mut table, &|_| {}).await;
     println!("{}", table.to_markdown());
+    done.unwrap();
     assert!(table.wrong().is_empty(), "{:#?}", table.wrong());
 }
 
