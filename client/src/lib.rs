@@ -104,6 +104,7 @@ mod client;
 pub mod command;
 mod connect;
 mod connected;
+mod disk;
 #[cfg(feature = "command")]
 mod entry_view;
 #[cfg(feature = "command")]

@@ -243,7 +243,7 @@ fn failure(error: MirrorError, dir: &Path) -> Failure {
             Failure::new(Exit::Failure, format!("not believed: {message}")).hint(kept)
         }
         MirrorError::Own(_)
-        | MirrorError::Store(StoreError::Io { .. } | StoreError::Layout(_))
+        | MirrorError::Store(StoreError::Disk(_) | StoreError::Layout(_))
         | MirrorError::BrokeOff => Failure::new(Exit::Failure, message),
     }
 }

@@ -1,8 +1,8 @@
 //! Writing a mirror: each file whole and durable, the checkpoint last.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,24 +10,18 @@ use accord_proto::c2sp::{Bundle, Tile, VerifierKey};
 use accord_proto::merkle::Hash;
 
 use super::layout::{CHECKPOINT_FILE, Holds, Layout, LayoutError, MARK_FILE, VKEY_FILE};
+use crate::disk::{DirLock, DiskError, LOCK_FILE, replace, sync_dir};
 
-const LOCK_FILE: &str = "lock";
+/// Of every file: a mirror is read by others too.
+const FILE_MODE: u32 = 0o644;
 const REFUSED_FILE: &str = "checkpoint.refused";
 
 /// Why a mirror can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The operating system said no.
-    #[error("can't {act} `{}`", .path.display())]
-    Io {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// What it said.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// A directory of something else.
     #[error("`{}` holds files and is no mirror: choose another directory", .0.display())]
     Foreign(PathBuf),
@@ -69,16 +63,16 @@ pub(super) struct Store {
     /// Directories in which files got names that are not durable yet.
     unsynced: Mutex<BTreeSet<PathBuf>>,
     /// Held for as long as the mirror is written.
-    _lock: File,
+    _lock: DirLock,
 }
 
 impl Store {
     /// Opens a mirror, or begins one in a directory that is empty or not there.
     pub(super) fn open(dir: &Path, holds: Holds, key: &VerifierKey) -> Result<Self, StoreError> {
-        fs::create_dir_all(dir).map_err(io_error("make", dir))?;
+        fs::create_dir_all(dir).map_err(DiskError::new("make", dir))?;
         if !dir.join(MARK_FILE).exists() {
             let foreign = fs::read_dir(dir)
-                .map_err(io_error("list", dir))?
+                .map_err(DiskError::new("list", dir))?
                 .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
                 // What a beginning that broke off leaves behind.
                 .any(|name| {
@@ -88,10 +82,14 @@ impl Store {
                 return Err(StoreError::Foreign(dir.to_owned()));
             }
         }
-        let lock = lock(dir)?;
+        let lock = DirLock::take(dir)?.ok_or_else(|| StoreError::Locked(dir.to_owned()))?;
         if !dir.join(MARK_FILE).exists() {
-            write(&dir.join(VKEY_FILE), format!("{key}\n").as_bytes())?;
-            write(&dir.join(MARK_FILE), holds.mark().as_bytes())?;
+            replace(
+                &dir.join(VKEY_FILE),
+                format!("{key}\n").as_bytes(),
+                FILE_MODE,
+            )?;
+            replace(&dir.join(MARK_FILE), holds.mark().as_bytes(), FILE_MODE)?;
             sync_dir(dir)?;
         }
         let layout = Layout::open(dir)?;
@@ -139,13 +137,13 @@ impl Store {
     fn put(&self, origin: &str, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.layout.log(origin).dir.join(path);
         if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
-            fs::create_dir_all(parent).map_err(io_error("make", parent))?;
+            fs::create_dir_all(parent).map_err(DiskError::new("make", parent))?;
             // A directory's own name lies in the one above it.
             let above = parent.ancestors().take_while(|dir| *dir != self.layout.dir);
             self.unsynced().extend(above.map(Path::to_owned));
             self.unsynced().insert(self.layout.dir.clone());
         }
-        write(&path, bytes)?;
+        replace(&path, bytes, FILE_MODE)?;
         let parent = path.parent().map(Path::to_owned);
         self.unsynced().extend(parent);
         Ok(())
@@ -154,7 +152,8 @@ impl Store {
     /// Makes the names of all that was written durable; the bytes are already.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         let dirs = std::mem::take(&mut *self.unsynced());
-        dirs.iter().try_for_each(|dir| sync_dir(dir))
+        dirs.iter().try_for_each(|dir| sync_dir(dir))?;
+        Ok(())
     }
 
     /// Says that all up to this checkpoint is here and verified.
@@ -177,7 +176,7 @@ impl Store {
         match fs::remove_file(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(io_error("remove", &path)(error)),
+            Err(error) => return Err(DiskError::new("remove", &path)(error).into()),
         }
         // Its directory goes with the last of them.
         match path.parent().map(fs::remove_dir) {
@@ -188,46 +187,4 @@ impl Store {
     fn unsynced(&self) -> std::sync::MutexGuard<'_, BTreeSet<PathBuf>> {
         self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join(LOCK_FILE);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(io_error("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked(dir.to_owned())),
-        Err(fs::TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
-    }
-}
-
-/// Replaces a file whole; its bytes are durable before it gets its name.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    File::create(&beside)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&beside, path))
-        .map_err(io_error("write", path))
-}
-
-fn sync_dir(dir: &Path) -> Result<(), StoreError> {
-    match File::open(dir).and_then(|dir| dir.sync_all()) {
-        // A part's directory that was removed again has nothing to keep.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(io_error("sync", dir)),
-    }
-}
-
-fn io_error(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    let path = path.to_owned();
-    move |source| StoreError::Io { act, path, source }
 }

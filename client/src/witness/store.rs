@@ -7,33 +7,26 @@
 //! <sha256>.checkpoint      the last checkpoint of the log whose origin has this SHA-256
 //! ```
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use accord_proto::c2sp::witness::origin_sha256;
 use accord_proto::c2sp::{Checkpoint, Cosigner, CosignerKey, KeyError, SignedNote};
 
+use crate::disk::{DirLock, DiskError, replace, sync_dir};
+
 const KEY_FILE: &str = "witness.key";
 const VKEY_FILE: &str = "witness.vkey";
-const LOCK_FILE: &str = "lock";
 const SUFFIX: &str = ".checkpoint";
 
 /// Why a witness's memory can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The operating system said no.
-    #[error("can't {act} `{path}`")]
-    Io {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// What it said.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// There is a witness already: a second key would be another witness.
     #[error("`{0}` is a witness's directory already")]
     Exists(PathBuf),
@@ -65,7 +58,7 @@ pub(super) struct Store {
     /// Whose cosignature a note in here has.
     key: CosignerKey,
     /// Held for as long as the witness runs.
-    _lock: File,
+    _lock: DirLock,
 }
 
 impl Store {
@@ -74,16 +67,16 @@ impl Store {
             .recursive(true)
             .mode(0o700)
             .create(dir)
-            .map_err(io_error("make", dir))?;
+            .map_err(DiskError::new("make", dir))?;
         let path = dir.join(KEY_FILE);
         if path.exists() {
             return Err(StoreError::Exists(dir.to_owned()));
         }
         let cosigner = Cosigner::generate(name).map_err(key_error(&path))?;
         let vkey = format!("{}\n", cosigner.key());
-        replace(&dir.join(VKEY_FILE), vkey.as_bytes(), 0o644)?;
+        keep(&dir.join(VKEY_FILE), vkey.as_bytes(), 0o644)?;
         let secret = cosigner.to_secret_text();
-        replace(&path, format!("{}\n", secret.expose()).as_bytes(), 0o600)?;
+        keep(&path, format!("{}\n", secret.expose()).as_bytes(), 0o600)?;
         Ok(cosigner)
     }
 
@@ -94,10 +87,10 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::Missing(dir.to_owned()));
             }
-            Err(error) => return Err(io_error("read", &path)(error)),
+            Err(error) => return Err(DiskError::new("read", &path)(error).into()),
         };
         let cosigner = Cosigner::parse(&text).map_err(key_error(&path))?;
-        let lock = lock(dir)?;
+        let lock = DirLock::take(dir)?.ok_or_else(|| StoreError::Locked(dir.to_owned()))?;
         let store = Self {
             dir: dir.to_owned(),
             key: cosigner.key().clone(),
@@ -134,7 +127,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Err(StoreError::Damaged(path))
             }
-            Err(error) => Err(io_error("read", &path)(error)),
+            Err(error) => Err(DiskError::new("read", &path)(error).into()),
         }
     }
 
@@ -148,7 +141,7 @@ impl Store {
     /// Remembers a checkpoint, durably.
     pub(super) fn keep(&self, origin: &str, note: &SignedNote) -> Result<(), StoreError> {
         let path = self.path(&origin_sha256(origin));
-        replace(&path, note.to_string().as_bytes(), 0o644)
+        keep(&path, note.to_string().as_bytes(), 0o644)
     }
 
     fn path(&self, origin_sha256: &str) -> PathBuf {
@@ -156,45 +149,11 @@ impl Store {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join(LOCK_FILE);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(io_error("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked(dir.to_owned())),
-        Err(fs::TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
-    }
-}
-
 /// Replaces a file whole; it and its name are durable then.
-fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
-    let beside = path.with_extension("new");
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&beside)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&beside, path));
-    written.map_err(io_error("write", path))?;
-    let dir = path.parent().unwrap_or_else(|| Path::new("."));
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(io_error("sync", dir))
-}
-
-fn io_error(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    let path = path.to_owned();
-    move |source| StoreError::Io { act, path, source }
+fn keep(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    replace(path, bytes, mode)?;
+    sync_dir(path.parent().unwrap_or_else(|| Path::new(".")))?;
+    Ok(())
 }
 
 fn key_error(path: &Path) -> impl FnOnce(KeyError) -> StoreError {
