@@ -18,6 +18,7 @@ mod flips;
 mod inject;
 mod kills;
 mod power;
+mod stalled;
 mod table;
 mod told;
 mod torn;
@@ -101,6 +102,7 @@ pub fn rows() -> Table {
     table.expect(&flips::ROWS, &[]);
     table.expect(&beside::ROWS, &[]);
     table.expect(&witnessed::ROWS, &[]);
+    table.expect(&stalled::ROWS, &[]);
     table
 }
 
@@ -130,6 +132,7 @@ pub async fn run(
     torn::run(table, &within("torn")?, plan.tear_step)?;
     flips::run(table, writer, &within("flips")?, plan.flips, progress)?;
     witnessed::run(table, &within("witnessed")?, plan.flips)?;
+    stalled::run(table, &within("stalled")?).await?;
     beside::run(table, &within("beside")?, plan.worlds, progress).await?;
     broker::run(table, plan, &within("broker")?, progress).await
 }
