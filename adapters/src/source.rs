@@ -1,5 +1,7 @@
 //! What a source of an operator's data implements, and nothing about the broker.
 
+mod state;
+
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use accord_proto::{msisdn::Msisdn, observation::Observation, reason::Reason, signal::Signal};
@@ -7,6 +9,8 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
+
+pub use state::{Condition, SourceState, StateCell};
 
 /// What a source says about one number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +78,26 @@ pub trait Source: Send + Sync + std::fmt::Debug {
         signals: &'a [Signal],
         deadline: Instant,
     ) -> SourceFuture<'a>;
+
+    /// As [`observe`](Self::observe), for a question of a screening, which gets only what single
+    /// questions leave.
+    fn observe_bulk<'a>(
+        &'a self,
+        msisdn: Msisdn,
+        signals: &'a [Signal],
+        deadline: Instant,
+    ) -> SourceFuture<'a> {
+        self.observe(msisdn, signals, deadline)
+    }
+
+    /// How it is. Cheap: read from memory, without asking the system behind it. Keep it in a
+    /// [`StateCell`].
+    fn state(&self) -> SourceState {
+        SourceState {
+            condition: Condition::Up,
+            ..SourceState::default()
+        }
+    }
 
     /// Changes as they happen, for sources that can push. Asked for once.
     fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {

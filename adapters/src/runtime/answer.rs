@@ -111,6 +111,11 @@ impl Question {
         self.ask.deadline_ms
     }
 
+    /// It is a line of a screening.
+    pub(super) const fn is_bulk(&self) -> bool {
+        self.ask.bulk
+    }
+
     /// The same reason for all that was asked.
     pub(super) fn all(&self, sets: &SignalSets, reason: Reason) -> Observations {
         Observations::all(sets.subset(self.bits), reason)

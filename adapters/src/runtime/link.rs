@@ -202,7 +202,11 @@ impl Link<'_> {
             return self.reply(&question, &question.all(&shared.sets, Reason::Timeout));
         }
         let gives_up_at = self.heard_at + patience;
-        let mut observing = shared.source.observe(msisdn, signals, gives_up_at);
+        let mut observing = if question.is_bulk() {
+            shared.source.observe_bulk(msisdn, signals, gives_up_at)
+        } else {
+            shared.source.observe(msisdn, signals, gives_up_at)
+        };
         // Polls without a waker; `pending` polls again with one.
         match (&mut observing).now_or_never() {
             Some(told) => self.reply(&question, &told),
