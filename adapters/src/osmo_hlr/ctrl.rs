@@ -26,6 +26,7 @@ pub const FRAME_BYTES_MAX: usize = 4096;
 /// After a failed attempt to connect, the next ones fail at once for this long.
 pub const RECONNECT_AFTER: Duration = Duration::from_millis(250);
 
+const GET: &str = "GET";
 const IPA_OSMO: u8 = 0xEE;
 const EXTENSION_CTRL: u8 = 0x00;
 /// Frames in between that are no replies (traps, other protocols), for each exchange.
@@ -97,7 +98,7 @@ impl CtrlClient {
         variables: &[String],
         deadline: Instant,
     ) -> Result<Vec<Reply>, CtrlError> {
-        self.exchange("GET", variables, deadline).await
+        self.exchange(GET, variables, deadline).await
     }
 
     /// Sets a variable: the text holds its name, a space and the value.
@@ -121,16 +122,16 @@ impl CtrlClient {
         }
         let work = async {
             let mut slot = self.slot.lock().await;
-            let mut connection = match slot.connection.take() {
-                Some(connection) => connection,
-                None => slot.connect(&self.address, deadline).await?,
-            };
-            let first_id = slot.next_id.max(1);
-            let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-            slot.next_id = first_id.checked_add(count).unwrap_or(1);
-            let replies = connection.exchange(verb, first_id, texts).await?;
-            slot.connection = Some(connection);
-            Ok(replies)
+            if let Some(kept) = slot.connection.take() {
+                match slot.exchange(kept, verb, texts).await {
+                    // It was closed since it was last used, as by a restart of the HLR. Asking
+                    // again is safe, setting again is not.
+                    Err(CtrlError::Down(_)) if verb == GET => {}
+                    done => return done,
+                }
+            }
+            let connection = slot.connect(&self.address, deadline).await?;
+            slot.exchange(connection, verb, texts).await
         };
         let expired = |_| CtrlError::Timeout;
         timeout_at(deadline, work).await.map_err(expired)?
@@ -138,6 +139,21 @@ impl CtrlClient {
 }
 
 impl Slot {
+    /// Keeps the connection only if the exchange ended well.
+    async fn exchange(
+        &mut self,
+        mut connection: Connection,
+        verb: &str,
+        texts: &[String],
+    ) -> Result<Vec<Reply>, CtrlError> {
+        let first_id = self.next_id.max(1);
+        let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+        self.next_id = first_id.checked_add(count).unwrap_or(1);
+        let replies = connection.exchange(verb, first_id, texts).await?;
+        self.connection = Some(connection);
+        Ok(replies)
+    }
+
     async fn connect(&mut self, address: &str, deadline: Instant) -> Result<Connection, CtrlError> {
         if let Some((at, kind)) = self.failed
             && at.elapsed() < RECONNECT_AFTER

@@ -28,6 +28,8 @@ pub(crate) enum Mood {
     Silent,
     /// Closes the connection instead of answering.
     Closing,
+    /// Closes the connection once, and is honest then.
+    ClosingOnce,
     /// Answers to another id.
     WrongId,
     /// Announces a frame longer than the limit.
@@ -145,6 +147,10 @@ fn answer(text: &str, script: &mut Script) -> Option<Vec<u8>> {
         Mood::Honest => frame(0xEE, 0, &honest),
         Mood::Silent => Vec::new(),
         Mood::Closing => return None,
+        Mood::ClosingOnce => {
+            script.mood = Mood::Honest;
+            return None;
+        }
         Mood::WrongId => frame(0xEE, 0, &format!("ERROR 999999 {digits}")),
         Mood::Endless => vec![0xFF, 0xFF, 0xEE, 0x00],
         Mood::Chatty => {
