@@ -7,8 +7,12 @@ use accord_proto::msisdn::Msisdn;
 use jiff::SignedDuration;
 
 use super::ctrl::CtrlError;
+use super::database::DatabaseError;
 use super::serving::{Serving, ServingNetwork};
 use crate::interval_journal::{JournalError, SAMPLE_MAX, Settings};
+
+/// Where the journal of devices lies, within that of cards.
+const DEVICE_DIR: &str = "device";
 
 /// How to reach an osmo-hlr, and what to watch. Unknown keys are refused.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -44,6 +48,13 @@ pub struct OsmoHlrConfig {
     /// Which VLRs and SGSNs are home and which are visited. Without it there is no `roaming`.
     #[serde(default)]
     pub serving: Vec<ServingNetwork>,
+    /// The SQLite file of the HLR, read only, for the IMEI and the last location update; the file
+    /// itself and no copy. Without it there is no `device_swap`, and `roaming` has no age.
+    pub sqlite_file: Option<PathBuf>,
+    /// How long after a location update the registration is vouched for, 1 minute to 30 days. Of an
+    /// older one the bank is told as of then, so that the agreement's `age_max` decides.
+    #[serde(default = "default_registration_ms")]
+    pub registration_ms: u64,
 }
 
 fn default_address() -> String {
@@ -70,6 +81,10 @@ const fn default_asks_max() -> usize {
     1_024
 }
 
+const fn default_registration_ms() -> u64 {
+    86_400_000
+}
+
 /// What stops the source.
 #[derive(Debug, thiserror::Error)]
 pub enum OsmoHlrError {
@@ -84,6 +99,9 @@ pub enum OsmoHlrError {
     /// The control interface.
     #[error("the HLR gave no answer")]
     Ctrl(#[from] CtrlError),
+    /// The HLR's SQLite file.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// The interval journal.
     #[error("the interval journal can't be used")]
     Journal(#[from] JournalError),
@@ -96,8 +114,15 @@ pub(super) struct Checked {
     pub(super) watch: Vec<Msisdn>,
     pub(super) serving: Serving,
     pub(super) journal: Settings,
+    pub(super) file: Option<CheckedFile>,
     pub(super) poll_every: Duration,
     pub(super) request_timeout: Duration,
+}
+
+pub(super) struct CheckedFile {
+    pub(super) path: PathBuf,
+    pub(super) journal: Settings,
+    pub(super) vouched: SignedDuration,
 }
 
 impl OsmoHlrConfig {
@@ -130,6 +155,9 @@ impl OsmoHlrConfig {
         if !(1..=65_536).contains(&self.asks_max) {
             return refuse("asks_max", "lies in 1 to 65536");
         }
+        if !(60_000..=2_592_000_000).contains(&self.registration_ms) {
+            return refuse("registration_ms", "lies in 60000 to 2592000000");
+        }
         let mut watch = Vec::with_capacity(self.watch.len());
         for (place, text) in (1..).zip(&self.watch) {
             watch.push(Msisdn::parse(text).map_err(|error| OsmoHlrError::Config {
@@ -144,18 +172,29 @@ impl OsmoHlrConfig {
         Ok(Checked {
             watch,
             serving: Serving::new(&self.serving).map_err(bad_line)?,
-            journal: Settings {
-                directory: self.journal_dir.clone(),
-                key_file: self.journal_key_file.clone(),
-                gap_max: SignedDuration::from_millis(
-                    i64::try_from(self.gap_max_ms).unwrap_or(i64::MAX),
-                ),
-                watched_max: self.watched_max,
-            },
+            journal: self.journal(self.journal_dir.clone()),
+            file: self.sqlite_file.as_ref().map(|path| CheckedFile {
+                path: path.clone(),
+                journal: self.journal(self.journal_dir.join(DEVICE_DIR)),
+                vouched: millis(self.registration_ms),
+            }),
             poll_every: Duration::from_millis(self.poll_ms),
             request_timeout: Duration::from_millis(self.request_timeout_ms),
         })
     }
+
+    fn journal(&self, directory: PathBuf) -> Settings {
+        Settings {
+            directory,
+            key_file: self.journal_key_file.clone(),
+            gap_max: millis(self.gap_max_ms),
+            watched_max: self.watched_max,
+        }
+    }
+}
+
+fn millis(length: u64) -> SignedDuration {
+    SignedDuration::from_millis(i64::try_from(length).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -182,6 +221,7 @@ mod tests {
             ("gap_max_ms = 10000", "gap_max_ms"),
             ("watched_max = 0", "watched_max"),
             ("asks_max = 0", "asks_max"),
+            ("registration_ms = 59999", "registration_ms"),
             ("watch = [\"07700900001\"]", "watch"),
             ("serving = [{ home = true }]", "serving"),
         ] {

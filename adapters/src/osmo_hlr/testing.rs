@@ -20,6 +20,7 @@ pub const PROGRAM: &str = "osmo-hlr";
 /// How long a start or a change may take.
 pub const WAIT_MAX: Duration = Duration::from_secs(10);
 
+const DATABASE: &str = "hlr.db";
 const STARTS_MAX: usize = 5;
 const CTRL_PORT: u16 = 4259;
 const GSUP_PORT: u16 = 4222;
@@ -88,6 +89,31 @@ impl RealHlr {
     #[must_use]
     pub fn admin(&self) -> Admin {
         Admin(CtrlClient::new(self.ctrl_address()))
+    }
+
+    /// Its SQLite file.
+    #[must_use]
+    pub fn sqlite_file(&self) -> PathBuf {
+        self.directory.join(DATABASE)
+    }
+
+    /// Asks it to end, as an administrator does, and waits until it has: its database is then
+    /// whole, without a log beside it.
+    ///
+    /// # Errors
+    /// [`TestingError::Io`].
+    pub async fn close(&mut self) -> Result<(), TestingError> {
+        let io = |error| TestingError::Io("close osmo-hlr", error);
+        let pid = self.child.id().to_string();
+        Command::new("kill").arg(pid).status().map_err(io)?;
+        let deadline = Instant::now() + WAIT_MAX;
+        while self.child.try_wait().map_err(io)?.is_none() {
+            if Instant::now() > deadline {
+                return Err(io(std::io::ErrorKind::TimedOut.into()));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
     }
 
     /// Kills it and waits for its end.
@@ -217,13 +243,13 @@ fn free_address() -> Result<Ipv4Addr, TestingError> {
 fn spawn(directory: &Path, address: Ipv4Addr) -> Result<Child, TestingError> {
     let config = format!(
         "log stderr\n logging filter all 1\n logging color 0\n logging level set-all notice\n\
-         line vty\n bind {address}\nctrl\n bind {address}\nhlr\n gsup\n  bind ip {address}\n"
+         line vty\n bind {address}\nctrl\n bind {address}\nhlr\n store-imei\n gsup\n  bind ip {address}\n"
     );
     let run = || {
         std::fs::write(directory.join("osmo-hlr.cfg"), config)?;
         let log = File::create(directory.join("osmo-hlr.log"))?;
         Command::new(PROGRAM)
-            .args(["-c", "osmo-hlr.cfg", "-l", "hlr.db", "-s"])
+            .args(["-c", "osmo-hlr.cfg", "-l", DATABASE, "-s"])
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -1,12 +1,14 @@
 //! The traps of an osmo-hlr, each with a scripted one.
 #![expect(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "the helpers of a test fail by panicking"
 )]
 
 mod disk;
 mod fake;
+mod file;
 
 use std::time::Duration;
 
@@ -212,6 +214,19 @@ async fn an_hlr_that_breaks_the_protocol_is_down_and_then_asked_anew() {
     bench.hlr.mood(Mood::Chatty);
     assert!(bench.swap(1).await.is_ok());
     assert_eq!(bench.hlr.connections(), 4);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_meanwhile_costs_no_answer() {
+    let bench = Bench::start("").await;
+    bench.hlr.give(1, OLD, "");
+    bench.swap(1).await.unwrap();
+    bench.hlr.mood(Mood::ClosingOnce);
+    assert!(bench.swap(1).await.is_ok());
+    assert_eq!(bench.hlr.connections(), 2);
+    bench.hlr.mood(Mood::Closing);
+    assert_eq!(bench.swap(1).await, Err(Reason::SourceDown));
+    assert_eq!(bench.hlr.connections(), 3, "tried once more, not for ever");
 }
 
 #[tokio::test]

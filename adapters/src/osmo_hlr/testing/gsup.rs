@@ -21,10 +21,24 @@ const UPDATE_LOCATION_ERROR: u8 = 0x05;
 const UPDATE_LOCATION_RESULT: u8 = 0x06;
 const INSERT_DATA: u8 = 0x10;
 const INSERT_DATA_RESULT: u8 = 0x12;
+const CHECK_IMEI: u8 = 0x30;
+const CHECK_IMEI_ERROR: u8 = 0x31;
+const CHECK_IMEI_RESULT: u8 = 0x32;
 
 const IE_IMSI: u8 = 0x01;
 const IE_CN_DOMAIN: u8 = 0x28;
+const IE_IMEI: u8 = 0x50;
+const CN_DOMAIN_PS: u8 = 1;
 const CN_DOMAIN_CS: u8 = 2;
+
+/// One request, and the messages that end it.
+struct Request {
+    kind: u8,
+    accepted: u8,
+    refused: u8,
+    /// The information elements after the IMSI.
+    more: Vec<u8>,
+}
 
 impl RealHlr {
     /// Registers a subscriber at a VLR of this name, as when a handset is switched on there.
@@ -32,22 +46,75 @@ impl RealHlr {
     /// # Errors
     /// [`TestingError::Refused`] for an unknown subscriber.
     pub async fn register(&self, vlr: &str, imsi: &str) -> Result<(), TestingError> {
+        let request = update_location(CN_DOMAIN_CS);
+        self.request(vlr, imsi, request, "location update").await
+    }
+
+    /// Registers a subscriber at an SGSN of this name, for data.
+    ///
+    /// # Errors
+    /// [`TestingError::Refused`] for an unknown subscriber.
+    pub async fn attach(&self, sgsn: &str, imsi: &str) -> Result<(), TestingError> {
+        let request = update_location(CN_DOMAIN_PS);
+        self.request(sgsn, imsi, request, "location update").await
+    }
+
+    /// Checks in a device with a subscriber's card. The HLR keeps 14 digits.
+    ///
+    /// # Errors
+    /// [`TestingError::Refused`] for an unknown subscriber or an IMEI that the HLR does not take.
+    pub async fn check_in(&self, vlr: &str, imsi: &str, imei: &str) -> Result<(), TestingError> {
+        // The value has a length of its own before its digits (3GPP TS 24.008 section 10.5.4.7).
+        let digits = tbcd(imei);
+        let length = u8::try_from(digits.len()).unwrap_or(u8::MAX);
+        let mut more = vec![IE_IMEI, length.saturating_add(1), length];
+        more.extend(digits);
+        let request = Request {
+            kind: CHECK_IMEI,
+            accepted: CHECK_IMEI_RESULT,
+            refused: CHECK_IMEI_ERROR,
+            more,
+        };
+        self.request(vlr, imsi, request, "check of an IMEI").await
+    }
+
+    async fn request(
+        &self,
+        peer: &str,
+        imsi: &str,
+        request: Request,
+        what: &str,
+    ) -> Result<(), TestingError> {
         let io = |error| TestingError::Io("speak GSUP", error);
         let run = async {
             let mut stream = TcpStream::connect(self.gsup_address()).await?;
-            update_location(&mut stream, vlr, imsi).await
+            exchange(&mut stream, peer, imsi, &request).await
         };
         let done = tokio::time::timeout(WAIT_MAX, run).await;
         let done = done.map_err(|_| io(std::io::ErrorKind::TimedOut.into()))?;
         if done.map_err(io)? {
             return Ok(());
         }
-        Err(TestingError::Refused("location update".to_owned()))
+        Err(TestingError::Refused(what.to_owned()))
+    }
+}
+
+fn update_location(domain: u8) -> Request {
+    Request {
+        kind: UPDATE_LOCATION,
+        accepted: UPDATE_LOCATION_RESULT,
+        refused: UPDATE_LOCATION_ERROR,
+        more: vec![IE_CN_DOMAIN, 1, domain],
     }
 }
 
 /// `true`: accepted.
-async fn update_location(stream: &mut TcpStream, vlr: &str, imsi: &str) -> std::io::Result<bool> {
+async fn exchange(
+    stream: &mut TcpStream,
+    peer: &str,
+    imsi: &str,
+    request: &Request,
+) -> std::io::Result<bool> {
     let mut subscriber = vec![IE_IMSI];
     let digits = tbcd(imsi);
     subscriber.extend(u8::try_from(digits.len()));
@@ -57,20 +124,20 @@ async fn update_location(stream: &mut TcpStream, vlr: &str, imsi: &str) -> std::
         match (protocol, payload.as_slice()) {
             (IPA_CCM, [CCM_PING, ..]) => write(stream, IPA_CCM, &[CCM_PONG]).await?,
             (IPA_CCM, [CCM_ID_GET, ..]) => {
-                write(stream, IPA_CCM, &identity(vlr)).await?;
+                write(stream, IPA_CCM, &identity(peer)).await?;
                 write(stream, IPA_CCM, &[CCM_ID_ACK]).await?;
-                let mut request = vec![EXTENSION_GSUP, UPDATE_LOCATION];
-                request.extend(&subscriber);
-                request.extend([IE_CN_DOMAIN, 1, CN_DOMAIN_CS]);
-                write(stream, IPA_OSMO, &request).await?;
+                let mut bytes = vec![EXTENSION_GSUP, request.kind];
+                bytes.extend(&subscriber);
+                bytes.extend(&request.more);
+                write(stream, IPA_OSMO, &bytes).await?;
             }
             (IPA_OSMO, [EXTENSION_GSUP, INSERT_DATA, ..]) => {
                 let mut result = vec![EXTENSION_GSUP, INSERT_DATA_RESULT];
                 result.extend(&subscriber);
                 write(stream, IPA_OSMO, &result).await?;
             }
-            (IPA_OSMO, [EXTENSION_GSUP, UPDATE_LOCATION_RESULT, ..]) => return Ok(true),
-            (IPA_OSMO, [EXTENSION_GSUP, UPDATE_LOCATION_ERROR, ..]) => return Ok(false),
+            (IPA_OSMO, [EXTENSION_GSUP, kind, ..]) if *kind == request.accepted => return Ok(true),
+            (IPA_OSMO, [EXTENSION_GSUP, kind, ..]) if *kind == request.refused => return Ok(false),
             _ => {}
         }
     }

@@ -5,52 +5,20 @@
     reason = "the helpers of a test fail by panicking"
 )]
 
+mod device;
+mod support;
+
 use std::time::Duration;
 
 use accord_adapters::conformance;
 use accord_adapters::osmo_hlr::testing::{RealHlr, TestingError};
-use accord_adapters::osmo_hlr::{OsmoHlr, OsmoHlrConfig};
 use accord_adapters::source::Source;
 use accord_proto::clock::SystemClock;
-use accord_proto::msisdn::Msisdn;
-use accord_proto::observation::{Change, Observation, Observed, Roaming};
+use accord_proto::observation::{Observed, Roaming};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
-use tokio::time::Instant;
 
-const OLD: &str = "901700000000001";
-const NEW: &str = "901700000000002";
-
-fn number(last: u16) -> Msisdn {
-    Msisdn::parse(&format!("+447700900{last:03}")).unwrap()
-}
-
-fn source(hlr: &RealHlr, dir: &std::path::Path, more: &str) -> OsmoHlr {
-    let config: OsmoHlrConfig = toml::from_str(&format!(
-        "address = {:?}\njournal_dir = {:?}\njournal_key_file = {:?}\n{more}",
-        hlr.ctrl_address(),
-        dir.join("journal"),
-        dir.join("journal.key"),
-    ))
-    .unwrap();
-    OsmoHlr::open(&config, SystemClock::shared()).unwrap()
-}
-
-async fn ask(source: &OsmoHlr, msisdn: Msisdn, signal: Signal) -> Result<Observation, Reason> {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    let signals = [signal];
-    let observed = source.observe(msisdn, &signals, deadline).await;
-    assert_eq!(observed.signals.len(), 1);
-    observed.signals.into_iter().next().unwrap().1
-}
-
-async fn swap(source: &OsmoHlr, msisdn: Msisdn) -> (Change, Observation) {
-    let observation = ask(source, msisdn, Signal::SimSwap).await.unwrap();
-    match observation.what {
-        Observed::Change(change) => (change, observation),
-        Observed::Forwarding(_) | Observed::Roaming(_) => panic!("no change"),
-    }
-}
+use support::{NEW, OLD, ask, number, source, swap};
 
 #[tokio::test]
 #[ignore = "needs osmo-hlr"]
