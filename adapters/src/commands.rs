@@ -13,13 +13,16 @@ use accord_adapters::{
     journal::{self, JournalError},
     runtime::{Runtime, RuntimeError},
     source::Source,
-    sources::SourceError,
+    sources::{self, Background, OpenError, Opened, SourceError},
 };
 use accord_proto::{
     clock::{SharedClock, SystemClock},
     msisdn::{Msisdn, MsisdnError},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
 use tracing_subscriber::EnvFilter;
 
 /// `EX_USAGE` of sysexits.
@@ -47,8 +50,8 @@ pub(crate) enum Failure {
     Runtime(#[from] RuntimeError),
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
-    #[error("cannot open the source: {0}")]
-    Source(#[from] SourceError),
+    #[error(transparent)]
+    Source(#[from] OpenError),
 }
 
 impl Failure {
@@ -57,13 +60,17 @@ impl Failure {
             Self::Config(_)
             | Self::LogFilter(_)
             | Self::Number { .. }
-            | Self::Runtime(RuntimeError::Setting { .. } | RuntimeError::Restrictions(_))
-            | Self::Source(
-                SourceError::Csv(_) | SourceError::OsmoHlr(_) | SourceError::Virtual(_),
-            ) => EXIT_USAGE,
+            | Self::Runtime(RuntimeError::Setting { .. } | RuntimeError::Restrictions(_)) => {
+                EXIT_USAGE
+            }
+            Self::Source(failed) => match failed.error {
+                SourceError::Csv(_) | SourceError::OsmoHlr(_) | SourceError::Virtual(_) => {
+                    EXIT_USAGE
+                }
+                SourceError::Export(_) => EXIT_FAILURE,
+            },
             Self::Faults(_)
             | Self::Journal(_)
-            | Self::Source(SourceError::Export(_))
             | Self::Print(_)
             | Self::Runtime(RuntimeError::Journal(_) | RuntimeError::Task)
             | Self::Signals(_) => EXIT_FAILURE,
@@ -92,9 +99,9 @@ pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
     start_log(&config.log)?;
     tracing::info!(config = %path.display(), "accord-adapter {}", env!("CARGO_PKG_VERSION"));
     let clock = SystemClock::shared();
-    let opened = config.source.open(clock.clone())?;
-    let background = opened.background.map(tokio::spawn);
-    let runtime = Runtime::new(config.runtime()?, opened.source, clock)?;
+    let opened = sources::open(&config.sources, &clock)?;
+    let _background = Beside::start(opened.background);
+    let runtime = Runtime::new(config.runtime()?, opened.sources, clock)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
     let ended = runtime
@@ -105,10 +112,24 @@ pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
             }
         })
         .await;
-    if let Some(background) = background {
-        background.abort();
-    }
     Ok(ended?)
+}
+
+/// What runs beside a command, until it ends.
+struct Beside(Vec<JoinHandle<()>>);
+
+impl Beside {
+    fn start(work: Vec<Background>) -> Self {
+        Self(work.into_iter().map(tokio::spawn).collect())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
 }
 
 pub(crate) async fn check(
@@ -129,19 +150,19 @@ pub(crate) async fn check(
         .map(parse)
         .collect::<Result<Vec<_>, _>>()?;
     let clock = SystemClock::shared();
-    let opened = config.source.open(clock.clone())?;
-    if let Some(prepare) = opened.prepare {
-        prepare.await?;
-    }
-    let background = opened.background.map(tokio::spawn);
+    let mut opened = sources::open(&config.sources, &clock)?;
+    opened.prepare().await?;
+    let Opened {
+        sources,
+        background,
+        ..
+    } = opened;
+    let _background = Beside::start(background);
     let mut out = io::stdout().lock();
-    let can = opened.source.signals().iter().map(|signal| signal.name());
+    let can = sources.signals().iter().map(|signal| signal.name());
     writeln!(out, "can answer: {}", can.collect::<Vec<_>>().join(", "))?;
     let time = Duration::from_millis(deadline_ms.clamp(1, CHECK_MS_MAX));
-    let faults = examine_all(&mut out, &*opened.source, &numbers, time, &clock).await?;
-    if let Some(background) = background {
-        background.abort();
-    }
+    let faults = examine_all(&mut out, &*sources, &numbers, time, &clock).await?;
     match faults {
         0 => Ok(()),
         faults => Err(Failure::Faults(faults)),

@@ -28,7 +28,7 @@
 //! filter = "info"
 //! format = "text"                       # or "json"
 //!
-//! [source]
+//! [[source]]                            # one for each system; `sources` has the common keys
 //! kind = "virtual"                      # or "csv", "osmo_hlr"; each has its own keys
 //! prefix = "+447700900"
 //! ```
@@ -57,7 +57,7 @@ use serde::Deserialize;
 use crate::{
     journal::{JournalSettings, KeyFileError, SubjectKey, load_or_make_checkpoint_key},
     runtime::{BrokerEndpoint, CREDIT_DEFAULT, RuntimeConfig, TlsFiles},
-    sources::SourceConfig,
+    sources::{SOURCES_MAX, SourceSection},
 };
 
 /// What is wrong with a configuration: the file, and the key and the rule or the line.
@@ -122,7 +122,8 @@ pub struct AdapterConfig {
     #[serde(default)]
     pub log: LogSection,
     /// Where answers come from.
-    pub source: SourceConfig,
+    #[serde(rename = "source")]
+    pub sources: Vec<SourceSection>,
 }
 
 /// One broker node.
@@ -253,6 +254,18 @@ impl AdapterConfig {
         if !(2..=100_000).contains(&self.journal.files_max) {
             return rule("journal.files_max", "2 to 100000 files");
         }
+        if !(1..=SOURCES_MAX).contains(&self.sources.len()) {
+            return rule("source", "1 to 16 sources");
+        }
+        let mut names: Vec<_> = self.sources.iter().map(|source| &source.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.len() < self.sources.len() {
+            return rule(
+                "source.name",
+                "two sources have one name; give each its own",
+            );
+        }
         Ok(())
     }
 
@@ -266,7 +279,8 @@ impl AdapterConfig {
             &mut self.journal.checkpoint_key_file,
         ];
         let all = paths.into_iter().chain(&mut self.restrictions.file);
-        for path in all.chain(self.source.paths()) {
+        let sources = self.sources.iter_mut();
+        for path in all.chain(sources.flat_map(|source| source.kind.paths())) {
             *path = dir.join(&*path);
         }
     }

@@ -1,5 +1,6 @@
 //! What a source of an operator's data implements, and nothing about the broker.
 
+mod sets;
 mod state;
 
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -10,6 +11,7 @@ use tokio::{
     time::Instant,
 };
 
+pub(crate) use sets::{SignalSets, signal_bit};
 pub use state::{Condition, SourceState, StateCell};
 
 /// What a source says about one number.

@@ -1,5 +1,7 @@
 //! The kinds of source that a configuration can name. A new kind is a module, a variant of
-//! [`SourceConfig`], and an arm of [`SourceConfig::open`].
+//! [`SourceConfig`], and an arm of each of its functions.
+
+mod section;
 
 use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
@@ -9,11 +11,14 @@ use serde::Deserialize;
 use crate::{
     csv_export::{CsvConfig, CsvError, CsvExport, Refusal},
     osmo_hlr::{OsmoHlr, OsmoHlrConfig, OsmoHlrError},
+    several::{Part, Several},
     source::Source,
     virtual_operator::{PrefixError, VirtualOperator},
 };
 
-/// The section `source`.
+pub use section::{SOURCES_MAX, SourceSection};
+
+/// The keys of one kind of source.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum SourceConfig {
@@ -37,17 +42,28 @@ pub struct VirtualConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The CSV source.
-    #[error("source: {0}")]
+    #[error(transparent)]
     Csv(#[from] CsvError),
     /// The newest export was refused.
     #[error("the newest export was refused")]
     Export(#[from] Refusal),
     /// The osmo-hlr source.
-    #[error("source.{0}")]
+    #[error("{0}")]
     OsmoHlr(#[from] OsmoHlrError),
     /// The virtual operator.
-    #[error("source.prefix: {0}")]
+    #[error("`prefix`: {0}")]
     Virtual(#[from] PrefixError),
+}
+
+/// A source can't be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("source `{name}`: {error}")]
+pub struct OpenError {
+    /// Its name.
+    pub name: String,
+    /// Why not.
+    #[source]
+    pub error: SourceError,
 }
 
 /// Work that a source does beside answering, for as long as the adapter runs.
@@ -74,7 +90,95 @@ impl fmt::Debug for OpenSource {
     }
 }
 
+/// All sources of an adapter, ready to be asked as one.
+pub struct Opened {
+    /// The sources.
+    pub sources: Arc<Several>,
+    /// To be run beside them.
+    pub background: Vec<Background>,
+    /// To be awaited by who can't wait until the background work has the first data, each with the
+    /// name of its source.
+    pub prepare: Vec<(String, Prepare)>,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("sources", &self.sources)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Opened {
+    /// Brings every source its first data.
+    ///
+    /// # Errors
+    /// The first source that has none, and why.
+    pub async fn prepare(&mut self) -> Result<(), OpenError> {
+        for (name, prepare) in self.prepare.drain(..) {
+            prepare.await.map_err(|error| OpenError { name, error })?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens every source of a configuration.
+///
+/// # Errors
+/// The first that can't be opened, and why.
+pub fn open(sections: &[SourceSection], clock: &SharedClock) -> Result<Opened, OpenError> {
+    let mut parts = Vec::with_capacity(sections.len());
+    let mut background = Vec::new();
+    let mut prepare = Vec::new();
+    for section in sections {
+        let name = section.name.clone();
+        let opened = section.kind.open(clock.clone());
+        let opened = opened.map_err(|error| OpenError {
+            name: name.clone(),
+            error,
+        })?;
+        parts.push(Part::new(section, opened.source));
+        background.extend(opened.background);
+        prepare.extend(opened.prepare.map(|prepare| (name, prepare)));
+    }
+    Ok(Opened {
+        sources: Arc::new(Several::new(parts, clock.clone())),
+        background,
+        prepare,
+    })
+}
+
 impl SourceConfig {
+    /// Its kind, as the configuration has it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Csv(_) => "csv",
+            Self::OsmoHlr(_) => "osmo_hlr",
+            Self::Virtual(_) => "virtual",
+        }
+    }
+
+    /// How far the instants of such a source lie from the true ones, where nothing else is
+    /// configured. A billing system's are those of orders, which the network carries out a little
+    /// before or after.
+    pub(crate) const fn clock_error_ms(&self) -> u64 {
+        match self {
+            // A day, or the time of the export: its intervals say how far they reach. A poll's
+            // instants are the adapter's own.
+            Self::Csv(_) | Self::OsmoHlr(_) | Self::Virtual(_) => 0,
+        }
+    }
+
+    /// Whether such a source has every subscriber of the operator, where nothing else is
+    /// configured: a network's does, an export or a billing system may have some only.
+    pub(crate) const fn every_subscriber(&self) -> bool {
+        match self {
+            Self::OsmoHlr(_) => true,
+            Self::Csv(_) | Self::Virtual(_) => false,
+        }
+    }
+
     /// Opens the source.
     ///
     /// # Errors

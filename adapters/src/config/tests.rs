@@ -15,7 +15,7 @@ key = "/etc/adapter.key"
 dir = "journal"
 subject_key_file = "keys/subject.key"
 checkpoint_key_file = "keys/checkpoint.key"
-[source]
+[[source]]
 kind = "virtual"
 prefix = "+447700900"
 "#;
@@ -68,6 +68,13 @@ fn mistakes_name_the_file_the_key_and_the_rule() {
         ("north-mobile", "North", "line 2: an organisation's name is"),
         ("\"virtual\"", "\"psychic\"", "unknown variant `psychic`"),
         ("prefix =", "prefixes =", "unknown field `prefixes`"),
+        ("kind = \"virtual\"", "", "missing field `kind`"),
+        ("kind =", "timeout_ms = 0\nkind =", "`timeout_ms`: lies in"),
+        (
+            "[[source]]",
+            "[[source]]\nkind = \"virtual\"\nprefix = \"+99900\"\n[[source]]",
+            "source.name: two sources have one name",
+        ),
         ("dir = \"journal\"", "", "missing field `dir`"),
         (
             "dir = \"journal\"",

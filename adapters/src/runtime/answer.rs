@@ -13,45 +13,12 @@ use prost::Message as _;
 use super::{Shared, restrictions::Restrictions};
 use crate::{
     journal::{Asked, Event, Hex, JournalError},
-    source::Observations,
+    source::{Observations, SignalSets, signal_bit},
 };
 
 /// The most bytes of a name or clause that the journal keeps.
 const NAME_BYTES_MAX: usize = 128;
 const SIGNALS: usize = 6;
-
-/// Every subset of the signals that a source can answer, so that a source can be lent one for as
-/// long as it takes, without an allocation for each ask.
-pub(super) struct SignalSets {
-    sets: Vec<Vec<Signal>>,
-    answerable: usize,
-}
-
-impl SignalSets {
-    pub(super) fn new(signals: &[Signal]) -> Self {
-        let subset = |bits: usize| {
-            let member = |signal: &&Signal| bits & bit(**signal) != 0;
-            Signal::ALL.iter().filter(member).copied().collect()
-        };
-        Self {
-            sets: (0..1 << Signal::ALL.len()).map(subset).collect(),
-            answerable: signals.iter().fold(0, |bits, signal| bits | bit(*signal)),
-        }
-    }
-
-    fn subset(&self, bits: usize) -> &[Signal] {
-        self.sets.get(bits).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// What a source can ever answer.
-    pub(super) fn answerable(&self) -> &[Signal] {
-        self.subset(self.answerable)
-    }
-}
-
-const fn bit(signal: Signal) -> usize {
-    1 << (signal.to_wire() as usize - 1)
-}
 
 /// An ask, parsed as far as the adapter needs.
 pub(super) struct Question {
@@ -69,7 +36,7 @@ fn overriding(ask: &v1::Ask) -> usize {
     signals
         .filter(|(_, basis)| basis.overrides_opt_out)
         .filter_map(|(signal, _)| Signal::from_wire(*signal))
-        .fold(0, |bits, signal| bits | bit(signal))
+        .fold(0, |bits, signal| bits | signal_bit(signal))
 }
 
 /// What to do with a question.
@@ -101,7 +68,7 @@ impl Question {
             .filter_map(|wire| Signal::from_wire(*wire));
         Self {
             msisdn: Msisdn::parse(&ask.msisdn).ok(),
-            bits: signals.fold(0, |bits, signal| bits | bit(signal)),
+            bits: signals.fold(0, |bits, signal| bits | signal_bit(signal)),
             overriding,
             ask,
         }
@@ -140,9 +107,9 @@ impl Question {
                 let asked = shared.sets.subset(bits).iter();
                 asked
                     .filter(|signal| !killed.contains(**signal))
-                    .fold(0, |bits, signal| bits | bit(*signal))
+                    .fold(0, |bits, signal| bits | signal_bit(*signal))
             });
-        match shared.sets.subset(permitted & shared.sets.answerable) {
+        match shared.sets.known_of(permitted) {
             [] => Next::Told(Observations::default()),
             signals => Next::Observe(msisdn, signals),
         }
@@ -211,7 +178,7 @@ impl Question {
         let killed = shared.restrictions.killed(&self.ask.bank);
         let outcome = |wire: i32| -> Result<&Observation, Reason> {
             let signal = Signal::from_wire(wire).ok_or(Reason::NotAvailable)?;
-            if opted_out && self.overriding & bit(signal) == 0 {
+            if opted_out && self.overriding & signal_bit(signal) == 0 {
                 return Err(Reason::OptedOut);
             }
             if killed

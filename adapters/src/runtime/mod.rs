@@ -34,7 +34,7 @@ pub use restrictions_file::RestrictionsFileError;
 
 use crate::{
     journal::{Event, Journal, JournalError, JournalSettings},
-    source::Source,
+    source::{SignalSets, Source},
 };
 
 /// Credit where the configuration names none.
@@ -103,7 +103,7 @@ struct Shared {
     journal: Arc<Journal>,
     restrictions: restrictions::Restrictions,
     changes: changes::ChangeLog,
-    sets: answer::SignalSets,
+    sets: SignalSets,
     /// How many brokers it is attached to.
     attached: watch::Sender<usize>,
     /// What the source says of opt-outs and locks is in force: links may begin.
@@ -130,7 +130,7 @@ impl Runtime {
         })?;
         journal.write_out()?;
         let restrictions = restrictions::Restrictions::new(Arc::clone(&journal));
-        let sets = answer::SignalSets::new(source.signals());
+        let sets = SignalSets::new(source.signals());
         let shared = Arc::new(Shared {
             instance: config.instance,
             credit: config.credit,

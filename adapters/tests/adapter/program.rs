@@ -23,7 +23,7 @@ key = "adapter.key"
 dir = "journal"
 subject_key_file = "keys/subject.key"
 checkpoint_key_file = "keys/checkpoint.key"
-[source]
+[[source]]
 kind = "virtual"
 prefix = "+447700900"
 "#;
@@ -100,7 +100,7 @@ fn bad_configuration_and_usage_exit_64() {
     fails(
         &CONFIG.replace("+447700900", "+44"),
         "check",
-        "source.prefix: ",
+        "source `virtual`: `prefix`: ",
     );
     fails(CONFIG, "run", "ca.pem");
     fails(CONFIG, "verify-journal", "checkpoint.key");

@@ -5,8 +5,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use accord_adapters::{
     config::AdapterConfig,
     runtime::{RestrictionHandle, Runtime, RuntimeError},
+    several::{Part, Several},
     source::Source,
-    sources::SourceConfig,
+    sources::{OpenError, SourceConfig},
     virtual_operator::VirtualOperator,
 };
 use accord_proto::clock::SharedClock;
@@ -27,7 +28,7 @@ pub struct RunningAdapter {
     attached: watch::Receiver<usize>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), RuntimeError>>,
-    background: Option<JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
 }
 
 impl RunningAdapter {
@@ -38,23 +39,29 @@ impl RunningAdapter {
     pub async fn start(config: &Path, clock: SharedClock) -> Result<Self, WorldError> {
         let config = AdapterConfig::load(config)?;
         let mut virtual_operator = None;
-        let mut background = None;
-        let source: Arc<dyn Source> = match &config.source {
-            SourceConfig::Virtual(section) => {
-                let source = VirtualOperator::new(&section.prefix, clock.clone());
-                let source = Arc::new(source.map_err(accord_adapters::sources::SourceError::from)?);
-                virtual_operator = Some(Arc::clone(&source));
+        let mut background = Vec::new();
+        let mut parts = Vec::new();
+        for section in &config.sources {
+            let failed = |error| OpenError {
+                name: section.name.clone(),
+                error,
+            };
+            let source: Arc<dyn Source> = if let SourceConfig::Virtual(keys) = &section.kind {
+                let source = VirtualOperator::new(&keys.prefix, clock.clone());
+                let source = Arc::new(source.map_err(|error| failed(error.into()))?);
+                virtual_operator.get_or_insert_with(|| Arc::clone(&source));
                 source
-            }
-            other @ (SourceConfig::Csv(_) | SourceConfig::OsmoHlr(_)) => {
-                let opened = other.open(clock.clone())?;
+            } else {
+                let opened = section.kind.open(clock.clone()).map_err(failed)?;
                 if let Some(prepare) = opened.prepare {
-                    prepare.await?;
+                    prepare.await.map_err(failed)?;
                 }
-                background = opened.background.map(tokio::spawn);
+                background.extend(opened.background.map(tokio::spawn));
                 opened.source
-            }
-        };
+            };
+            parts.push(Part::new(section, source));
+        }
+        let source = Arc::new(Several::new(parts, clock.clone()));
         let runtime = Runtime::new(config.runtime()?, source, clock)?;
         let (stop, stopped) = oneshot::channel();
         Ok(Self {
@@ -91,7 +98,7 @@ impl RunningAdapter {
         &self.operator
     }
 
-    /// The virtual operator behind it, to swap SIMs; `None` where the source is another.
+    /// The (first) virtual operator behind it, to swap SIMs; `None` where there is none.
     #[must_use]
     pub const fn virtual_operator(&self) -> Option<&Arc<VirtualOperator>> {
         self.virtual_operator.as_ref()
@@ -106,7 +113,7 @@ impl RunningAdapter {
     /// Ends it as a crash would: nothing is answered, nothing is written any more.
     pub async fn kill(self) {
         self.task.abort();
-        if let Some(background) = self.background {
+        for background in self.background {
             background.abort();
         }
         // It was aborted, so it ends; how is of no interest.
@@ -120,7 +127,7 @@ impl RunningAdapter {
     pub async fn stop(self) -> Result<(), WorldError> {
         // Where it ended by itself, nobody listens.
         let _ = self.stop.send(());
-        if let Some(background) = self.background {
+        for background in self.background {
             background.abort();
         }
         match timeout(WAIT_MAX + Duration::from_secs(5), self.task).await {

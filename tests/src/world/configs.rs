@@ -110,7 +110,7 @@ checkpoint_key_file = "{name}/checkpoint.key"
 file_mib_max = 16
 files_max = 16
 
-[source]
+[[source]]
 {source}"#
     )
 }

@@ -3,7 +3,7 @@
 use std::{io, path::Path, path::PathBuf};
 
 use accord_adapters::{
-    config::ConfigError as AdapterConfigError, runtime::RuntimeError, sources::SourceError,
+    config::ConfigError as AdapterConfigError, runtime::RuntimeError, sources::OpenError,
 };
 use accord_broker::{config::ConfigError, ledger::LedgerError, serve::StartError};
 use accord_certs::CertsError;
@@ -98,7 +98,7 @@ pub enum WorldError {
     Runtime(#[from] RuntimeError),
     /// An adapter's source.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] OpenError),
     /// What a reader of the ledger states.
     #[error(transparent)]
     Statement(#[from] StatementError),

@@ -66,7 +66,7 @@ pub struct OperatorSpec {
     pub title: String,
     /// The ranges that it serves.
     pub ranges: Vec<String>,
-    /// The `[source]` section of its adapter, without the heading.
+    /// The first `[[source]]` of its adapter, without the heading; others may follow.
     pub source: String,
 }
 

@@ -45,7 +45,7 @@ async fn an_export_of_a_hundred_thousand_is_screened_over_one_stream() {
     let dir = TempDir::new().unwrap();
     let expected = write_export(&dir, ROWS);
     let source = fixture::config(&dir.path().join("exports"));
-    // The fixture's tables become tables of `[source]`.
+    // The fixture's tables become tables of `[[source]]`.
     let source = format!("kind = \"csv\"\n{}", source.replace("\n[", "\n[source."));
     let spec = spec("east-mobile", "East Mobile", "+99907", source)
         .limit("bank_per_second", PER_SECOND)
