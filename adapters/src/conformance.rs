@@ -116,6 +116,14 @@ pub fn words(said: &Result<Observation, Reason>, clock: &dyn Clock) -> String {
             (true, Some(mcc)) => format!("yes, in {mcc:03}"),
             (true, None) => "yes".to_owned(),
         },
+        Observed::Signalling(seen) => {
+            let ago = |at: jiff::Timestamp| age(clock.now().duration_since(at).as_secs());
+            let kind = seen.kind.map_or("attack", |kind| kind.name());
+            match seen.passed_in {
+                Some(within) => format!("{kind} {} ago", ago(within.before())),
+                None => format!("none in {}", ago(seen.monitored_since)),
+            }
+        }
     }
 }
 

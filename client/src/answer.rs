@@ -6,7 +6,7 @@ use std::fmt;
 
 use accord_proto::{
     band::AgeBand,
-    observation::{Forwarding, Roaming, SourceClass, SwapKind},
+    observation::{AttackKind, Forwarding, Roaming, SourceClass, SwapKind},
     reason::Reason,
     signal::{Question, Signal},
     v1,
@@ -141,6 +141,8 @@ pub enum Outcome {
         value: Value,
         /// The kind of a swap, where the clause permits it and the operator knows it.
         swap_kind: Option<SwapKind>,
+        /// The kind of the newest attack by signalling, likewise.
+        attack_kind: Option<AttackKind>,
     },
     /// Not answered.
     Unanswered {

@@ -41,6 +41,14 @@ pub(crate) fn time(entry: &LedgerEntry) -> String {
         .map_or_else(|| "-".to_owned(), |at| at.to_string())
 }
 
+/// A moment that was asked; empty where none was.
+fn moment(unix_ms: i64) -> String {
+    let moment = Timestamp::from_millisecond(unix_ms).ok();
+    moment
+        .filter(|_| unix_ms != 0)
+        .map_or_else(String::new, |at| at.to_string())
+}
+
 /// What kind of entry it is.
 pub(crate) fn kind(entry: &LedgerEntry) -> &'static str {
     event(entry.entry.event.as_ref()).0
@@ -219,6 +227,7 @@ fn access(access: &v1::Access) -> Json {
             "granularity": signal.granularity,
             "threshold_hours": signal.threshold_hours,
             "since_mac": hex(&signal.since_mac),
+            "since": moment(signal.since_unix_ms),
             "from_view": signal.from_view,
         })
     });

@@ -5,11 +5,11 @@ use std::fmt;
 use accord_proto::{
     clock::SharedClock,
     purpose::Purpose,
-    signal::Question,
+    signal::{Question, whole_minute},
     v1,
     wire::{self, FieldError},
 };
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 
 use crate::{random, token::Scope};
 
@@ -93,6 +93,14 @@ impl Lookup {
         self.question(Question::Tenure { since })
     }
 
+    /// Did an attack by signalling pass the operator's firewall since this moment, at which a code
+    /// was sent for example? The moment is rounded down to its minute.
+    pub fn signalling_anomaly(self, since: Timestamp) -> Self {
+        self.question(Question::SignallingAnomaly {
+            since: whole_minute(since),
+        })
+    }
+
     /// Asks for a named principal, and not for the bank itself.
     pub fn on_behalf_of(mut self, principal: impl Into<String>) -> Self {
         self.request.on_behalf_of = principal.into();
@@ -126,11 +134,10 @@ impl Lookup {
 
     /// Checks everything that can be checked here.
     pub(crate) fn check(self, clock: &SharedClock) -> Result<Asked, FieldError> {
-        let today = clock.now().to_zoned(TimeZone::UTC).date();
         if self.request.request_id.is_empty() {
             return Err(FieldError::new("request_id", "1 to 64 bytes"));
         }
-        let parsed = wire::Lookup::parse(self.request.clone(), today)?;
+        let parsed = wire::Lookup::parse(self.request.clone(), clock.now())?;
         let scope = Scope::new([self.purpose]);
         let scope = match &parsed.on_behalf_of {
             Some(principal) => scope.on_behalf_of(principal.as_str()),
@@ -192,6 +199,10 @@ mod tests {
             (
                 about("+447700900001").tenure("2026-11-22".parse().unwrap()),
                 "signals[0].tenure.since",
+            ),
+            (
+                about("+447700900001").signalling_anomaly("2026-11-21T12:01:00Z".parse().unwrap()),
+                "signals[0].signalling_anomaly.since",
             ),
             (
                 about("+447700900001").roaming().request_id(""),

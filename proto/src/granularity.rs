@@ -36,7 +36,7 @@ impl Granularity {
                 matches!(self, Self::YesNo | Self::Band | Self::Instant)
             }
             Signal::CallForwarding | Signal::Roaming => matches!(self, Self::YesNo | Self::State),
-            Signal::NumberRecycling => matches!(self, Self::YesNo),
+            Signal::NumberRecycling | Signal::SignallingAnomaly => matches!(self, Self::YesNo),
         }
     }
 }

@@ -52,6 +52,18 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// The kind of an attack by signalling (GSMA FS.11).
+    pub enum AttackKind: v1::AttackKind, "kind of attack" {
+        /// The network was told that the subscriber is elsewhere.
+        LocationHijack = "location_hijack",
+        /// Calls or messages were led past the subscriber.
+        Interception = "interception",
+        /// Somebody asked where the subscriber is, or who.
+        Tracking = "tracking",
+    }
+}
+
 /// Where calls are forwarded to, as far as a bank may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ForwardingTarget {
@@ -119,6 +131,51 @@ pub struct Change {
     pub kind: Option<SwapKind>,
 }
 
+/// The attacks by signalling that passed the operator's firewall. What it blocked is no part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signalling {
+    /// The interval of the newest attack; `None`: none since `monitored_since`.
+    pub passed_in: Option<ChangedIn>,
+    /// Its kind, where known.
+    pub kind: Option<AttackKind>,
+    /// The alarms have come without a gap since then. An attack may lie before it: a gap that came
+    /// later makes nothing undone, but of the gap itself nothing is known.
+    pub monitored_since: Timestamp,
+}
+
+impl Signalling {
+    /// The same with one more attack that passed. The newest of several lies after the latest
+    /// `after` and not later than the latest `before`; its kind is known where one of them certainly
+    /// is the newest, or all are of one kind.
+    #[must_use]
+    pub fn with(self, passed_in: ChangedIn, kind: Option<AttackKind>) -> Self {
+        let Some(known) = self.passed_in else {
+            let passed_in = Some(passed_in);
+            return Self {
+                passed_in,
+                kind,
+                ..self
+            };
+        };
+        let both = ChangedIn {
+            after: known.after.max(passed_in.after),
+            before: known.before.max(passed_in.before),
+        };
+        let kind = if known.before < passed_in.after {
+            kind
+        } else if passed_in.before < known.after {
+            self.kind
+        } else {
+            kind.filter(|_| kind == self.kind)
+        };
+        Self {
+            passed_in: Some(both),
+            kind,
+            ..self
+        }
+    }
+}
+
 /// Whether the subscriber is in a visited network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Roaming {
@@ -137,6 +194,8 @@ pub enum Observed {
     Forwarding(Vec<Forwarding>),
     /// For `roaming`.
     Roaming(Roaming),
+    /// For `signalling_anomaly`.
+    Signalling(Signalling),
 }
 
 impl Observed {
@@ -149,6 +208,7 @@ impl Observed {
             }
             Signal::CallForwarding => matches!(self, Self::Forwarding(_)),
             Signal::Roaming => matches!(self, Self::Roaming(_)),
+            Signal::SignallingAnomaly => matches!(self, Self::Signalling(_)),
         }
     }
 }
@@ -162,4 +222,51 @@ pub struct Observation {
     pub observed_at: Timestamp,
     /// What kind of system it came from.
     pub source: SourceClass,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn passed(after: i64, before: i64, kind: AttackKind) -> (ChangedIn, Option<AttackKind>) {
+        (ChangedIn::new(at(after), at(before)).unwrap(), Some(kind))
+    }
+
+    #[test]
+    fn the_newest_of_several_attacks_lies_where_all_of_them_allow() {
+        use AttackKind::{Interception, LocationHijack, Tracking};
+        let watched = Signalling {
+            passed_in: None,
+            kind: None,
+            monitored_since: at(0),
+        };
+        let of = |attacks: &[(ChangedIn, Option<AttackKind>)]| {
+            let all = attacks.iter();
+            let all = all.fold(watched, |seen, (within, kind)| seen.with(*within, *kind));
+            let within = all.passed_in.unwrap();
+            (
+                within.after().as_second(),
+                within.before().as_second(),
+                all.kind,
+            )
+        };
+        let (early, late) = (passed(10, 20, Tracking), passed(30, 30, LocationHijack));
+        // In whichever order they come to be known.
+        assert_eq!(of(&[early, late]), (30, 30, Some(LocationHijack)));
+        assert_eq!(of(&[late, early]), (30, 30, Some(LocationHijack)));
+        // Either may be the newest: it may lie as late as the later end of both.
+        let (long, short) = (passed(10, 50, Tracking), passed(30, 40, Interception));
+        assert_eq!(of(&[long, short]), (30, 50, None));
+        assert_eq!(
+            of(&[long, passed(30, 40, Tracking)]),
+            (30, 50, Some(Tracking))
+        );
+        // Two at one instant.
+        let other = passed(30, 30, Interception);
+        assert_eq!(of(&[late, other]), (30, 30, None));
+    }
 }

@@ -1,6 +1,8 @@
 //! The signals, and what can be asked about each.
 
-use jiff::civil::Date;
+use std::fmt;
+
+use jiff::{Timestamp, civil::Date};
 
 use crate::{named::named_enum, v1};
 
@@ -19,6 +21,8 @@ named_enum! {
         NumberRecycling = "number_recycling",
         /// The holder has held the number since a date.
         Tenure = "tenure",
+        /// An attack by signalling (GSMA FS.11) passed the operator's firewall since a moment.
+        SignallingAnomaly = "signalling_anomaly",
     }
 }
 
@@ -49,6 +53,39 @@ pub enum Question {
         /// Calendar day, UTC.
         since: Date,
     },
+    /// Did an attack by signalling pass the operator's firewall since this moment?
+    SignallingAnomaly {
+        /// A whole minute, see [`whole_minute`](crate::signal::whole_minute).
+        since: Timestamp,
+    },
+}
+
+/// Where a question begins that names a beginning: as it stands in texts (`2024-01-31`,
+/// `2026-11-21T12:00:00Z`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Since {
+    /// A calendar day, UTC.
+    Day(Date),
+    /// A whole minute, UTC.
+    Moment(Timestamp),
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day(day) => day.fmt(f),
+            Self::Moment(moment) => moment.fmt(f),
+        }
+    }
+}
+
+/// The minute in which a moment lies. Moments are asked by the minute, so that questions about two
+/// of them can't be folded into an instant; rounding down makes the time that is asked about longer
+/// and never shorter.
+#[must_use]
+pub fn whole_minute(moment: Timestamp) -> Timestamp {
+    let minutes = moment.as_nanosecond().div_euclid(60 * 1_000_000_000);
+    Timestamp::from_nanosecond(minutes * 60 * 1_000_000_000).unwrap_or(Timestamp::MIN)
 }
 
 impl Question {
@@ -62,6 +99,7 @@ impl Question {
             Self::Roaming => Signal::Roaming,
             Self::NumberRecycling { .. } => Signal::NumberRecycling,
             Self::Tenure { .. } => Signal::Tenure,
+            Self::SignallingAnomaly { .. } => Signal::SignallingAnomaly,
         }
     }
 
@@ -75,19 +113,39 @@ impl Question {
             Self::CallForwarding
             | Self::Roaming
             | Self::NumberRecycling { .. }
-            | Self::Tenure { .. } => None,
+            | Self::Tenure { .. }
+            | Self::SignallingAnomaly { .. } => None,
         }
     }
 
-    /// The date asked.
+    /// The date or the moment asked.
     #[must_use]
-    pub const fn since(&self) -> Option<Date> {
+    pub const fn since(&self) -> Option<Since> {
         match self {
-            Self::NumberRecycling { since } | Self::Tenure { since } => Some(*since),
+            Self::NumberRecycling { since } | Self::Tenure { since } => Some(Since::Day(*since)),
+            Self::SignallingAnomaly { since } => Some(Since::Moment(*since)),
             Self::SimSwap { .. }
             | Self::DeviceSwap { .. }
             | Self::CallForwarding
             | Self::Roaming => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_rounded_down_to_its_minute() {
+        for (moment, minute) in [
+            ("2026-11-21T12:03:00Z", "2026-11-21T12:03:00Z"),
+            ("2026-11-21T12:03:59.999999999Z", "2026-11-21T12:03:00Z"),
+            ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:00Z"),
+        ] {
+            let at = |text: &str| text.parse::<Timestamp>().unwrap();
+            assert_eq!(whole_minute(at(moment)), at(minute), "{moment}");
+        }
+        assert_eq!(whole_minute(Timestamp::MIN), Timestamp::MIN);
     }
 }

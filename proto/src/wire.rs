@@ -4,13 +4,13 @@
 
 mod observation;
 
-use jiff::{Timestamp, civil::Date};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
     msisdn::{Msisdn, MsisdnError},
     party::{OrgName, OrgNameError},
     purpose::Purpose,
-    signal::{Question, Signal},
+    signal::{Question, Signal, whole_minute},
     v1,
 };
 
@@ -74,15 +74,15 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// Parses a request. `today` bounds the dates.
+    /// Parses a request. `now` bounds dates and moments.
     ///
     /// # Errors
     /// The first field that breaks a rule.
-    pub fn parse(request: v1::LookupRequest, today: Date) -> Result<Self, FieldError> {
+    pub fn parse(request: v1::LookupRequest, now: Timestamp) -> Result<Self, FieldError> {
         let msisdn = Msisdn::parse(&request.msisdn)?;
         let purpose = Purpose::from_wire(request.purpose)
             .ok_or_else(|| FieldError::new("purpose", "exactly one known purpose is required"))?;
-        let questions = parse_questions(&request.signals, today)?;
+        let questions = parse_questions(&request.signals, now)?;
         let on_behalf_of = optional(request.on_behalf_of)
             .map(|name| OrgName::parse(&name))
             .transpose()
@@ -123,13 +123,16 @@ fn reference(
     Ok(optional(text))
 }
 
-fn parse_questions(wire: &[v1::SignalQuestion], today: Date) -> Result<Vec<Question>, FieldError> {
+fn parse_questions(
+    wire: &[v1::SignalQuestion],
+    now: Timestamp,
+) -> Result<Vec<Question>, FieldError> {
     if wire.is_empty() || wire.len() > Signal::ALL.len() {
-        return Err(FieldError::new("signals", "1 to 6 signals are asked"));
+        return Err(FieldError::new("signals", "1 to 7 signals are asked"));
     }
     let mut questions: Vec<Question> = Vec::with_capacity(wire.len());
     for (at, question) in wire.iter().enumerate() {
-        let parsed = parse_question(question, today).map_err(|error| {
+        let parsed = parse_question(question, now).map_err(|error| {
             FieldError::new(format!("signals[{at}].{}", error.field), error.rule)
         })?;
         if questions
@@ -147,12 +150,13 @@ fn parse_questions(wire: &[v1::SignalQuestion], today: Date) -> Result<Vec<Quest
     Ok(questions)
 }
 
-fn parse_question(wire: &v1::SignalQuestion, today: Date) -> Result<Question, FieldError> {
+fn parse_question(wire: &v1::SignalQuestion, now: Timestamp) -> Result<Question, FieldError> {
     use v1::signal_question::Signal as Wire;
     let wire = wire
         .signal
         .as_ref()
         .ok_or_else(|| FieldError::new("signal", "a known signal is required"))?;
+    let today = now.to_zoned(TimeZone::UTC).date();
     Ok(match wire {
         Wire::SimSwap(swap) => Question::SimSwap {
             threshold_hours: threshold("sim_swap", *swap)?,
@@ -167,6 +171,9 @@ fn parse_question(wire: &v1::SignalQuestion, today: Date) -> Result<Question, Fi
         },
         Wire::Tenure(date) => Question::Tenure {
             since: since("tenure", date, today)?,
+        },
+        Wire::SignallingAnomaly(moment) => Question::SignallingAnomaly {
+            since: moment_asked("signalling_anomaly", moment, now)?,
         },
     })
 }
@@ -192,6 +199,30 @@ fn since(signal: &str, wire: &v1::SinceQuestion, today: Date) -> Result<Date, Fi
         return Err(FieldError::new(field(), "not in the future"));
     }
     Ok(date)
+}
+
+/// A moment asked. A bank's clock may be a little ahead of ours, as an adapter's may.
+fn moment_asked(
+    signal: &str,
+    wire: &v1::MomentQuestion,
+    now: Timestamp,
+) -> Result<Timestamp, FieldError> {
+    let field = || format!("{signal}.since");
+    let moment = wire
+        .since
+        .as_ref()
+        .and_then(parse_timestamp)
+        .ok_or_else(|| FieldError::new(field(), "an instant is required"))?;
+    if moment != whole_minute(moment) {
+        return Err(FieldError::new(
+            field(),
+            "a whole minute, such as 2026-11-21T12:03:00Z: round down",
+        ));
+    }
+    if moment.duration_since(now) > CLOCK_SKEW_MAX {
+        return Err(FieldError::new(field(), "not in the future"));
+    }
+    Ok(moment)
 }
 
 /// The wire form of an instant.
@@ -226,8 +257,61 @@ pub fn question(question: &Question) -> v1::SignalQuestion {
         Question::Roaming => Wire::Roaming(v1::RoamingQuestion {}),
         Question::NumberRecycling { since } => Wire::NumberRecycling(from(since)),
         Question::Tenure { since } => Wire::Tenure(from(since)),
+        Question::SignallingAnomaly { since } => Wire::SignallingAnomaly(v1::MomentQuestion {
+            since: Some(timestamp(*since)),
+        }),
     };
     v1::SignalQuestion {
         signal: Some(signal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-11-21T12:03:30Z";
+
+    fn since(text: &str) -> Result<Question, FieldError> {
+        let now = NOW.parse().unwrap();
+        let asked = Question::SignallingAnomaly {
+            since: text.parse().unwrap(),
+        };
+        parse_question(&question(&asked), now)
+    }
+
+    #[test]
+    fn a_moment_is_a_whole_minute_of_the_past() {
+        let at = |text: &str| Question::SignallingAnomaly {
+            since: text.parse().unwrap(),
+        };
+        for text in ["2026-11-21T12:03:00Z", "2020-01-01T00:00:00Z"] {
+            assert_eq!(since(text), Ok(at(text)));
+        }
+        for (text, rule) in [
+            ("2026-11-21T12:02:01Z", "a whole minute"),
+            ("2026-11-21T12:02:00.000000001Z", "a whole minute"),
+            ("2026-11-21T12:04:00Z", "not in the future"),
+        ] {
+            let error = since(text).unwrap_err();
+            assert_eq!(error.field, "signalling_anomaly.since");
+            assert!(error.rule.starts_with(rule), "{error}");
+        }
+        let none = v1::SignalQuestion {
+            signal: Some(v1::signal_question::Signal::SignallingAnomaly(
+                v1::MomentQuestion { since: None },
+            )),
+        };
+        let error = parse_question(&none, NOW.parse().unwrap()).unwrap_err();
+        assert_eq!(error.field, "signalling_anomaly.since");
+    }
+
+    #[test]
+    fn a_banks_clock_may_be_a_little_ahead() {
+        let asked = question(&Question::SignallingAnomaly {
+            since: "2026-11-21T12:04:00Z".parse().unwrap(),
+        });
+        let almost = "2026-11-21T12:03:58.5Z".parse().unwrap();
+        assert!(parse_question(&asked, almost).is_ok());
     }
 }

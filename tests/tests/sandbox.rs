@@ -108,13 +108,14 @@ fn the_sandbox_runs_twice_in_a_row_and_shows_the_same() {
         let page = said(&output);
         assert!(output.status.success(), "{page}");
         for told in [
-            "14 clauses",
+            "16 clauses",
             "+447700900001  0–4 h (a new card)",
             "always, to another number",
             "unknown: timeout",
             "refused: not_authorised",
             "clause 4.2 allows number_recycling only",
             "refused: not_contracted",
+            "yes (location hijacked)",
             "verified offline",
         ] {
             assert!(page.contains(told), "`{told}` is not in:\n{page}");
@@ -147,7 +148,7 @@ fn every_printed_command_works_as_pasted() {
     let dir = tempfile::tempdir().unwrap();
     let (mut child, page) = serving(dir.path());
     let commands = commands(&page);
-    assert_eq!(commands.len(), 24, "{page}");
+    assert_eq!(commands.len(), 25, "{page}");
     assert!(page.contains("Quotas bind a bank"), "{page}");
     let mut tail = None;
     for command in &commands {

@@ -65,7 +65,7 @@ impl CsvExport {
                 }
                 Observed::Forwarding(active)
             }
-            Signal::Roaming => return Err(Reason::NotAvailable),
+            Signal::Roaming | Signal::SignallingAnomaly => return Err(Reason::NotAvailable),
         };
         Ok(Observation {
             what,

@@ -27,6 +27,7 @@
 //!   that an order's instant and the network's own change seconds later are one change.
 //! - A source that says *undecided* has seen that something is under way: whatever else is known, the
 //!   answer can be *yes* and never *no*.
+//! - An attack by signalling that one firewall let pass is an attack, and *none* takes all of them.
 //! - A state is the newest one. Two that were observed at the same time and differ contradict.
 //! - A source that is down, slow, at its ceiling or never knows it takes nothing from the others.
 //!
@@ -34,6 +35,7 @@
 
 mod change;
 mod reasons;
+mod signalling;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -118,6 +120,7 @@ pub fn merge(signal: Signal, said: &[Said], now: Timestamp) -> Result<Observatio
             }
             state::merge(&observed)
         }
+        Signal::SignallingAnomaly => signalling::merge(&observed, &reasons, doubt, now),
     }
 }
 
@@ -129,6 +132,10 @@ fn is_possible(observation: &Observation, trust: &Trust, now: Timestamp) -> bool
         Observed::Change(change) => {
             let before = change.changed_in.map(|within| within.before());
             before.max(change.monitored_since)
+        }
+        Observed::Signalling(seen) => {
+            let before = seen.passed_in.map(|within| within.before());
+            before.max(Some(seen.monitored_since))
         }
         Observed::Forwarding(_) | Observed::Roaming(_) => None,
     };

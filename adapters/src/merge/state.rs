@@ -38,7 +38,13 @@ fn agree(one: &Observed, other: &Observed) -> Option<Observed> {
         (Observed::Roaming(one), Observed::Roaming(other)) => {
             roaming(*one, *other).map(Observed::Roaming)
         }
-        (Observed::Change(_) | Observed::Forwarding(_) | Observed::Roaming(_), _) => None,
+        (
+            Observed::Change(_)
+            | Observed::Forwarding(_)
+            | Observed::Roaming(_)
+            | Observed::Signalling(_),
+            _,
+        ) => None,
     }
 }
 

@@ -45,9 +45,10 @@ impl OsmoHlr {
                 Signal::SimSwap => self.sim_swap(msisdn, &found).await,
                 Signal::DeviceSwap => self.device_swap(msisdn, &found).await,
                 Signal::Roaming => self.roaming(&found),
-                Signal::CallForwarding | Signal::NumberRecycling | Signal::Tenure => {
-                    Err(Reason::NotAvailable)
-                }
+                Signal::CallForwarding
+                | Signal::NumberRecycling
+                | Signal::Tenure
+                | Signal::SignallingAnomaly => Err(Reason::NotAvailable),
             };
             told.push((*signal, observed));
         }
@@ -158,7 +159,8 @@ impl OsmoHlr {
             Signal::DeviceSwap
             | Signal::CallForwarding
             | Signal::NumberRecycling
-            | Signal::Tenure => Reason::NotAvailable,
+            | Signal::Tenure
+            | Signal::SignallingAnomaly => Reason::NotAvailable,
         };
         Ok(Observations {
             signals: signals

@@ -1,7 +1,7 @@
 //! The virtual operator: subscribers known by the last three digits of their numbers.
 //!
 //! Times are relative to now, so the stories stay true however long it runs. What it says is
-//! deterministic; only [`VirtualOperator::swap_sim`] changes it.
+//! deterministic; only [`VirtualOperator::swap_sim`] and [`VirtualOperator::attack`] change it.
 
 mod numbers;
 
@@ -15,7 +15,10 @@ use std::{
 use accord_proto::{
     clock::SharedClock,
     msisdn::Msisdn,
-    observation::{Change, ChangedIn, Observation, Observed, Roaming, SourceClass, SwapKind},
+    observation::{
+        AttackKind, Change, ChangedIn, Observation, Observed, Roaming, Signalling, SourceClass,
+        SwapKind,
+    },
     reason::Reason,
     signal::Signal,
 };
@@ -37,7 +40,9 @@ pub struct VirtualOperator {
     visited_mcc: u16,
     clock: SharedClock,
     /// SIM swaps made at run time, by the last three digits.
-    swaps: Mutex<HashMap<u16, (Timestamp, SwapKind)>>,
+    swaps: Happened<(Timestamp, SwapKind)>,
+    /// Attacks made at run time, likewise.
+    attacks: Happened<(Timestamp, AttackKind)>,
     pushes: mpsc::Sender<SourceChange>,
     pushed: Mutex<Option<mpsc::Receiver<SourceChange>>>,
 }
@@ -64,6 +69,7 @@ impl VirtualOperator {
             },
             clock,
             swaps: Mutex::default(),
+            attacks: Mutex::default(),
             pushes,
             pushed: Mutex::new(Some(pushed)),
         })
@@ -76,18 +82,41 @@ impl VirtualOperator {
             return false;
         };
         let now = self.clock.now();
-        self.swaps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(digits, (now, kind));
+        remember(&self.swaps, digits, (now, kind));
+        self.push(
+            msisdn,
+            Signal::SimSwap,
+            Observed::Change(swapped_at(now, kind)),
+            now,
+        )
+    }
+
+    /// Lets an attack pass the signalling firewall now, and pushes it. False as for a swap.
+    pub fn attack(&self, msisdn: Msisdn, kind: AttackKind) -> bool {
+        let Some(digits) = self.digits(&msisdn) else {
+            return false;
+        };
+        let now = self.clock.now();
+        remember(&self.attacks, digits, (now, kind));
+        let seen = self.told(digits, &life(digits)).signalling();
+        self.push(
+            msisdn,
+            Signal::SignallingAnomaly,
+            Observed::Signalling(seen),
+            now,
+        )
+    }
+
+    fn push(&self, msisdn: Msisdn, signal: Signal, what: Observed, observed_at: Timestamp) -> bool {
+        let observation = Observation {
+            what,
+            observed_at,
+            source: SourceClass::Virtual,
+        };
         let change = SourceChange {
             msisdn,
-            signal: Signal::SimSwap,
-            observation: Observation {
-                what: Observed::Change(swapped_at(now, kind)),
-                observed_at: now,
-                source: SourceClass::Virtual,
-            },
+            signal,
+            observation,
         };
         self.pushes.try_send(change).is_ok()
     }
@@ -99,17 +128,7 @@ impl VirtualOperator {
     }
 
     fn tell(&self, digits: u16, life: &Life, signals: &[Signal]) -> Observations {
-        let told = Told {
-            life,
-            now: self.clock.now(),
-            visited_mcc: self.visited_mcc,
-            swap: self
-                .swaps
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&digits)
-                .copied(),
-        };
+        let told = self.told(digits, life);
         Observations {
             signals: signals
                 .iter()
@@ -119,6 +138,35 @@ impl VirtualOperator {
             ..Observations::default()
         }
     }
+
+    fn told<'a>(&self, digits: u16, life: &'a Life) -> Told<'a> {
+        Told {
+            life,
+            now: self.clock.now(),
+            visited_mcc: self.visited_mcc,
+            swap: recall(&self.swaps, digits),
+            attack: recall(&self.attacks, digits),
+        }
+    }
+}
+
+/// What happened at run time, by the last three digits.
+type Happened<T> = Mutex<HashMap<u16, T>>;
+
+fn remember<T>(happened: &Happened<T>, digits: u16, what: T) {
+    let mut happened = happened.lock().unwrap_or_else(PoisonError::into_inner);
+    happened.insert(digits, what);
+}
+
+fn recall<T: Copy>(happened: &Happened<T>, digits: u16) -> Option<T> {
+    let happened = happened.lock().unwrap_or_else(PoisonError::into_inner);
+    happened.get(&digits).copied()
+}
+
+fn life(digits: u16) -> Life {
+    TEST_NUMBERS
+        .get(usize::from(digits))
+        .map_or_else(|| quiet(digits), |number| number.life)
 }
 
 impl Source for VirtualOperator {
@@ -135,9 +183,7 @@ impl Source for VirtualOperator {
         let Some(digits) = self.digits(&msisdn) else {
             return Box::pin(ready(Observations::all(signals, Reason::NotOurs)));
         };
-        let life = TEST_NUMBERS
-            .get(usize::from(digits))
-            .map_or_else(|| quiet(digits), |number| number.life);
+        let life = life(digits);
         match life.manner {
             Manner::Prompt => Box::pin(ready(self.tell(digits, &life, signals))),
             Manner::Refuses(reason) => Box::pin(ready(Observations::all(signals, reason))),
@@ -170,6 +216,7 @@ struct Told<'a> {
     now: Timestamp,
     visited_mcc: u16,
     swap: Option<(Timestamp, SwapKind)>,
+    attack: Option<(Timestamp, AttackKind)>,
 }
 
 impl Told<'_> {
@@ -196,12 +243,28 @@ impl Told<'_> {
                 },
                 Place::NotKnown => return Err(Reason::NotAvailable),
             }),
+            Signal::SignallingAnomaly => Observed::Signalling(self.signalling()),
         };
         Ok(Observation {
             what,
             observed_at: self.ago(self.life.observed_ago_s),
             source: SourceClass::Virtual,
         })
+    }
+
+    fn signalling(&self) -> Signalling {
+        let seen = Signalling {
+            passed_in: None,
+            kind: None,
+            // Nobody can watch until after the last look.
+            monitored_since: self.ago(self.life.firewall_watched_s.max(self.life.observed_ago_s)),
+        };
+        let before = self.life.attacked.and_then(|(after_s, before_s, kind)| {
+            Some((ChangedIn::new(self.ago(after_s), self.ago(before_s))?, kind))
+        });
+        let now = self.attack.map(|(at, kind)| (ChangedIn::at(at), kind));
+        let attacks = before.into_iter().chain(now);
+        attacks.fold(seen, |seen, (within, kind)| seen.with(within, Some(kind)))
     }
 
     fn change(&self, known: Known) -> Result<Observed, Reason> {

@@ -3,6 +3,7 @@
 use accord_proto::{
     msisdn::{Msisdn, MsisdnError},
     observation::{
+        AttackKind::{self, LocationHijack, Tracking},
         Forwarding,
         ForwardingCondition::{Busy, NoReply, NotReachable, Unconditional},
         ForwardingTarget::{AnotherNumber, OwnVoicemail, Unknown},
@@ -45,6 +46,11 @@ pub struct Life {
     pub forwarding: Option<&'static [Forwarding]>,
     /// Where the subscriber is.
     pub place: Place,
+    /// The newest attack by signalling that passed the firewall: between these two, the older one
+    /// first, and its kind.
+    pub attacked: Option<(i64, i64, AttackKind)>,
+    /// Since when the firewall's alarms have come without a gap.
+    pub firewall_watched_s: i64,
     /// How old the observations are; negative: from the future.
     pub observed_ago_s: i64,
     /// The subscriber has asked for a lock against swaps.
@@ -90,7 +96,8 @@ pub enum Manner {
     Refuses(Reason),
 }
 
-const HOUR: i64 = 3_600;
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 const YEAR: i64 = 365 * DAY;
 
@@ -131,6 +138,8 @@ const fn new_line(ago_s: i64) -> Life {
         holder: Known::At(ago_s, None),
         forwarding: Some(&[]),
         place: Place::Home,
+        attacked: None,
+        firewall_watched_s: YEAR,
         observed_ago_s: 0,
         locked: false,
         manner: Manner::Prompt,
@@ -191,6 +200,7 @@ pub const TEST_NUMBERS: &[TestNumber] = &[
         sim: Known::NoneSince(3 * DAY),
         device: Known::NoneSince(3 * DAY),
         holder: Known::NoneSince(3 * DAY),
+        firewall_watched_s: 3 * DAY,
         ..QUIET
     }),
     row(19, "quiet, but observed 45 days ago: stale",
@@ -213,11 +223,13 @@ pub const TEST_NUMBERS: &[TestNumber] = &[
         observed_ago_s: 12 * HOUR,
         ..QUIET
     }),
-    row(29, "under attack: SIM and device changed 20 minutes ago, calls diverted, roaming", Life {
-        device: Known::At(HOUR / 3, None),
+    row(29, "under attack: SIM and device changed 20 minutes ago, calls diverted, roaming, and an \
+             attack passed the signalling firewall", Life {
+        device: Known::At(20 * MINUTE, None),
         forwarding: Some(DIVERTED),
         place: Place::Abroad,
-        ..sim_swapped(HOUR / 3, Replacement)
+        attacked: Some((20 * MINUTE, 20 * MINUTE, LocationHijack)),
+        ..sim_swapped(20 * MINUTE, Replacement)
     }),
     row(30, "SIM replaced 71 hours ago", sim_swapped(71 * HOUR, Replacement)),
     row(31, "SIM replaced 73 hours ago", sim_swapped(73 * HOUR, Replacement)),
@@ -226,6 +238,12 @@ pub const TEST_NUMBERS: &[TestNumber] = &[
     row(33, "locked, and yet the SIM was replaced 3 hours ago",
         Life { locked: true, ..sim_swapped(3 * HOUR, Replacement) }),
     row(34, "suspended by the operator", behaves(Manner::Refuses(Reason::Suspended))),
+    row(35, "quiet, but a false update of location passed the signalling firewall 10 minutes ago",
+        Life { attacked: Some((10 * MINUTE, 10 * MINUTE, LocationHijack)), ..QUIET }),
+    row(36, "tracked through the signalling firewall, 40 to 20 minutes ago",
+        Life { attacked: Some((40 * MINUTE, 20 * MINUTE, Tracking)), ..QUIET }),
+    row(37, "quiet, but the signalling firewall has been heard for 5 minutes only",
+        Life { firewall_watched_s: 5 * MINUTE, ..QUIET }),
 ];
 
 /// A plausible subscriber without a story: held for one to eight years, SIM at least 200 days old,

@@ -1,8 +1,11 @@
-//! One vector for each test number: its digits, and what the source says of the six signals.
+//! One vector for each test number: its digits, and what the source says of the seven signals.
 
 use std::sync::Arc;
 
-use accord_proto::{clock::ManualClock, observation::ForwardingTarget};
+use accord_proto::{
+    clock::{Clock as _, ManualClock},
+    observation::ForwardingTarget,
+};
 
 use super::*;
 
@@ -70,6 +73,17 @@ fn notation(observed: &Result<Observation, Reason>, now: Timestamp) -> String {
             };
             active.iter().map(one).collect::<Vec<_>>().join("+")
         }
+        Observed::Signalling(seen) => {
+            let watched = age(now, seen.monitored_since);
+            match seen.passed_in {
+                None => format!("none in {watched}"),
+                Some(within) => {
+                    let (after, before) = (age(now, within.after()), age(now, within.before()));
+                    let kind = seen.kind.unwrap();
+                    format!("{kind} {after}-{before} in {watched}")
+                }
+            }
+        }
         Observed::Roaming(roaming) => roaming
             .visited_mcc
             .map_or_else(|| "home".to_owned(), |mcc| mcc.to_string()),
@@ -80,49 +94,52 @@ fn notation(observed: &Result<Observation, Reason>, now: Timestamp) -> String {
     }
 }
 
-/// digits | sim_swap | device_swap | call_forwarding | roaming | number_recycling = tenure
+/// digits | sim_swap | device_swap | call_forwarding | roaming | number_recycling = tenure |
+/// signalling_anomaly
 const VECTORS: &str = "\
-000 | at 1460d new_line | at 1460d | none | home | at 1460d
-001 | at 2h replacement | at 1460d | none | home | at 1460d
-002 | at 30h esim | at 1460d | none | home | at 1460d
-003 | at 90d port_in | at 1460d | none | home | at 1460d
-004 | since 400d | at 1460d | unconditional>other | home | at 1460d
-005 | at 1460d new_line | at 1460d | busy>voicemail+no_reply>voicemail | home | at 1460d
-006 | at 1460d new_line | at 1460d | none | 208 | at 1460d
-007 | at 40d new_line | at 40d | none | home | at 40d
-008 | at 1460d new_line | at 5h | none | home | at 1460d
-009 | at 1h replacement | at 1h | none | home | at 1460d
-010 | at 1460d new_line | at 1460d | none | home | at 1460d
-011 | timeout | timeout | timeout | timeout | timeout
-012 | source_down | source_down | source_down | source_down | source_down
-013 | opted_out | opted_out | opted_out | opted_out | opted_out
-014 | at 1460d new_line | at 1460d | none | home | at 1460d | locked
-015 | unknown_number | unknown_number | unknown_number | unknown_number | unknown_number
-016 | not_ours | not_ours | not_ours | not_ours | not_ours
-017 | in 80h-60h | in 80h-60h | none | home | at 1460d
-018 | since 3d | since 3d | none | home | since 3d
-019 | at 1460d new_line, seen 45d | at 1460d, seen 45d | none, seen 45d | home, seen 45d | at 1460d, seen 45d
-020 | contradicted | at 1460d | none | home | contradicted
-021 | overloaded | overloaded | overloaded | overloaded | overloaded
-022 | at 1460d new_line | at 1460d | not_available | not_available | at 1460d
-023 | at 730d new_line | at 730d | none | home | at 730d
-024 | at 1d new_line | at 1d | none | home | at 1d
-025 | at 1460d new_line | at 1460d | unconditional>other+busy>other+no_reply>voicemail+not_reachable>other | home | at 1460d
-026 | at 1460d new_line | at 1460d | not_reachable>unknown | home | at 1460d
-027 | at 10d number_change | at 1460d | none | home | at 1460d
-028 | in 36h-12h, seen 12h | at 1460d, seen 12h | none, seen 12h | home, seen 12h | at 1460d, seen 12h
-029 | at 20m replacement | at 20m | unconditional>other | 208 | at 1460d
-030 | at 71h replacement | at 1460d | none | home | at 1460d
-031 | at 73h replacement | at 1460d | none | home | at 1460d
-032 | at 1460d new_line, seen -1h | at 1460d, seen -1h | none, seen -1h | home, seen -1h | at 1460d, seen -1h
-033 | at 3h replacement | at 1460d | none | home | at 1460d | locked
-034 | suspended | suspended | suspended | suspended | suspended
+000 | at 1460d new_line | at 1460d | none | home | at 1460d | none in 365d
+001 | at 2h replacement | at 1460d | none | home | at 1460d | none in 365d
+002 | at 30h esim | at 1460d | none | home | at 1460d | none in 365d
+003 | at 90d port_in | at 1460d | none | home | at 1460d | none in 365d
+004 | since 400d | at 1460d | unconditional>other | home | at 1460d | none in 365d
+005 | at 1460d new_line | at 1460d | busy>voicemail+no_reply>voicemail | home | at 1460d | none in 365d
+006 | at 1460d new_line | at 1460d | none | 208 | at 1460d | none in 365d
+007 | at 40d new_line | at 40d | none | home | at 40d | none in 365d
+008 | at 1460d new_line | at 5h | none | home | at 1460d | none in 365d
+009 | at 1h replacement | at 1h | none | home | at 1460d | none in 365d
+010 | at 1460d new_line | at 1460d | none | home | at 1460d | none in 365d
+011 | timeout | timeout | timeout | timeout | timeout | timeout
+012 | source_down | source_down | source_down | source_down | source_down | source_down
+013 | opted_out | opted_out | opted_out | opted_out | opted_out | opted_out
+014 | at 1460d new_line | at 1460d | none | home | at 1460d | none in 365d | locked
+015 | unknown_number | unknown_number | unknown_number | unknown_number | unknown_number | unknown_number
+016 | not_ours | not_ours | not_ours | not_ours | not_ours | not_ours
+017 | in 80h-60h | in 80h-60h | none | home | at 1460d | none in 365d
+018 | since 3d | since 3d | none | home | since 3d | none in 3d
+019 | at 1460d new_line, seen 45d | at 1460d, seen 45d | none, seen 45d | home, seen 45d | at 1460d, seen 45d | none in 365d, seen 45d
+020 | contradicted | at 1460d | none | home | contradicted | none in 365d
+021 | overloaded | overloaded | overloaded | overloaded | overloaded | overloaded
+022 | at 1460d new_line | at 1460d | not_available | not_available | at 1460d | none in 365d
+023 | at 730d new_line | at 730d | none | home | at 730d | none in 365d
+024 | at 1d new_line | at 1d | none | home | at 1d | none in 365d
+025 | at 1460d new_line | at 1460d | unconditional>other+busy>other+no_reply>voicemail+not_reachable>other | home | at 1460d | none in 365d
+026 | at 1460d new_line | at 1460d | not_reachable>unknown | home | at 1460d | none in 365d
+027 | at 10d number_change | at 1460d | none | home | at 1460d | none in 365d
+028 | in 36h-12h, seen 12h | at 1460d, seen 12h | none, seen 12h | home, seen 12h | at 1460d, seen 12h | none in 365d, seen 12h
+029 | at 20m replacement | at 20m | unconditional>other | 208 | at 1460d | location_hijack 20m-20m in 365d
+030 | at 71h replacement | at 1460d | none | home | at 1460d | none in 365d
+031 | at 73h replacement | at 1460d | none | home | at 1460d | none in 365d
+032 | at 1460d new_line, seen -1h | at 1460d, seen -1h | none, seen -1h | home, seen -1h | at 1460d, seen -1h | none in 365d, seen -1h
+033 | at 3h replacement | at 1460d | none | home | at 1460d | none in 365d | locked
+034 | suspended | suspended | suspended | suspended | suspended | suspended
+035 | at 1460d new_line | at 1460d | none | home | at 1460d | location_hijack 10m-10m in 365d
+036 | at 1460d new_line | at 1460d | none | home | at 1460d | tracking 40m-20m in 365d
+037 | at 1460d new_line | at 1460d | none | home | at 1460d | none in 5m
 ";
 
 #[tokio::test(start_paused = true)]
 async fn every_test_number_says_what_its_vector_says() {
     let (operator, clock) = operator("+447700900");
-    use accord_proto::clock::Clock as _;
     let mut said = String::new();
     for test_number in TEST_NUMBERS {
         let msisdn = test_number.msisdn("+447700900").unwrap();
@@ -164,8 +181,7 @@ fn the_table_is_indexed_by_its_digits() {
 #[tokio::test]
 async fn other_numbers_of_the_range_are_quiet_and_always_the_same() {
     let (operator, clock) = operator("+33639980");
-    use accord_proto::clock::Clock as _;
-    for digits in 35..1_000 {
+    for digits in 38..1_000 {
         let msisdn = format!("+33639980{digits:03}");
         let told = ask(&operator, &msisdn, 100).await;
         assert_eq!(told, ask(&operator, &msisdn, 100).await);
@@ -248,6 +264,24 @@ async fn a_swap_made_at_run_time_is_pushed_and_answered() {
         notation(&told.signals[0].1, "2026-11-21T13:00:00Z".parse().unwrap()),
         "at 1h esim"
     );
+}
+
+#[tokio::test]
+async fn an_attack_made_at_run_time_is_pushed_and_answered() {
+    let (operator, clock) = operator("+447700900");
+    let mut changes = operator.changes().unwrap();
+    let now = clock.now();
+    assert!(operator.attack(number("+447700900036"), AttackKind::Interception));
+    assert!(!operator.attack(number("+33639980036"), AttackKind::Interception));
+    let pushed = changes.recv().await.unwrap();
+    assert_eq!(pushed.signal, Signal::SignallingAnomaly);
+    let told = notation(&Ok(pushed.observation), now);
+    assert_eq!(told, "interception 0h-0h in 365d");
+    clock.step(SignedDuration::from_mins(1));
+    let told = ask(&operator, "+447700900036", 100).await;
+    let (_, told) = told.signals.last().unwrap();
+    let told = notation(told, clock.now());
+    assert_eq!(told, "interception 1m-1m in 365d");
 }
 
 #[test]

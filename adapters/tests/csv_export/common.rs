@@ -113,7 +113,9 @@ impl Export {
         let observation = self.ask(last, signal).await?;
         match observation.what {
             Observed::Change(change) => Ok(change),
-            Observed::Forwarding(_) | Observed::Roaming(_) => Err(Reason::NotAvailable),
+            Observed::Forwarding(_) | Observed::Roaming(_) | Observed::Signalling(_) => {
+                Err(Reason::NotAvailable)
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use accord_proto::{party::Role, wire::Lookup};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Call, parts::Parts, refusal::Refusal};
@@ -47,8 +47,7 @@ impl Asked {
 pub(super) fn authenticate(parts: &Parts, call: Call, arrived: Instant) -> Result<Asked, Refusal> {
     let now = parts.clock.now();
     let (caller, governed) = caller(parts, &call.peer, call.token.as_deref(), now)?;
-    let today = now.to_zoned(TimeZone::UTC).date();
-    let question = Lookup::parse(call.request, today)?;
+    let question = Lookup::parse(call.request, now)?;
     if !caller.may(question.purpose) {
         return Err(Refusal::PurposeNotInToken(question.purpose));
     }

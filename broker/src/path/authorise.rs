@@ -130,16 +130,19 @@ pub(super) fn permit(
                 Err(error) => return deny(Reason::OutOfRange, error.to_string()),
             }
         }
-        Question::NumberRecycling { since } | Question::Tenure { since } => {
-            if !clause.looks_back_to(*since, asked.now) {
-                let days = clause.look_back_days;
-                let detail = format!("clause {} looks back {days} days", clause.id);
-                return deny(Reason::OutOfRange, detail);
-            }
-            None
-        }
-        Question::CallForwarding | Question::Roaming => None,
+        Question::CallForwarding
+        | Question::Roaming
+        | Question::NumberRecycling { .. }
+        | Question::Tenure { .. }
+        | Question::SignallingAnomaly { .. } => None,
     };
+    if let Some(since) = question.since()
+        && !clause.looks_back_to(since, asked.now)
+    {
+        let days = clause.look_back_days;
+        let detail = format!("clause {} looks back {days} days", clause.id);
+        return deny(Reason::OutOfRange, detail);
+    }
     Ok(Permit {
         question: *question,
         clause: Arc::clone(clause),

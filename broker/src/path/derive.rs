@@ -9,7 +9,8 @@ use accord_proto::{
     band::AgeBand,
     granularity::Granularity,
     observation::{
-        Change, ChangedIn, Forwarding, ForwardingTarget, Observation, Observed, Roaming, SwapKind,
+        AttackKind, Change, ChangedIn, Forwarding, ForwardingTarget, Observation, Observed,
+        Roaming, Signalling, SwapKind,
     },
     reason::Reason,
     signal::Question,
@@ -38,11 +39,12 @@ pub(crate) enum Value {
     Roaming(Roaming),
 }
 
-/// A value with the kind of the swap, where the clause permits it.
+/// A value with the kind of the swap or attack, where the clause permits it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Derived {
     pub(crate) value: Value,
     pub(crate) swap_kind: Option<SwapKind>,
+    pub(crate) attack_kind: Option<AttackKind>,
 }
 
 /// Derives the answer to one question.
@@ -75,12 +77,50 @@ pub(crate) fn derive(
         (Observed::Roaming(roaming), Question::Roaming) => {
             roaming_value(*roaming, clause.granularity)
         }
-        (Observed::Change(_) | Observed::Forwarding(_) | Observed::Roaming(_), _) => {
-            return Err(Reason::NotAvailable);
+        (Observed::Signalling(signalling), Question::SignallingAnomaly { since }) => {
+            Value::YesNo(attacked_since(signalling, observation.observed_at, *since)?)
         }
+        (
+            Observed::Change(_)
+            | Observed::Forwarding(_)
+            | Observed::Roaming(_)
+            | Observed::Signalling(_),
+            _,
+        ) => return Err(Reason::NotAvailable),
     };
-    let swap_kind = kind_permitted(&observation.what, clause, &value);
-    Ok(Derived { value, swap_kind })
+    Ok(Derived {
+        swap_kind: kind_permitted(&observation.what, clause, &value),
+        attack_kind: attack_kind_permitted(&observation.what, clause, &value),
+        value,
+    })
+}
+
+/// The kind of the newest attack belongs to a *yes*: with a *no* it would reveal an older one.
+fn attack_kind_permitted(what: &Observed, clause: &Clause, value: &Value) -> Option<AttackKind> {
+    let Observed::Signalling(signalling) = what else {
+        return None;
+    };
+    let yes = *value == Value::YesNo(true);
+    signalling.kind.filter(|_| clause.attack_kind && yes)
+}
+
+/// Whether an attack by signalling passed the firewall in `(since, observed_at]`.
+///
+/// An attack that was seen stays seen. *No* needs more than that the newest one is older: the alarms
+/// must have come for the whole time, so a gap in them is never *no*; and there must be a time. A
+/// source that last heard from its firewall before the moment has seen nothing of it.
+fn attacked_since(
+    signalling: &Signalling,
+    observed_at: Timestamp,
+    since: Timestamp,
+) -> Result<bool, Reason> {
+    match signalling.passed_in {
+        Some(at) if at.after() >= since && at.before() > since => Ok(true),
+        Some(at) if at.before() > since => Err(Reason::Undecided),
+        Some(_) | None if observed_at <= since => Err(Reason::Stale),
+        Some(_) | None if signalling.monitored_since > since => Err(Reason::NotWatched),
+        Some(_) | None => Ok(false),
+    }
 }
 
 /// The kind belongs to a change that the answer speaks of: never with a *no*, which would reveal

@@ -2,7 +2,7 @@
 //! agreement stopped allowing meanwhile.
 
 use accord_proto::{
-    observation::{SourceClass, SwapKind},
+    observation::{AttackKind, SourceClass, SwapKind},
     reason::Reason,
     v1, wire,
 };
@@ -190,11 +190,15 @@ fn value(derived: &Derived) -> v1::Value {
         Value::Forwarding(active) => Wire::Forwarding(wire::forwarding_state(active)),
         Value::Roaming(roaming) => Wire::Roaming(wire::roaming_state(*roaming)),
     };
-    let kind = derived
+    let swap_kind = derived
         .swap_kind
         .map_or(v1::SwapKind::Unspecified, SwapKind::to_wire);
+    let attack_kind = derived
+        .attack_kind
+        .map_or(v1::AttackKind::Unspecified, AttackKind::to_wire);
     v1::Value {
         value: Some(value),
-        swap_kind: kind as i32,
+        swap_kind: swap_kind as i32,
+        attack_kind: attack_kind as i32,
     }
 }

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use accord_proto::{
-    agreement::Clause, party::OrgName, purpose::Purpose, signal::Signal, subject::SubjectTag, v1,
+    agreement::Clause,
+    party::OrgName,
+    purpose::Purpose,
+    signal::{Signal, Since},
+    subject::SubjectTag,
+    v1,
 };
 use aws_lc_rs::{
     digest::{Context, SHA256},
@@ -27,7 +32,7 @@ use super::{
 use crate::{
     governance::Governed,
     ledger::Committed,
-    subjects::state::{Subject, SubjectState},
+    subjects::state::{Subject, SubjectState, minute},
 };
 
 /// An answer whose entry is durable. Nothing leaves without one.
@@ -109,8 +114,9 @@ fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access
             .map_or_else(Vec::new, |text| key.mac(what, text.as_bytes()).to_vec())
     };
     for (record, question) in records.iter_mut().zip(&question.questions) {
-        if let Some(since) = question.since() {
-            record.since_mac = since_mac(key, since).to_vec();
+        record.since_mac = since_mac(key, question).map_or_else(Vec::new, Vec::from);
+        if let Some(Since::Moment(moment)) = question.since() {
+            record.since_unix_ms = moment.as_millisecond();
         }
     }
     let (agreement, agreement_version) = asked.governed.agreement_name();
@@ -240,9 +246,10 @@ pub fn restore_subjects(
         let Some(signal) = Signal::from_wire(record.signal) else {
             continue;
         };
-        let parameter = match record.since_mac.as_slice() {
-            [] => record.threshold_hours,
-            mac => date_parameter(mac),
+        let parameter = match (record.since_mac.as_slice(), record.since_unix_ms) {
+            ([], 0) => record.threshold_hours,
+            ([], moment) => Timestamp::from_millisecond(moment).map_or(0, minute),
+            (mac, _) => date_parameter(mac),
         };
         // A clause that is gone bound its threshold all the same: the longest window stands in.
         let named = clauses.iter().find(|c| c.id.as_str() == record.clause);

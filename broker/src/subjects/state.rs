@@ -1,8 +1,10 @@
 //! How often a bank asked about a subject, and with which threshold.
 //!
-//! Two rules stand on this. Inside the clause's window a (bank, subject, signal) may use one
-//! threshold or one date, so that many yes/no questions can't be folded into a date. And only so
-//! many questions a day may be asked about one subject for one purpose (rule R30), whichever clauses
+//! Three rules stand on this. Inside the clause's window a (bank, subject, signal) may use one
+//! threshold or one date, so that many yes/no questions can't be folded into a date. Of moments
+//! there may be several, as one payment follows another, but not over the same time: another moment
+//! is not earlier than the last question, so that no two of the answers are about one stretch of
+//! time and none narrows down what another said. And only so many questions a day may be asked about one subject for one purpose (rule R30), whichever clauses
 //! allow them.
 //!
 //! governor can't do either: it can't be rebuilt from the ledger at start, nor look up a subject
@@ -27,6 +29,8 @@ use self::banks::Banks;
 /// What is counted together.
 #[derive(Clone, Copy, Debug, Hash)]
 pub enum Scope {
+    /// Moments, which are asked of one signal only.
+    Moment,
     /// Thresholds and dates of one signal.
     Parameter(Signal),
     /// A day's questions for one purpose.
@@ -40,7 +44,8 @@ pub struct Use<'a> {
     pub bank: &'a OrgName,
     /// What is counted together.
     pub scope: Scope,
-    /// How many uses fit into the window; for parameters the same one does not count again.
+    /// How many uses fit into the window; for parameters and moments the same one does not count
+    /// again.
     pub uses_max: u16,
     /// The window.
     pub window: SignedDuration,
@@ -51,8 +56,8 @@ pub struct Use<'a> {
 pub struct Subject {
     /// The tag under that key.
     pub tag: SubjectTag,
-    /// The threshold or the date asked (any hash of it under that key); 0 where only the number of
-    /// uses counts.
+    /// The threshold, the date (any hash of it under that key) or the minute of the moment asked; 0
+    /// where only the number of uses counts.
     pub parameter: u32,
 }
 
@@ -72,6 +77,8 @@ pub struct SubjectState {
 struct Slot {
     /// Minutes since 1970: from then on the slot is void.
     until_minute: u32,
+    /// When it was last used.
+    used_minute: u32,
     parameter: u32,
     uses: u16,
     bank: u16,
@@ -80,7 +87,8 @@ struct Slot {
 /// Why a use does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoom {
-    /// Another parameter was used inside the window, or the day's questions are used up.
+    /// Another parameter was used inside the window, the moment lies before the last question, or
+    /// the day's questions are used up.
     Used,
     /// The bank's share of the table, or the whole of it, is full of live slots.
     Full,
@@ -250,6 +258,7 @@ impl SubjectState {
         let until_minute = minute(until).saturating_add(1);
         Some(Slot {
             until_minute,
+            used_minute: minute(now),
             parameter,
             uses: 1,
             bank: self.banks.index(use_.bank)?,
@@ -283,20 +292,28 @@ impl Slot {
     /// slip in right after the first window's end; a day's questions count from the first.
     fn again(&mut self, use_: Use<'_>, fresh: Self) {
         self.uses = self.uses.saturating_add(1);
-        if matches!(use_.scope, Scope::Parameter(_)) {
-            self.until_minute = self.until_minute.max(fresh.until_minute);
+        self.used_minute = self.used_minute.max(fresh.used_minute);
+        match use_.scope {
+            Scope::Moment | Scope::Parameter(_) => {
+                self.parameter = fresh.parameter;
+                self.until_minute = self.until_minute.max(fresh.until_minute);
+            }
+            Scope::Purpose(_) => {}
         }
     }
 }
 
 const fn fits(slot: Slot, use_: Use<'_>, parameter: u32, earlier_uses: u16) -> bool {
     match use_.scope {
+        Scope::Moment => slot.parameter == parameter || parameter >= slot.used_minute,
         Scope::Parameter(_) => slot.parameter == parameter,
         Scope::Purpose(_) => slot.uses.saturating_add(earlier_uses) < use_.uses_max,
     }
 }
 
-fn minute(at: Timestamp) -> u32 {
+/// Whole minutes since 1970.
+#[must_use]
+pub(crate) fn minute(at: Timestamp) -> u32 {
     u32::try_from(at.as_second() / 60).unwrap_or(0)
 }
 

@@ -2,8 +2,7 @@
 
 use accord_proto::{
     band::AgeBand,
-    observation::SourceClass,
-    observation::SwapKind,
+    observation::{AttackKind, SourceClass, SwapKind},
     reason::Reason,
     signal::{Question, Signal},
     v1, wire,
@@ -49,6 +48,7 @@ fn parse_signal(question: &Question, wire: v1::SignalAnswer) -> Result<SignalOut
     let outcome = match wire.outcome {
         Some(Wire::Value(value)) => Outcome::Value {
             swap_kind: SwapKind::from_wire(value.swap_kind),
+            attack_kind: AttackKind::from_wire(value.attack_kind),
             value: parse_value(question.signal(), value)?,
         },
         Some(Wire::Unanswered(why)) => Outcome::Unanswered {
@@ -142,6 +142,7 @@ mod tests {
             outcome: Some(v1::signal_answer::Outcome::Value(v1::Value {
                 value: Some(value),
                 swap_kind: v1::SwapKind::Esim as i32,
+                attack_kind: 0,
             })),
             ..v1::SignalAnswer::default()
         }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use accord_proto::{purpose::Purpose, statement::Sensitivity};
+use accord_proto::{purpose::Purpose, signal::Since, statement::Sensitivity};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use jiff::civil::Date;
@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use super::{
     agreement::args::Agreement,
     desk::{DeskCommand, Kind},
+    signals::parse_since,
     subjects::args::SubjectsCommand,
 };
 
@@ -43,7 +44,8 @@ A .csv file has a heading, and behind the columns above these:
   SIGNAL                       the value of each signal asked, such as sim_swap; empty: none
   SIGNAL_hours, _kind, _lock   swaps: the window asked, the kind of swap, whether the subscriber
                                asked for a lock (true or false)
-  SIGNAL_since                 number_recycling and tenure: the date asked
+  SIGNAL_since                 number_recycling and tenure: the date asked; signalling_anomaly: the
+                               moment, and in _kind the kind of attack
   SIGNAL_reason                why there is no value
   SIGNAL_observed_at, _source, _clause
   origin, index, leaf_hash     the receipt
@@ -131,14 +133,16 @@ pub(super) struct Ask {
     #[arg(long, value_name = "PURPOSE")]
     pub(super) purpose: Option<Purpose>,
     /// What you ask, such as sim_swap, device_swap=72 (hours), call_forwarding, roaming,
-    /// number_recycling=2024-01-31 or tenure=2024-01-31; may be repeated. Without a threshold a
+    /// number_recycling=2024-01-31, tenure=2024-01-31 or signalling_anomaly=2026-11-21T12:03:00Z (an
+    /// attack passed the operator's firewall since then); may be repeated. Without a threshold a
     /// swap is told as precisely as the clause (the permission in the agreement) allows. Else:
     /// whatever the agreement in force grants you for this purpose
     #[arg(long = "signal", value_name = "SIGNAL")]
     pub(super) signals: Vec<String>,
-    /// The day since which you know the holder, for number_recycling and tenure
-    #[arg(long, value_name = "DATE")]
-    pub(super) since: Option<Date>,
+    /// The day since which you know the holder, for number_recycling and tenure; or a moment, such
+    /// as the one at which you sent a code, for signalling_anomaly (rounded down to its minute)
+    #[arg(long, value_name = "DATE|MOMENT", value_parser = parse_since)]
+    pub(super) since: Option<Since>,
     /// The principal that you ask for, where you ask for another organisation
     #[arg(long, value_name = "ORGANISATION")]
     pub(super) on_behalf_of: Option<String>,

@@ -134,7 +134,8 @@ impl Granted {
                 Question::CallForwarding
                 | Question::Roaming
                 | Question::NumberRecycling { .. }
-                | Question::Tenure { .. } => {}
+                | Question::Tenure { .. }
+                | Question::SignallingAnomaly { .. } => {}
             }
         }
     }
@@ -166,7 +167,9 @@ fn wanted(signal: Signal, clauses: &[&Clause]) -> Wanted {
         Signal::DeviceSwap => Wanted::Whole(Question::DeviceSwap { threshold_hours }),
         Signal::CallForwarding => Wanted::Whole(Question::CallForwarding),
         Signal::Roaming => Wanted::Whole(Question::Roaming),
-        Signal::NumberRecycling | Signal::Tenure => Wanted::Dated(signal),
+        Signal::NumberRecycling | Signal::Tenure | Signal::SignallingAnomaly => {
+            Wanted::Since(signal)
+        }
     }
 }
 
@@ -206,8 +209,9 @@ mod tests {
     #[test]
     fn what_is_granted_is_asked_as_the_clauses_want_it() {
         let (first, second) = ("first-bank", "second-bank");
-        let tenure = Wanted::Dated(Signal::Tenure);
-        let recycling = Wanted::Dated(Signal::NumberRecycling);
+        let tenure = Wanted::Since(Signal::Tenure);
+        let recycling = Wanted::Since(Signal::NumberRecycling);
+        let attack = Wanted::Since(Signal::SignallingAnomaly);
         let swaps = |hours| vec![sim_swap(hours), device_swap(hours)];
         for (bank, purpose, consent, expected) in [
             (first, Purpose::Login, false, swaps(Some(72))),
@@ -221,6 +225,7 @@ mod tests {
                     Wanted::Whole(Question::CallForwarding),
                     Wanted::Whole(Question::Roaming),
                     recycling,
+                    attack,
                 ],
             ),
             (first, Purpose::Complaint, false, swaps(None)),
@@ -231,7 +236,12 @@ mod tests {
                 true,
                 [swaps(Some(72)), vec![tenure]].concat(),
             ),
-            (second, Purpose::Payment, false, vec![sim_swap(None)]),
+            (
+                second,
+                Purpose::Payment,
+                false,
+                vec![sim_swap(None), attack],
+            ),
             (second, Purpose::DormantAccount, false, vec![recycling]),
             (second, Purpose::Login, false, vec![]),
             ("third-bank", Purpose::Payment, false, vec![]),
@@ -279,6 +289,7 @@ mod tests {
         let yes = || Outcome::Value {
             value: Value::YesNo(true),
             swap_kind: None,
+            attack_kind: None,
         };
         let unanswered = Outcome::Unanswered {
             reason: Reason::Timeout,

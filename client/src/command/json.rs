@@ -8,7 +8,7 @@ use crate::{
     random::hex,
     words::{Place, outcome_words},
 };
-use accord_proto::observation::{Forwarding, ForwardingTarget};
+use accord_proto::observation::{AttackKind, Forwarding, ForwardingTarget, SwapKind};
 
 /// An answer. `evidence` is what a bank keeps to prove what it was told: the exact bytes and the
 /// nonce, base64.
@@ -37,10 +37,20 @@ pub(super) fn answered(answered: &Answered) -> Json {
 
 fn signal(outcome: &SignalOutcome) -> Json {
     let (status, value, reason, detail) = match &outcome.outcome {
-        Outcome::Value { value, swap_kind } => {
+        Outcome::Value {
+            value,
+            swap_kind,
+            attack_kind,
+        } => {
             let mut value = self::value(value);
-            if let (Some(kind), Some(object)) = (swap_kind, value.as_object_mut()) {
-                object.insert("swap_kind".to_owned(), kind.name().into());
+            let kinds = [
+                ("swap_kind", swap_kind.map(SwapKind::name)),
+                ("attack_kind", attack_kind.map(AttackKind::name)),
+            ];
+            for (name, kind) in kinds {
+                if let (Some(kind), Some(object)) = (kind, value.as_object_mut()) {
+                    object.insert(name.to_owned(), kind.into());
+                }
             }
             ("answered", Some(value), None, None)
         }

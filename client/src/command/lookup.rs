@@ -40,10 +40,10 @@ pub(super) async fn run(
         granted::asking(client.auditor(), &args.ask, purpose, false, deadline).await?;
     let words = asking.words();
     whom::announce(terminal, party, &format!("purpose {purpose}: {words}"));
-    if let Some(rule) = asking.needs_date() {
+    if let Some(rule) = asking.lacks_since(&[]) {
         return Err(Failure::new(Exit::Usage, rule));
     }
-    let questions = asking.questions(None).map_err(usage)?;
+    let questions = asking.questions(&[]).map_err(usage)?;
     let lookup = questions.into_iter().fold(about, Lookup::question);
     let left = deadline.saturating_sub(began.elapsed());
     let mut answered = client.lookup_within(lookup, left).await?;
@@ -83,7 +83,7 @@ fn about(args: &args::Lookup, purpose: Purpose) -> Lookup {
 /// Finds the mistakes of the command line before a broker is called.
 fn check(args: &args::Lookup, about: Lookup) -> Result<(), Failure> {
     let questions = match Asking::named(&args.ask)? {
-        Some(asking) => asking.questions(None).map_err(usage)?,
+        Some(asking) => asking.questions(&[]).map_err(usage)?,
         // Any signal will do here.
         None => vec![Question::Roaming],
     };

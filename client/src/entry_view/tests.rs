@@ -23,6 +23,7 @@ fn an_access_is_shown_in_fields_without_the_empty_ones() {
         signals: vec![v1::SignalRecord {
             signal: v1::Signal::SimSwap as i32,
             reason: v1::Reason::Timeout as i32,
+            since_unix_ms: 60_000,
             ..v1::SignalRecord::default()
         }],
         ..v1::Access::default()
@@ -36,6 +37,7 @@ fn an_access_is_shown_in_fields_without_the_empty_ones() {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert!(found.contains(&pair("access.signals[0].status", "timeout")));
     assert!(found.contains(&pair("time", "1970-01-01T00:00:01Z")));
+    assert!(found.contains(&pair("access.signals[0].since", "1970-01-01T00:01:00Z")));
     assert!(!found.iter().any(|(key, _)| key == "access.on_behalf_of"));
 }
 

@@ -176,6 +176,7 @@ impl Broker {
             outcome: Some(v1::signal_answer::Outcome::Value(v1::Value {
                 value: Some(v1::value::Value::YesNo(false)),
                 swap_kind: 0,
+                attack_kind: 0,
             })),
             clause: CLAUSE.to_owned(),
             ..v1::SignalAnswer::default()
@@ -209,6 +210,7 @@ fn signal_of(question: &v1::SignalQuestion) -> Signal {
         signal_question::Signal::Roaming(_) => Signal::Roaming,
         signal_question::Signal::NumberRecycling(_) => Signal::NumberRecycling,
         signal_question::Signal::Tenure(_) => Signal::Tenure,
+        signal_question::Signal::SignallingAnomaly(_) => Signal::SignallingAnomaly,
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use crate::{
-    document::quoted, granularity::Granularity, named::UnknownWord, party::OrgName,
-    purpose::Purpose, signal::Signal,
+    document::quoted,
+    granularity::Granularity,
+    named::UnknownWord,
+    party::OrgName,
+    purpose::Purpose,
+    signal::{Signal, Since},
 };
 
 /// The number of a clause, such as `3.1`.
@@ -244,8 +248,8 @@ pub struct Clause {
     pub granularity: Granularity,
     /// The windows offered.
     pub thresholds: Thresholds,
-    /// Inside it a (bank, subject, signal) may use one threshold or one date; 0 where neither
-    /// applies.
+    /// Inside it a (bank, subject, signal) may use one threshold or one date, and moments that
+    /// don't overlap; 0 where none of these applies.
     pub threshold_window_hours: u32,
     /// How far back it may look (rule R13); 0 where only states are asked.
     pub look_back_days: u32,
@@ -260,6 +264,8 @@ pub struct Clause {
     pub opt_out_honoured: bool,
     /// Whether the kind of a swap may be told (rule R15).
     pub swap_kind: bool,
+    /// Whether the kind of an attack by signalling may be told.
+    pub attack_kind: bool,
     /// Whether the answer says that the subscriber locked the SIM against swaps (rule R47).
     pub customer_lock: bool,
     /// Questions a second for each bank.
@@ -341,14 +347,17 @@ impl Clause {
         }
     }
 
-    /// Whether a date that was asked lies within the look-back (rule R13).
+    /// Whether a date or moment that was asked lies within the look-back (rule R13).
     #[must_use]
-    pub fn looks_back_to(&self, since: Date, now: Timestamp) -> bool {
-        let today = now.to_zoned(TimeZone::UTC).date();
-        let days = i64::from(self.look_back_days);
-        today
-            .checked_sub(SignedDuration::from_hours(days * 24))
-            .is_ok_and(|earliest| since >= earliest)
+    pub fn looks_back_to(&self, since: Since, now: Timestamp) -> bool {
+        let look_back = SignedDuration::from_hours(i64::from(self.look_back_days) * 24);
+        match since {
+            Since::Day(day) => {
+                let today = now.to_zoned(TimeZone::UTC).date();
+                today.checked_sub(look_back).is_ok_and(|from| day >= from)
+            }
+            Since::Moment(moment) => now.checked_sub(look_back).is_ok_and(|from| moment >= from),
+        }
     }
 
     /// What it is about, for messages: `number_recycling` or `sim_swap, roaming`.

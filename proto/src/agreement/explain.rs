@@ -86,7 +86,8 @@ impl Row<'_> {
     pub fn cells(&self) -> [String; 14] {
         let clause = self.clause;
         let swap = matches!(self.signal, Signal::SimSwap | Signal::DeviceSwap);
-        let dated = matches!(self.signal, Signal::NumberRecycling | Signal::Tenure);
+        let attack = self.signal == Signal::SignallingAnomaly;
+        let dated = attack || matches!(self.signal, Signal::NumberRecycling | Signal::Tenure);
         let if_any = |shown: bool, text: String| if shown { text } else { "-".to_owned() };
         let windowed = clause.threshold_window_hours > 0 && (swap || dated);
         [
@@ -101,7 +102,7 @@ impl Row<'_> {
             minutes(clause.age_max_minutes),
             if_any(clause.caching_minutes > 0, minutes(clause.caching_minutes)),
             consent(clause),
-            if_any(swap, told_besides(clause)),
+            told_besides(clause, swap, attack),
             quota(clause),
             clause.id.to_string(),
         ]
@@ -124,13 +125,22 @@ pub(super) fn consent(clause: &Clause) -> String {
     }
 }
 
-pub(super) fn told_besides(clause: &Clause) -> String {
-    match (clause.swap_kind, clause.customer_lock) {
-        (true, true) => "kind, lock".to_owned(),
-        (true, false) => "kind".to_owned(),
-        (false, true) => "lock".to_owned(),
-        (false, false) => "-".to_owned(),
+/// What is told beside a value: of a swap, of an attack.
+pub(super) fn told_besides(clause: &Clause, swap: bool, attack: bool) -> String {
+    let told = [
+        ("kind", swap && clause.swap_kind),
+        ("lock", swap && clause.customer_lock),
+        ("kind of attack", attack && clause.attack_kind),
+    ];
+    let told: Vec<&str> = told
+        .iter()
+        .filter(|(_, told)| *told)
+        .map(|(what, _)| *what)
+        .collect();
+    if told.is_empty() {
+        return "-".to_owned();
     }
+    told.join(", ")
 }
 
 pub(super) fn quota(clause: &Clause) -> String {

@@ -107,7 +107,7 @@ fn terms_table(clauses: &[Clause]) -> Vec<Vec<String>> {
                 "overridden"
             }
             .to_owned(),
-            told_besides(clause),
+            told_besides(clause, true, true),
             if principals.is_empty() {
                 "-".to_owned()
             } else {

@@ -43,10 +43,15 @@ impl Scoped {
             .any(|signal| matches!(signal, Signal::SimSwap | Signal::DeviceSwap))
     }
 
-    /// Asks since a date.
-    fn has_date(&self) -> bool {
+    /// Asks since a date or a moment.
+    fn has_since(&self) -> bool {
         let dated = |signal: &Signal| matches!(signal, Signal::NumberRecycling | Signal::Tenure);
-        self.signals.iter().any(dated)
+        self.signals.iter().any(dated) || self.has_attack()
+    }
+
+    /// Asks about attacks by signalling.
+    fn has_attack(&self) -> bool {
+        self.signals.contains(&Signal::SignallingAnomaly)
     }
 }
 
@@ -74,8 +79,9 @@ pub(super) fn read_clause(mut reader: TableReader<'_, '_, '_>) -> Option<Clause>
     let windows = read_windows(&mut reader, &scoped);
     let age_max = reader.required("age_max_minutes", integer(1..=AGE_MAX_MINUTES_MAX));
     let caching_minutes = read_caching(&mut reader, age_max.as_ref());
-    let swap_kind = read_swap_flag(&mut reader, "swap_kind", &scoped, false);
-    let customer_lock = read_swap_flag(&mut reader, "customer_lock", &scoped, true);
+    let swap_kind = read_flag(&mut reader, "swap_kind", &scoped, SWAP, false);
+    let customer_lock = read_flag(&mut reader, "customer_lock", &scoped, SWAP, true);
+    let attack_kind = read_flag(&mut reader, "attack_kind", &scoped, ATTACK, false);
     let per_second = reader.required("per_second", integer(1..=PER_SECOND_MAX));
     let per_subject_per_day = read_per_subject(&mut reader, &scoped);
     let retention = reader.required("retention_days", integer(1..=DAYS_MAX));
@@ -102,6 +108,7 @@ pub(super) fn read_clause(mut reader: TableReader<'_, '_, '_>) -> Option<Clause>
         consent: terms.consent,
         opt_out_honoured: terms.opt_out_honoured,
         swap_kind,
+        attack_kind,
         customer_lock,
         per_second: per_second?.value,
         per_subject_per_day,
@@ -207,7 +214,7 @@ fn read_windows(reader: &mut TableReader<'_, '_, '_>, scoped: &Scoped) -> Option
         return None;
     }
     let line = reader.line();
-    let (swap, dated) = (scoped.has_swap(), scoped.has_date());
+    let (swap, dated) = (scoped.has_swap(), scoped.has_since());
     // A threshold that is mistaken or missing has its own mistake: rules between keys go by what
     // was meant.
     let offers =
@@ -222,12 +229,12 @@ fn read_windows(reader: &mut TableReader<'_, '_, '_>, scoped: &Scoped) -> Option
     }
     match &window {
         None if (dated || offers) && !reader.holds("threshold_window_hours") => {
-            let rule = "is required where thresholds or dates are asked, so that many questions \
-                        can't be folded into a date";
+            let rule = "is required where thresholds, dates or moments are asked, so that many \
+                        questions can't be folded into a date";
             reader.mistake(line, "threshold_window_hours", rule);
         }
         Some(found) if !dated && !offers => {
-            let rule = "has no effect: no threshold and no date can be asked";
+            let rule = "has no effect: no threshold, date or moment can be asked";
             reader.mistake(found.line, "threshold_window_hours", rule);
         }
         Some(_) | None => {}
@@ -306,24 +313,36 @@ fn read_caching(reader: &mut TableReader<'_, '_, '_>, age_max: Option<&Found<u32
     caching.map_or(0, |found| found.value)
 }
 
-/// A flag that means something only where a swap is asked.
-fn read_swap_flag(
+/// Whether a flag means something to a clause, and what is wrong where it does not.
+type Meaning = (fn(&Scoped) -> bool, &'static str);
+
+const SWAP: Meaning = (
+    Scoped::has_swap,
+    "has no effect: neither `sim_swap` nor `device_swap` is among the signals",
+);
+const ATTACK: Meaning = (
+    Scoped::has_attack,
+    "has no effect: `signalling_anomaly` is not among the signals",
+);
+
+/// A flag that means something only where some signals are asked.
+fn read_flag(
     reader: &mut TableReader<'_, '_, '_>,
     key: &'static str,
     scoped: &Scoped,
+    (applies, rule): Meaning,
     default: bool,
 ) -> bool {
     let flag = reader.optional(key, boolean);
-    let swap = scoped.has_swap();
+    let applies = applies(scoped);
     if let Some(flag) = &flag
         && flag.value
-        && !swap
+        && !applies
         && !scoped.partial
     {
-        let rule = "has no effect: neither `sim_swap` nor `device_swap` is among the signals";
         reader.mistake(flag.line, key, rule);
     }
-    swap && flag.map_or(default, |found| found.value)
+    applies && flag.map_or(default, |found| found.value)
 }
 
 fn read_per_subject(reader: &mut TableReader<'_, '_, '_>, scoped: &Scoped) -> Option<u32> {

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{FieldError, parse_timestamp, timestamp};
 use crate::{
     observation::{
-        Change, ChangedIn, Forwarding, ForwardingCondition, ForwardingTarget, Observation,
-        Observed, Roaming, SourceClass, SwapKind,
+        AttackKind, Change, ChangedIn, Forwarding, ForwardingCondition, ForwardingTarget,
+        Observation, Observed, Roaming, Signalling, SourceClass, SwapKind,
     },
     signal::Signal,
     v1,
@@ -30,6 +30,16 @@ pub fn observation(observation: &Observation) -> v1::Observation {
         }),
         Observed::Forwarding(active) => What::Forwarding(forwarding_state(active)),
         Observed::Roaming(roaming) => What::Roaming(roaming_state(*roaming)),
+        Observed::Signalling(signalling) => What::Signalling(v1::SignallingObservation {
+            after: signalling.passed_in.map(|within| timestamp(within.after())),
+            before: signalling
+                .passed_in
+                .map(|within| timestamp(within.before())),
+            monitored_since: Some(timestamp(signalling.monitored_since)),
+            kind: signalling
+                .kind
+                .map_or(v1::AttackKind::Unspecified, AttackKind::to_wire) as i32,
+        }),
     };
     v1::Observation {
         what: Some(what),
@@ -87,6 +97,9 @@ pub fn parse_observation(
         Some(What::Change(change)) => Observed::Change(parse_change(change, observed_at)?),
         Some(What::Forwarding(state)) => Observed::Forwarding(parse_forwarding(state)?),
         Some(What::Roaming(state)) => Observed::Roaming(parse_roaming(*state)?),
+        Some(What::Signalling(signalling)) => {
+            Observed::Signalling(parse_signalling(signalling, observed_at)?)
+        }
         None => return Err(FieldError::new("what", "an observation is required")),
     };
     if !what.suits(signal) {
@@ -99,42 +112,90 @@ pub fn parse_observation(
     })
 }
 
+/// An optional instant of a message.
+fn instant(
+    field: String,
+    wire: Option<&prost_types::Timestamp>,
+) -> Result<Option<Timestamp>, FieldError> {
+    wire.map(|at| parse_timestamp(at).ok_or_else(|| FieldError::new(field, "not an instant")))
+        .transpose()
+}
+
+/// An interval that ends before the source stopped looking, or none.
+fn interval(
+    what: &str,
+    after: Option<&prost_types::Timestamp>,
+    before: Option<&prost_types::Timestamp>,
+    observed_at: Timestamp,
+) -> Result<Option<ChangedIn>, FieldError> {
+    let after = instant(format!("{what}.after"), after)?;
+    let before = instant(format!("{what}.before"), before)?;
+    let end = |rule| FieldError::new(format!("{what}.before"), rule);
+    match (after, before) {
+        (Some(after), Some(before)) => {
+            let within = ChangedIn::new(after, before)
+                .ok_or_else(|| end("the interval ends before it begins"))?;
+            if before > observed_at {
+                return Err(end("the change lies after observed_at"));
+            }
+            Ok(Some(within))
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => {
+            Err(FieldError::new(what, "an interval has both ends or none"))
+        }
+    }
+}
+
+/// Since when was watched.
+fn monitored_since(
+    what: &str,
+    wire: Option<&prost_types::Timestamp>,
+    observed_at: Timestamp,
+) -> Result<Option<Timestamp>, FieldError> {
+    let field = || format!("{what}.monitored_since");
+    let since = instant(field(), wire)?;
+    if since.is_some_and(|since| since > observed_at) {
+        return Err(FieldError::new(field(), "lies after observed_at"));
+    }
+    Ok(since)
+}
+
+fn parse_signalling(
+    wire: &v1::SignallingObservation,
+    observed_at: Timestamp,
+) -> Result<Signalling, FieldError> {
+    const WHAT: &str = "signalling";
+    let (after, before) = (wire.after.as_ref(), wire.before.as_ref());
+    let passed_in = interval(WHAT, after, before, observed_at)?;
+    let since = monitored_since(WHAT, wire.monitored_since.as_ref(), observed_at)?;
+    let monitored_since = since
+        .ok_or_else(|| FieldError::new("signalling.monitored_since", "an instant is required"))?;
+    let kind = match wire.kind {
+        0 => None,
+        number => Some(
+            AttackKind::from_wire(number)
+                .ok_or_else(|| FieldError::new("signalling.kind", "an unknown kind of attack"))?,
+        ),
+    };
+    if kind.is_some() && passed_in.is_none() {
+        return Err(FieldError::new("signalling.kind", "only with an attack"));
+    }
+    Ok(Signalling {
+        passed_in,
+        kind,
+        monitored_since,
+    })
+}
+
 fn parse_change(
     wire: &v1::ChangeObservation,
     observed_at: Timestamp,
 ) -> Result<Change, FieldError> {
-    let instant = |field: &'static str, wire: &Option<prost_types::Timestamp>| {
-        wire.as_ref()
-            .map(|at| parse_timestamp(at).ok_or_else(|| FieldError::new(field, "not an instant")))
-            .transpose()
-    };
-    let after = instant("change.after", &wire.after)?;
-    let before = instant("change.before", &wire.before)?;
-    let monitored_since = instant("change.monitored_since", &wire.monitored_since)?;
-    let changed_in = match (after, before) {
-        (Some(after), Some(before)) => Some(ChangedIn::new(after, before).ok_or_else(|| {
-            FieldError::new("change.before", "the interval ends before it begins")
-        })?),
-        (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => {
-            return Err(FieldError::new(
-                "change",
-                "an interval has both ends or none",
-            ));
-        }
-    };
-    if changed_in.is_some_and(|within| within.before() > observed_at) {
-        return Err(FieldError::new(
-            "change.before",
-            "the change lies after observed_at",
-        ));
-    }
-    if monitored_since.is_some_and(|since| since > observed_at) {
-        return Err(FieldError::new(
-            "change.monitored_since",
-            "lies after observed_at",
-        ));
-    }
+    const WHAT: &str = "change";
+    let (after, before) = (wire.after.as_ref(), wire.before.as_ref());
+    let changed_in = interval(WHAT, after, before, observed_at)?;
+    let monitored_since = monitored_since(WHAT, wire.monitored_since.as_ref(), observed_at)?;
     let kind = match wire.kind {
         0 => None,
         number => Some(
@@ -199,4 +260,65 @@ pub fn parse_roaming(wire: v1::RoamingState) -> Result<Roaming, FieldError> {
         roaming: wire.roaming,
         visited_mcc,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-21T{text}Z").parse().unwrap()
+    }
+
+    fn seen() -> Observation {
+        let signalling = Signalling {
+            passed_in: ChangedIn::new(at("11:00:00"), at("11:01:00")),
+            kind: Some(AttackKind::LocationHijack),
+            monitored_since: at("10:00:00"),
+        };
+        Observation {
+            what: Observed::Signalling(signalling),
+            observed_at: at("12:00:00"),
+            source: SourceClass::Events,
+        }
+    }
+
+    fn parse(change: impl Fn(&mut v1::SignallingObservation)) -> Result<Observation, String> {
+        let mut wire = observation(&seen());
+        if let Some(v1::observation::What::Signalling(signalling)) = &mut wire.what {
+            change(signalling);
+        }
+        parse_observation(&wire, Signal::SignallingAnomaly, at("12:00:01"))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_a_firewall_let_pass_is_believed_only_if_it_makes_sense() {
+        assert_eq!(parse(|_| {}), Ok(seen()));
+        let late = Some(timestamp(at("12:00:01")));
+        let refused = |change: &dyn Fn(&mut v1::SignallingObservation)| parse(change).unwrap_err();
+        for (error, rule) in [
+            (refused(&|seen| seen.before = late), "after observed_at"),
+            (refused(&|seen| seen.after = late), "ends before it begins"),
+            (refused(&|seen| seen.after = None), "both ends or none"),
+            (
+                refused(&|seen| seen.monitored_since = late),
+                "after observed_at",
+            ),
+            (refused(&|seen| seen.monitored_since = None), "is required"),
+            (refused(&|seen| seen.kind = 9), "an unknown kind"),
+            (
+                refused(&|seen| (seen.after, seen.before) = (None, None)),
+                "only with an attack",
+            ),
+        ] {
+            assert!(
+                error.starts_with("signalling") && error.contains(rule),
+                "{error}"
+            );
+        }
+        let wire = observation(&seen());
+        let other = parse_observation(&wire, Signal::Roaming, at("12:00:01"));
+        assert_eq!(other.unwrap_err().rule, "does not answer roaming");
+    }
 }

@@ -107,6 +107,42 @@ fn a_key_without_effect_is_named() {
 }
 
 #[test]
+fn attacks_by_signalling_are_asked_with_a_window_a_look_back_and_no_finer_than_yes_or_no() {
+    let of = |granularity: &str, windows: &str| {
+        let text = with_line(18, r#"signals = ["signalling_anomaly"]"#)
+            .replace(r#"granularity = "yes_no""#, granularity)
+            .replace(
+                "thresholds_hours = [24, 72]\nthreshold_window_hours = 24\nlook_back_days = 30\n",
+                windows,
+            );
+        mistakes(&text)
+    };
+    let windows = "threshold_window_hours = 24\nlook_back_days = 1\n";
+    assert!(of("", windows).is_empty());
+    assert!(of("attack_kind = true", windows).is_empty());
+    let found = of("", "");
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(
+        found[1].contains("threshold_window_hours`: is required"),
+        "{found:#?}"
+    );
+    assert!(
+        found[0].contains("look_back_days`: is required"),
+        "{found:#?}"
+    );
+    for granularity in ["band", "instant", "state"] {
+        let found = of(&format!("granularity = \"{granularity}\""), windows);
+        let rule = format!("`signalling_anomaly` can't be answered as `{granularity}`");
+        assert!(found.iter().any(|one| one.contains(&rule)), "{found:#?}");
+    }
+    one_mistake(
+        44,
+        "attack_kind = true",
+        "line 44: `clause.attack_kind`: has no effect",
+    );
+}
+
+#[test]
 fn a_sleeping_account_is_asked_about_once_a_day() {
     let purposes = r#"purposes = ["dormant_account"]"#;
     one_mistake(

@@ -3,6 +3,7 @@
 use accord_proto::agreement::{AgreementDocument, Clause, CompiledAgreement, ThresholdError};
 use accord_proto::granularity::Granularity;
 use accord_proto::party::OrgName;
+use accord_proto::signal::Since;
 use jiff::Timestamp;
 
 use crate::sample::{GOOD, with_line};
@@ -57,8 +58,14 @@ fn no_question_looks_back_further_than_the_clause() {
     let error = any.threshold_hours(Some(721)).unwrap_err();
     assert_eq!(error.to_string(), "clause 3.1 looks back 30 days");
     let now: Timestamp = "2026-03-31T23:59:59Z".parse().unwrap();
-    assert!(any.looks_back_to("2026-03-01".parse().unwrap(), now));
-    assert!(!any.looks_back_to("2026-02-28".parse().unwrap(), now));
+    let day = |text: &str| Since::Day(text.parse().unwrap());
+    assert!(any.looks_back_to(day("2026-03-01"), now));
+    assert!(!any.looks_back_to(day("2026-02-28"), now));
+    // Of a moment it is so many times 24 hours, and no whole day.
+    let moment = |text: &str| Since::Moment(text.parse().unwrap());
+    assert!(any.looks_back_to(moment("2026-03-02T00:00:00Z"), now));
+    assert!(any.looks_back_to(moment("2026-03-01T23:59:59Z"), now));
+    assert!(!any.looks_back_to(moment("2026-03-01T23:59:00Z"), now));
 }
 
 #[test]
@@ -79,6 +86,9 @@ fn what_a_clause_does_not_say_is_the_least() {
     assert_eq!(clause.granularity, Granularity::YesNo);
     assert!(!clause.swap_kind && clause.on_behalf_of.is_empty());
     assert!(clause.opt_out_honoured && clause.customer_lock);
+    let text = with_line(18, r#"signals = ["signalling_anomaly"]"#);
+    let text = text.replace("thresholds_hours = [24, 72]", "");
+    assert!(!AgreementDocument::parse(&text).unwrap().clauses()[0].attack_kind);
     let uncached = with_line(25, "");
     let uncached = AgreementDocument::parse(&uncached).unwrap();
     assert_eq!(uncached.clauses()[0].caching(), None);

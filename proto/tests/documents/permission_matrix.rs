@@ -143,7 +143,7 @@ fn a_refusal_says_what_the_nearest_clause_allows() {
 fn the_sample_shows_each_kind_of_clause() {
     let document = document();
     let clauses = document.clauses();
-    assert_eq!(clauses.len(), 14);
+    assert_eq!(clauses.len(), 16);
     for granularity in Granularity::ALL {
         assert!(
             clauses

@@ -173,6 +173,7 @@ pub(super) fn entry() -> v1::Entry {
         granularity: "yes_no".to_owned(),
         threshold_hours: 72,
         since_mac: Vec::new(),
+        since_unix_ms: 0,
         from_view: true,
     };
     let access = v1::Access {

@@ -55,7 +55,8 @@ impl Source for AnyNumber {
             | Signal::CallForwarding
             | Signal::Roaming
             | Signal::NumberRecycling
-            | Signal::Tenure => (*signal, Err(Reason::NotAvailable)),
+            | Signal::Tenure
+            | Signal::SignallingAnomaly => (*signal, Err(Reason::NotAvailable)),
         };
         Box::pin(ready(Observations {
             signals: signals.iter().map(tell).collect(),

@@ -2,7 +2,10 @@
 
 use accord_adapters::virtual_operator::TEST_NUMBERS;
 use accord_client::{Answered, CallError, Client, Lookup};
-use accord_proto::{purpose::Purpose, signal::Question};
+use accord_proto::{
+    purpose::Purpose,
+    signal::{Question, whole_minute},
+};
 use futures_util::future::{join, join_all};
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
@@ -42,6 +45,8 @@ pub(super) struct Asked {
     pub(super) second: BankAsked,
     /// The day since which the banks know the holders.
     pub(super) since: Date,
+    /// The moment since which the first bank asks about attacks.
+    pub(super) moment: Timestamp,
 }
 
 impl Asked {
@@ -52,6 +57,8 @@ impl Asked {
             .to_zoned(TimeZone::UTC)
             .date()
             .saturating_sub(30.months());
+        // Before some of the test numbers were attacked.
+        let moment = whole_minute(now.checked_sub(30.minutes()).unwrap_or(now));
         let recycled = Question::NumberRecycling { since };
         let sim_swap = Question::SimSwap {
             threshold_hours: None,
@@ -69,6 +76,7 @@ impl Asked {
                 Question::Roaming,
                 recycled,
                 device_swap,
+                Question::SignallingAnomaly { since: moment },
             ],
         );
         let second = ask(
@@ -82,6 +90,7 @@ impl Asked {
             first,
             second,
             since,
+            moment,
         })
     }
 }

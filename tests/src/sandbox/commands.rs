@@ -15,13 +15,15 @@ use crate::world::{CENTRAL_BANK, NORTH_PREFIX, POLICY_FILE, TELECOM_REGULATOR};
 const SWAPPED: u16 = 1;
 /// A number with a new holder.
 const RECYCLED: u16 = 7;
+/// A number that was attacked by signalling.
+const ATTACKED: u16 = 35;
 /// A number that the sandbox itself does not ask about.
 const UNASKED: u16 = 100;
 /// What a person should know who asks something else.
 const QUOTAS: &str = "\
-Quotas bind a bank for 24 hours: one window and one date for each number, and of some clauses one \
-question a day. What was asked above has used them; so ask with the same window and date, or about \
-a number that was not asked, such as +447700900100 to +447700900999.";
+Quotas bind a bank for 24 hours: one window and one date for each number, moments only one after \
+the other, and of some clauses one question a day. What was asked above has used them; so ask with \
+the same window, date and moment, or about a number that was not asked, such as +447700900100 to +447700900999.";
 
 impl Page<'_> {
     pub(super) fn commands(&self, screen: &mut Screen) -> Result<(), SandboxError> {
@@ -44,11 +46,12 @@ impl Page<'_> {
 
     /// Commands that need the broker. What they ask fits what was asked above, or is about a
     /// number that was not asked: quotas bind, and each of these is to bring an answer.
-    fn online(&self) -> [(String, &'static str); 14] {
+    fn online(&self) -> [(String, &'static str); 15] {
         let flag = profile_flag(self.world.files.dir());
-        let since = self.asked.since;
+        let (since, moment) = (self.asked.since, self.asked.moment);
         let number = |digits: u16| format!("{NORTH_PREFIX}{digits:03}");
         let (swapped, recycled, unasked) = (number(SWAPPED), number(RECYCLED), number(UNASKED));
+        let attacked = number(ATTACKED);
         let numbers = word(self.numbers);
         let dir = self.world.files.dir();
         let proof = word(&dir.join("payment.tlog-proof"));
@@ -64,6 +67,13 @@ impl Page<'_> {
             (
                 format!("lookup {recycled} --purpose payment --since {since}"),
                 "has the holder changed?",
+            ),
+            (
+                format!(
+                    "lookup {attacked} --purpose payment --signal signalling_anomaly \
+                     --since {moment}"
+                ),
+                "did an attack pass the firewall?",
             ),
             (
                 format!("lookup {swapped} --purpose payment --as second-bank"),

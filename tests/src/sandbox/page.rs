@@ -96,6 +96,7 @@ impl Page<'_> {
         let asked = &self.asked.first;
         screen.heading(&bank_heading(asked, agreement))?;
         let recycled = format!("recycled since {}", self.asked.since);
+        let attacked = format!("attack since {}", self.asked.moment.strftime("%H:%MZ"));
         let headings = [
             "number",
             "SIM swap",
@@ -103,6 +104,7 @@ impl Page<'_> {
             "roaming",
             &recycled,
             "device ≤ 72 h",
+            &attacked,
         ];
         let mut rows = self.rows(NORTH_PREFIX, &asked.north, legend);
         let sud = self.rows(SUD_PREFIX, &asked.sud, legend);

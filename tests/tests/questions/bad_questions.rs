@@ -1,12 +1,17 @@
 //! Questions that are refused: each names its field, asks nobody, and is on the record.
 
-use accord_proto::v1::{self, LookupRequest, entry::Event};
+use accord_proto::{
+    signal::{Question, whole_minute},
+    v1::{self, LookupRequest, entry::Event},
+    wire,
+};
+use jiff::SignedDuration;
 use tonic::Code;
 
 use crate::{
     caller::{Caller, question, sim_swap, told},
     record,
-    said::{Stage, days_ago, north},
+    said::{Stage, days_ago, north, now},
 };
 
 fn recycled(since: String) -> v1::SignalQuestion {
@@ -61,7 +66,7 @@ fn odd_signals() -> Vec<(&'static str, LookupRequest)> {
     let tomorrow = days_ago(-1).to_string();
     vec![
         with("signals", vec![]),
-        with("signals", vec![sim_swap(0); 7]),
+        with("signals", vec![sim_swap(0); 8]),
         with("signals[1]", vec![sim_swap(24), sim_swap(72)]),
         with(
             "signals[0].signal",
@@ -74,7 +79,15 @@ fn odd_signals() -> Vec<(&'static str, LookupRequest)> {
         with("signals[0].number_recycling.since", since(&tomorrow)),
         with("signals[0].number_recycling.since", since("yesterday")),
         with("signals[0].number_recycling.since", since("2024-02-30")),
+        with("signals[0].signalling_anomaly.since", vec![moment(90)]),
+        with("signals[0].signalling_anomaly.since", vec![moment(-3_600)]),
     ]
+}
+
+/// A question about attacks since so many seconds before this minute began.
+fn moment(ago_s: i64) -> v1::SignalQuestion {
+    let since = whole_minute(now()) - SignedDuration::from_secs(ago_s);
+    wire::question(&Question::SignallingAnomaly { since })
 }
 
 #[tokio::test]

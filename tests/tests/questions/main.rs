@@ -30,5 +30,6 @@ mod restrictions;
 mod revoked;
 mod roles;
 mod said;
+mod signalling;
 mod stories;
 mod strangers;

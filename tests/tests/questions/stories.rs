@@ -7,7 +7,7 @@ use crate::said::{Stage, ask, days_ago, detail, north, one, reason, sud, word, w
 
 /// What `first-bank` is told before a payment: SIM, forwarding, roaming, recycled within the last
 /// 300 days, device within 72 h.
-const TOLD: [(u16, [&str; 5]); 35] = [
+const TOLD: [(u16, [&str; 5]); 38] = [
     (0, ["over 3 years", "none", "home", "no", "no"]),
     (1, ["0–4 h", "none", "home", "no", "no"]),
     (2, ["1–2 days", "none", "home", "no", "no"]),
@@ -143,6 +143,9 @@ const TOLD: [(u16, [&str; 5]); 35] = [
             "suspended",
         ],
     ),
+    (35, ["over 3 years", "none", "home", "no", "no"]),
+    (36, ["over 3 years", "none", "home", "no", "no"]),
+    (37, ["over 3 years", "none", "home", "no", "no"]),
 ];
 
 fn everything(number: &str) -> Lookup {

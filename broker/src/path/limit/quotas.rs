@@ -5,16 +5,16 @@ use accord_proto::{
     party::OrgName,
     purpose::Purpose,
     reason::Reason,
-    signal::Signal,
+    signal::{Question, Signal, Since},
     subject::{SubjectTag, TagKey},
     v1,
 };
-use jiff::{SignedDuration, Timestamp, civil::Date};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     path::authorise::Permit,
     subjects::{
-        state::{NoRoom, Scope, Subject, SubjectState, Use},
+        state::{NoRoom, Scope, Subject, SubjectState, Use, minute},
         tag_keys::Pair,
     },
 };
@@ -48,9 +48,18 @@ pub(in crate::path) fn uses<'a>(
     clause: &'a Clause,
 ) -> impl Iterator<Item = Use<'a>> {
     let binds = has_parameter && clause.threshold_window_hours > 0;
+    let scope = match fact(signal) {
+        Signal::SignallingAnomaly => Scope::Moment,
+        fact @ (Signal::SimSwap
+        | Signal::DeviceSwap
+        | Signal::CallForwarding
+        | Signal::Roaming
+        | Signal::NumberRecycling
+        | Signal::Tenure) => Scope::Parameter(fact),
+    };
     let parameter = Use {
         bank,
-        scope: Scope::Parameter(fact(signal)),
+        scope,
         uses_max: 1,
         window: clause.threshold_window(),
     };
@@ -77,7 +86,8 @@ const fn fact(signal: Signal) -> Signal {
         | Signal::DeviceSwap
         | Signal::CallForwarding
         | Signal::Roaming
-        | Signal::NumberRecycling => signal,
+        | Signal::NumberRecycling
+        | Signal::SignallingAnomaly => signal,
     }
 }
 
@@ -94,17 +104,21 @@ fn uses_of<'a>(bank: &'a OrgName, taken: &'a Taken) -> impl Iterator<Item = Use<
     )
 }
 
-/// One number for each threshold and each date; 0 where there is neither.
+/// One number for each threshold, date and moment; 0 where there is none.
 fn parameter(key: &TagKey, permit: &Permit) -> u32 {
-    match permit.question.since() {
-        Some(date) => date_parameter(&since_mac(key, date)),
-        None => permit.threshold_hours.unwrap_or(0),
+    match (permit.question.since(), since_mac(key, &permit.question)) {
+        (Some(Since::Moment(moment)), _) => minute(moment),
+        (_, Some(mac)) => date_parameter(&mac),
+        (_, None) => permit.threshold_hours.unwrap_or(0),
     }
 }
 
 /// The digest by which the ledger knows a date.
-pub(in crate::path) fn since_mac(key: &TagKey, since: Date) -> [u8; 16] {
-    key.mac("since", since.to_string().as_bytes())
+pub(in crate::path) fn since_mac(key: &TagKey, question: &Question) -> Option<[u8; 16]> {
+    match question.since()? {
+        Since::Day(day) => Some(key.mac("since", day.to_string().as_bytes())),
+        Since::Moment(_) => None,
+    }
 }
 
 /// A number of 32 bits, the highest of which no threshold has.
@@ -192,7 +206,7 @@ pub(in crate::path) fn give_back(
     for (taken, told) in pairs() {
         for one in uses_of(bank, taken) {
             let used = match one.scope {
-                Scope::Parameter(_) => told,
+                Scope::Parameter(_) | Scope::Moment => told,
                 Scope::Purpose(_) => day_told,
             };
             if !used {
@@ -214,6 +228,14 @@ fn words(no_room: NoRoom, use_: Use<'_>, permit: &Permit) -> (Reason, String) {
             let detail = format!(
                 "clause {clause}: another threshold or date of {signal} was used for this number \
                  within {hours} h"
+            );
+            (Reason::Quota, detail)
+        }
+        (NoRoom::Used, Scope::Moment) => {
+            let hours = permit.clause.threshold_window_hours;
+            let detail = format!(
+                "clause {clause}: within {hours} h of a question about this number, another moment \
+                 is not earlier than that question"
             );
             (Reason::Quota, detail)
         }

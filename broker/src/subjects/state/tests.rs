@@ -50,6 +50,46 @@ fn a_second_threshold_inside_the_window_does_not_fit() {
 }
 
 #[test]
+fn another_moment_is_not_earlier_than_the_last_question() {
+    let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
+    let use_ = Use {
+        scope: Scope::Moment,
+        ..threshold(&bank)
+    };
+    let (minutes, first) = (SignedDuration::from_mins, minute(now));
+    let ask = |since: u32, asked: Timestamp| state.take(&[subject(1, since)], use_, asked);
+    assert_eq!(ask(first - 30, now), Ok(()));
+    let later = now + minutes(10);
+    assert_eq!(ask(first - 30, later), Ok(()), "the same again");
+    for since in [first - 60, first - 15, first, first + 9] {
+        assert_eq!(ask(since, later), Err(NoRoom::Used), "{since}");
+    }
+    // As of the last question, of whichever moment.
+    assert_eq!(ask(first + 10, now + minutes(11)), Ok(()));
+    assert_eq!(ask(first - 30, now + minutes(11)), Err(NoRoom::Used));
+    assert_eq!(ask(first + 10, now + minutes(12)), Ok(()));
+    assert_eq!(ask(first + 11, now + minutes(13)), Err(NoRoom::Used));
+    // A window after the last of them, all is forgotten.
+    assert_eq!(ask(first, now + minutes(24 * 60 + 14)), Ok(()));
+}
+
+#[test]
+fn a_moment_asked_last_month_and_one_from_the_ledger_bind_too() {
+    let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
+    let use_ = Use {
+        scope: Scope::Moment,
+        ..threshold(&bank)
+    };
+    let first = minute(now);
+    assert!(state.restore(subject(2, first - 30), use_, now));
+    let both = |since| [subject(1, since), subject(2, since)];
+    assert_eq!(state.take(&both(first - 20), use_, now), Err(NoRoom::Used));
+    assert_eq!(state.take(&both(first - 30), use_, now), Ok(()));
+    assert_eq!(state.take(&both(first), use_, now), Ok(()));
+    assert_eq!(state.take(&both(first - 30), use_, now), Err(NoRoom::Used));
+}
+
+#[test]
 fn one_question_a_day_is_one_question_a_day() {
     let (state, bank, now) = (SubjectState::new(100), bank(), NOW.parse().unwrap());
     assert_eq!(state.take(&[subject(1, 0)], daily(&bank), now), Ok(()));

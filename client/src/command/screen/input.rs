@@ -3,16 +3,20 @@
 use std::{
     fs::File,
     io::{self, BufRead as _, BufReader, Read as _},
+    mem,
     path::{Path, PathBuf},
 };
 
-use accord_proto::{msisdn::Msisdn, wire::REFERENCE_LEN_MAX};
+use accord_proto::{msisdn::Msisdn, signal::Since, wire::REFERENCE_LEN_MAX};
 use aws_lc_rs::digest;
 use csv::{ReaderBuilder, StringRecord, Trim};
-use jiff::civil::Date;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    super::exit::{Exit, Failure},
+    super::{
+        exit::{Exit, Failure},
+        signals::parse_since,
+    },
     columns::Columns,
     own::RUN_LEN,
 };
@@ -29,8 +33,8 @@ pub(super) struct Input {
     pub(super) count: u64,
     /// The line of the last number.
     pub(super) line_max: u64,
-    /// The first line without a date of its own.
-    pub(super) dateless: Option<u64>,
+    /// The first line with a date of its own, the first with a moment, and the first with neither.
+    pub(super) beginnings: Vec<(u64, Option<Since>)>,
     sha256: digest::Digest,
     columns: Columns,
 }
@@ -41,7 +45,7 @@ pub(super) struct InputLine {
     /// Line of the file, from 1.
     pub(super) number: u64,
     pub(super) msisdn: String,
-    pub(super) since: Option<Date>,
+    pub(super) since: Option<Since>,
     pub(super) customer_ref: Option<String>,
     pub(super) consent_ref: Option<String>,
     /// For the how-many-eth time it is asked, from 1.
@@ -66,12 +70,12 @@ impl Input {
     /// Reads a file once from its beginning to its end, so that every mistake in it is found
     /// before the first question is asked. A malformed number is none: it is the result of its
     /// line, and spoils no other.
-    pub(super) fn open(path: &Path, today: Date) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Path, now: Timestamp) -> Result<Self, Failure> {
         let mut input = Self {
             path: path.to_owned(),
             count: 0,
             line_max: 0,
-            dateless: None,
+            beginnings: Vec::new(),
             sha256: digest(path).map_err(|error| unreadable(path, &error))?,
             columns: Columns::default(),
         };
@@ -85,11 +89,13 @@ impl Input {
         }
         for line in input.lines()? {
             let line = line?;
-            check(&line, today).map_err(|rule| mistake(path, line.number, &rule))?;
+            check(&line, now).map_err(|rule| mistake(path, line.number, &rule))?;
             input.count += 1;
             input.line_max = line.number;
-            if line.since.is_none() {
-                input.dateless.get_or_insert(line.number);
+            let kind = |since: &Option<Since>| since.as_ref().map(mem::discriminant);
+            let known = |(_, since): &(u64, Option<Since>)| kind(since) == kind(&line.since);
+            if !input.beginnings.iter().any(known) {
+                input.beginnings.push((line.number, line.since));
             }
         }
         Ok(input)
@@ -193,8 +199,7 @@ fn next_line(reader: &mut BufReader<File>) -> Result<Option<String>, Unread> {
 fn line(columns: &Columns, number: u64, record: &StringRecord) -> Result<InputLine, String> {
     columns.check_count(record)?;
     let [msisdn, since, customer_ref, consent_ref] = columns.cells(record);
-    let since = since.map(str::parse).transpose();
-    let since = since.map_err(|_: jiff::Error| "since is a calendar date such as 2024-01-31")?;
+    let since = since.map(parse_since).transpose()?;
     Ok(InputLine {
         number,
         msisdn: msisdn.unwrap_or_default().to_owned(),
@@ -206,8 +211,13 @@ fn line(columns: &Columns, number: u64, record: &StringRecord) -> Result<InputLi
 }
 
 /// What a question's other fields must be, as the broker would say it of each line.
-fn check(line: &InputLine, today: Date) -> Result<(), String> {
-    if line.since.is_some_and(|since| since > today) {
+fn check(line: &InputLine, now: Timestamp) -> Result<(), String> {
+    let ahead = match line.since {
+        None => false,
+        Some(Since::Day(day)) => day > now.to_zoned(TimeZone::UTC).date(),
+        Some(Since::Moment(moment)) => moment > now,
+    };
+    if ahead {
         return Err("since is not in the future".to_owned());
     }
     for (name, reference) in [
@@ -254,140 +264,4 @@ fn digest(path: &Path) -> io::Result<digest::Digest> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    fn today() -> Date {
-        "2026-11-21".parse().unwrap()
-    }
-
-    fn input(text: &str) -> (tempfile::NamedTempFile, Result<Input, Failure>) {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        let input = Input::open(file.path(), today());
-        (file, input)
-    }
-
-    #[test]
-    fn a_plain_list_is_read_with_the_numbers_of_its_lines() {
-        let (_file, input) = input("# ours\n+447700900001\n\n+447700900002\n");
-        let input = input.unwrap();
-        assert_eq!(input.count, 2);
-        let lines: Vec<_> = input.lines().unwrap().map(Result::unwrap).collect();
-        let seen: Vec<_> = lines
-            .iter()
-            .map(|line| (line.number, &*line.msisdn))
-            .collect();
-        assert_eq!(seen, [(2, "+447700900001"), (4, "+447700900002")]);
-    }
-
-    #[test]
-    fn a_heading_names_the_columns() {
-        let (_file, input) = input("Customer_Ref,number,since\nc-1,+447700900001,2024-01-31\n");
-        let input = input.unwrap();
-        let lines: Vec<_> = input.lines().unwrap().map(Result::unwrap).collect();
-        assert_eq!((input.count, lines.len()), (1, 1));
-        assert_eq!(lines[0].customer_ref.as_deref(), Some("c-1"));
-        assert_eq!(lines[0].since, "2024-01-31".parse().ok());
-        assert_eq!(lines[0].consent_ref, None);
-    }
-
-    #[test]
-    fn msisdn_is_the_number_and_a_byte_order_mark_is_nothing() {
-        let (_file, input) = input("\u{feff}MSISDN,since\r\n+447700900001,2024-01-31\r\n");
-        let input = input.unwrap();
-        let line = input.lines().unwrap().next().unwrap().unwrap();
-        assert_eq!((line.number, &*line.msisdn), (2, "+447700900001"));
-        assert_eq!(line.since, "2024-01-31".parse().ok());
-    }
-
-    #[test]
-    fn the_first_line_without_a_date_is_remembered() {
-        let text = "number,since,consent_ref\n+447700900001,2024-01-31\n+447700900002,,c-1\n";
-        let (_file, input) = input(text);
-        let input = input.unwrap();
-        assert_eq!((input.dateless, input.has_consents()), (Some(3), true));
-    }
-
-    #[test]
-    fn a_mistake_is_named_with_file_and_line_and_never_repeated() {
-        let long = format!("number,customer_ref\n+447700900001,{}\n", "c".repeat(129));
-        let endless = format!("number\n+447700900001\n{}", "7".repeat(5_000));
-        for (text, line, rule) in [
-            ("number,imsi\n", 1, "unknown column `imsi`"),
-            ("since,+447700900001\n", 1, "unknown column in place 2"),
-            ("number,msisdn\n", 1, "twice"),
-            (
-                "since,customer_ref\n",
-                1,
-                "no column `number` (or `msisdn`)",
-            ),
-            (
-                "\n# ours\ntelephone\n+447700900001\n",
-                3,
-                "such as number,since",
-            ),
-            ("number;since\n", 1, "such as number,since"),
-            ("07700900001\n", 1, "such as +447700900001"),
-            (
-                "+447700900001,2024-01-31\n",
-                1,
-                "a heading names the columns",
-            ),
-            (
-                "number\n+447700900001,1\n",
-                2,
-                "more cells than the heading",
-            ),
-            ("number,since\n+447700900001,soon\n", 2, "calendar date"),
-            (
-                "number,since\n+447700900001,2026-11-22\n",
-                2,
-                "in the future",
-            ),
-            (&long, 2, "at most 128 bytes"),
-            (&endless, 3, "so long"),
-        ] {
-            let (file, input) = input(text);
-            let error = format!("{:?}", input.unwrap_err());
-            let place = format!("`{}` line {line}: ", file.path().display());
-            assert!(error.contains(&place), "{text}: {error}");
-            assert!(error.contains(rule), "{text}: {error}");
-            let without_example = error.replace("+447700900001 stands", "");
-            assert!(!without_example.contains("7700900001"), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_utf_8_is_named_with_its_line() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(b"+447700900001\n\xff\n").unwrap();
-        let error = Input::open(file.path(), today()).unwrap_err();
-        assert!(format!("{error:?}").contains("line 2: this is not UTF-8"));
-    }
-
-    #[test]
-    fn a_malformed_number_is_a_result_and_no_mistake_of_the_file() {
-        let (_file, input) = input("+447700900001\n0770\n");
-        assert_eq!(input.unwrap().count, 2);
-    }
-
-    #[test]
-    fn a_run_is_named_after_the_file_and_the_question() {
-        let (file, one) = input("+447700900001\n");
-        let (_file, other_file) = input("+447700900002\n");
-        let one = one.unwrap().run_name("first-bank");
-        let again = Input::open(file.path(), today()).unwrap();
-        assert_eq!(one, again.run_name("first-bank"));
-        assert_ne!(one, again.run_name("second-bank"));
-        assert_ne!(one, other_file.unwrap().run_name("first-bank"));
-        let line = InputLine {
-            number: u64::MAX,
-            attempt: u8::MAX,
-            ..again.lines().unwrap().next().unwrap().unwrap()
-        };
-        assert!(line.request_id(&one).len() <= 64);
-    }
-}
+mod tests;

@@ -19,7 +19,6 @@ use std::{
 
 use accord_proto::clock::SystemClock;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
 use self::{
@@ -52,8 +51,7 @@ pub(super) async fn run(
     let purpose = purpose(&args.ask, party)?;
     let clock = SystemClock::shared();
     Plan::check(&args.ask, purpose, &clock)?;
-    let today = clock.now().to_zoned(TimeZone::UTC).date();
-    let input = Input::open(&args.file, today)?;
+    let input = Input::open(&args.file, clock.now())?;
     let client = profile.client(party)?;
     let consents = input.has_consents();
     let deadline = Duration::from_millis(DEADLINE_MS);

@@ -3,7 +3,7 @@
 use accord_proto::{
     clock::SharedClock,
     purpose::Purpose,
-    signal::{Question, Signal},
+    signal::{Question, Signal, Since, whole_minute},
 };
 use jiff::tz::TimeZone;
 
@@ -34,13 +34,20 @@ pub(super) struct Plan {
 impl Plan {
     /// Finds what would be wrong with every line, since it stands in the command line.
     pub(super) fn check(ask: &Ask, purpose: Purpose, clock: &SharedClock) -> Result<(), Failure> {
-        let today = clock.now().to_zoned(TimeZone::UTC).date();
+        let now = clock.now();
         let usage = |rule: String| Failure::new(Exit::Usage, rule);
-        // The date of the command line is looked at, too, and not only those of the lines.
-        let since = ask.since.unwrap_or(today);
+        // The beginning on the command line is looked at, too, and not only those of the lines.
+        let (day, moment) = (
+            Since::Day(now.to_zoned(TimeZone::UTC).date()),
+            Since::Moment(whole_minute(now)),
+        );
+        let own: Vec<Since> = ask.since.into_iter().chain([day, moment]).collect();
         let questions = match Asking::named(ask)? {
-            Some(asking) => asking.questions(Some(since)).map_err(usage)?,
-            None => vec![Question::NumberRecycling { since }],
+            Some(asking) => asking.questions(&own).map_err(usage)?,
+            None => vec![match ask.since.unwrap_or(day) {
+                Since::Day(since) => Question::NumberRecycling { since },
+                Since::Moment(since) => Question::SignallingAnomaly { since },
+            }],
         };
         let lookup = lookup(NOBODY, purpose, questions);
         let lookup = with_references(lookup, ask, None);
@@ -58,9 +65,11 @@ impl Plan {
         purpose: Purpose,
         input: &Input,
     ) -> Result<Self, Failure> {
-        if let (Some(rule), Some(line)) = (asking.needs_date(), input.dateless) {
-            let rule = format!("{rule}, or in the column `since`");
-            return Err(input.mistake(line, &rule));
+        for (line, since) in &input.beginnings {
+            if let Some(rule) = asking.lacks_since(since.as_slice()) {
+                let rule = format!("{rule}, or in the column `since`");
+                return Err(input.mistake(*line, &rule));
+            }
         }
         let (principal, consent) = (&ask.on_behalf_of, &ask.consent_ref);
         let name = format!("{party}, {purpose}, {asking:?}, {principal:?}, {consent:?}");
@@ -79,7 +88,7 @@ impl Plan {
 
     /// The question about one line.
     pub(super) fn lookup(&self, line: &InputLine) -> Result<Lookup, Failure> {
-        let questions = self.asking.questions(line.since);
+        let questions = self.asking.questions(line.since.as_slice());
         let questions = questions.map_err(|rule| Failure::new(Exit::Failure, rule))?;
         let lookup =
             lookup(&line.msisdn, self.purpose, questions).request_id(line.request_id(&self.run));

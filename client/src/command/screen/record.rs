@@ -3,7 +3,10 @@
 
 use std::io;
 
-use accord_proto::signal::Signal;
+use accord_proto::{
+    observation::{AttackKind, SwapKind},
+    signal::Signal,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
@@ -111,6 +114,7 @@ const fn own_columns(signal: Signal) -> &'static [&'static str] {
     match signal {
         Signal::SimSwap | Signal::DeviceSwap => &["hours", "kind", "lock"],
         Signal::NumberRecycling | Signal::Tenure => &["since"],
+        Signal::SignallingAnomaly => &["since", "kind"],
         Signal::CallForwarding | Signal::Roaming => &[],
     }
 }
@@ -120,8 +124,13 @@ fn signal_cells(signal: Signal, told: Option<&SignalOutcome>) -> Vec<String> {
         return vec![String::new(); 1 + own_columns(signal).len() + SIGNAL_COLUMNS.len()];
     };
     let (value, kind, reason) = match &told.outcome {
-        Outcome::Value { value, swap_kind } => {
-            let kind = swap_kind.map(|kind| kind.name().to_owned());
+        Outcome::Value {
+            value,
+            swap_kind,
+            attack_kind,
+        } => {
+            let attack = attack_kind.map(AttackKind::name);
+            let kind = swap_kind.map(SwapKind::name).or(attack);
             (plain::value(value), kind, String::new())
         }
         Outcome::Unanswered { reason, .. } => (String::new(), None, reason.name().to_owned()),
@@ -130,10 +139,14 @@ fn signal_cells(signal: Signal, told: Option<&SignalOutcome>) -> Vec<String> {
     match signal {
         Signal::SimSwap | Signal::DeviceSwap => {
             cells.push(text(told.question.threshold_hours()));
-            cells.push(kind.unwrap_or_default());
+            cells.push(text(kind));
             cells.push(told.customer_lock.to_string());
         }
         Signal::NumberRecycling | Signal::Tenure => cells.push(text(told.question.since())),
+        Signal::SignallingAnomaly => {
+            cells.push(text(told.question.since()));
+            cells.push(text(kind));
+        }
         Signal::CallForwarding | Signal::Roaming => {}
     }
     cells.push(reason);

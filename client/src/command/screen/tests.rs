@@ -57,6 +57,7 @@ fn value(value: Value) -> Outcome {
     Outcome::Value {
         value,
         swap_kind: None,
+        attack_kind: None,
     }
 }
 
@@ -102,7 +103,7 @@ fn answered(number: u64, sim_swap: Outcome, roaming: Outcome) -> Screened<InputL
 
 fn input(numbers: &Path, text: &str) -> Input {
     std::fs::write(numbers, text).unwrap();
-    Input::open(numbers, "2026-11-21".parse().unwrap()).unwrap()
+    Input::open(numbers, "2026-11-21T12:00:00Z".parse().unwrap()).unwrap()
 }
 
 fn plan(input: &Input, party: &str) -> Plan {
