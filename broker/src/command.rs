@@ -17,6 +17,13 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// What must not be heard, whatever the environment asks for.
+const SILENT: [&str; 3] = [
+    "hickory_net=off",
+    "hickory_proto=off",
+    "hickory_resolver=off",
+];
+
 /// A configuration that can't be used (`EX_USAGE` of sysexits).
 const EXIT_CONFIG: u8 = 64;
 
@@ -114,9 +121,16 @@ fn check_config(path: &Path) -> Result<(), Failed> {
         .map_err(|error| Failed::Config(with_sources(&error)))?;
     let (agreement, parties) = (&checked.agreement, &checked.parties);
     let document = agreement.document();
+    let portability = checked
+        .portability
+        .as_ref()
+        .map_or_else(String::new, |database| {
+            let (rows, as_of) = (database.rows(), database.as_of());
+            format!("portability database: {rows} rows, as of {as_of}\n")
+        });
     say(&format!(
         "{}: good\nagreement {} version {}: {} clauses, in force from {} until {}, signed by {}\n\
-         parties {}: {} parties, signed by {}\nported numbers: {}\n\
+         parties {}: {} parties, signed by {}\nported numbers: {}\n{portability}\
          certificate valid until {}, revocation lists until {}",
         path.display(),
         document.id(),
@@ -169,7 +183,12 @@ fn signing_key(config: &Config) -> Result<SigningKey, Failed> {
 
 /// Text for a person at a terminal, JSON lines for everybody else.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // What the resolver asks for is a number, so it says nothing at any level.
+    let silent = SILENT.iter().filter_map(|directive| directive.parse().ok());
+    for directive in silent {
+        filter = filter.add_directive(directive);
+    }
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -5,6 +5,7 @@ mod anomalies;
 mod index;
 mod limits;
 mod replay;
+mod routing;
 mod witnesses;
 
 use std::{
@@ -24,6 +25,7 @@ pub use anomalies::AnomaliesSection;
 pub use index::IndexSection;
 pub use limits::Limits;
 pub use replay::ReplaySection;
+pub use routing::{Absent, EnumSection, PortabilitySection, SupplierNames, SupplierSection};
 pub use witnesses::WitnessesSection;
 
 /// Everything that the broker is told.
@@ -38,6 +40,12 @@ pub struct Config {
     pub tls: TlsSection,
     /// The signed documents.
     pub documents: DocumentsSection,
+    /// The database of ported numbers.
+    #[serde(default)]
+    pub portability: PortabilitySection,
+    /// Suppliers of portability data that are asked.
+    #[serde(default, rename = "enum")]
+    pub enums: EnumSection,
     /// The authorities' keys.
     pub authorities: AuthoritiesSection,
     /// The ledger.
@@ -293,6 +301,8 @@ impl Config {
         if !(1..=60_000).contains(&self.witnesses.deadline_ms) {
             return Err(("witnesses.deadline_ms", "1 to 60000".to_owned()));
         }
+        self.portability.check()?;
+        self.enums.check()?;
         self.limits.check()?;
         self.anomalies.check()?;
         self.authorities().map(drop)
@@ -314,6 +324,7 @@ impl Config {
         ];
         paths.extend(&mut self.tls.revocation_lists);
         paths.extend(&mut self.documents.ported);
+        paths.extend(&mut self.portability.file);
         paths.extend(&mut self.witnesses.policy);
         paths.extend(&mut self.witnesses.roots);
         paths
@@ -321,73 +332,4 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FULL: &str = include_str!("../broker.full.toml");
-
-    #[test]
-    fn the_full_sample_shows_every_key_with_its_default() {
-        let config = Config::parse(FULL).unwrap();
-        let defaults = format!("{:?}", Limits::default());
-        assert_eq!(format!("{:?}", config.limits), defaults);
-        assert_eq!(config.ledger.segment_mib, default_segment_mib());
-        assert_eq!(config.ledger.free_mib_min, default_free_mib_min());
-        assert_eq!(
-            config.ledger.clock_step_seconds_max,
-            default_clock_step_seconds_max()
-        );
-        assert_eq!(config.views.cache_mib, default_cache_mib());
-        assert_eq!(config.replay.mib_max, replay::mib_max());
-        assert_eq!(config.index.dir, IndexSection::default().dir);
-        let witnesses = format!("{:?}", WitnessesSection::default());
-        assert_eq!(format!("{:?}", config.witnesses), witnesses);
-        assert_eq!(config.anomalies, AnomaliesSection::default());
-    }
-
-    #[test]
-    fn an_unknown_key_is_named_with_its_line() {
-        let text = FULL.replace("[listen]", "[listen]\nadmim = 1");
-        let error = Config::parse(&text).unwrap_err().to_string();
-        assert!(error.contains("admim") && error.contains("line"), "{error}");
-    }
-
-    #[test]
-    fn an_admin_port_on_the_network_is_refused() {
-        let text = FULL.replace("127.0.0.1:7490", "0.0.0.0:7490");
-        let (key, _) = Config::parse(&text).unwrap().check().unwrap_err();
-        assert_eq!(key, "listen.admin");
-    }
-
-    #[test]
-    fn each_limit_has_a_least_and_a_most() {
-        let (_, limits) = FULL.split_once("\n[limits]\n").unwrap();
-        let lines = limits.lines().filter(|line| !line.starts_with('#'));
-        let mut checked = 0;
-        for line in lines {
-            let (key, _) = line.split_once(" = ").unwrap();
-            let with = |value: u32| {
-                let text = FULL.replace(line, &format!("{key} = {value}"));
-                Config::parse(&text).unwrap().limits.check()
-            };
-            let (named, rule) = with(u32::MAX).unwrap_err();
-            assert_eq!(named, format!("limits.{key}"));
-            let (least, most) = rule.split_once(" to ").unwrap();
-            let (least, most): (u32, u32) = (least.parse().unwrap(), most.parse().unwrap());
-            assert!(with(least).is_ok() && with(most).is_ok(), "{key}");
-            assert!(with(most + 1).is_err(), "{key}");
-            if least > 1 {
-                assert!(with(least - 1).is_err(), "{key}");
-            }
-            checked += 1;
-        }
-        assert_eq!(checked, 17);
-    }
-
-    #[test]
-    fn keys_inside_the_ledger_are_refused() {
-        let text = FULL.replace("dir = \"keys\"", "dir = \"ledger/keys\"");
-        let (key, _) = Config::parse(&text).unwrap().check().unwrap_err();
-        assert_eq!(key, "keys.dir");
-    }
-}
+mod tests;

@@ -60,6 +60,9 @@ pub struct Answer {
     pub agreement_version: u64,
     /// How the operator was found; `None` where that is not told.
     pub routing_basis: Option<RoutingBasis>,
+    /// As of when: when the portability database was made, or the ENUM supplier answered. `None`
+    /// where neither was looked at.
+    pub routing_as_of: Option<Timestamp>,
     /// One for each signal asked, in the order asked.
     pub signals: Vec<SignalOutcome>,
     /// The id of the question.

@@ -29,6 +29,7 @@ use crate::{
     metrics::Metrics,
     path::Refusal,
     refusals::RefusalBook,
+    routing::Routing,
     views::Views,
 };
 
@@ -49,6 +50,8 @@ pub struct AdapterParts {
     pub trust: Arc<TrustStore>,
     /// Register and routes.
     pub governance: Arc<Governance>,
+    /// What routes numbers beside the documents.
+    pub routing: Arc<Routing>,
     /// Adapters attached.
     pub links: Arc<Links>,
     /// Fresh observations.

@@ -31,6 +31,7 @@ use crate::{
     link::Links,
     path::{Rates, Refusal},
     refusals::RefusalBook,
+    routing::Routing,
     subjects::{closed::ClosedKeys, tag_keys::TagKeys},
 };
 
@@ -44,6 +45,8 @@ pub struct SubjectParts {
     pub trust: Arc<TrustStore>,
     /// Agreement, register and routes.
     pub governance: Arc<Governance>,
+    /// What routes numbers beside the documents.
+    pub routing: Arc<Routing>,
     /// Adapters attached.
     pub links: Arc<Links>,
     /// The record.

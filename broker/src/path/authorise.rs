@@ -61,9 +61,9 @@ pub(super) struct Permitted {
 }
 
 pub(super) fn authorise(routed: Routed) -> Permitted {
-    let permits = match &routed.operator {
-        Ok((operator, _)) => {
-            let one = |question| permit(&routed.asked, operator, question);
+    let permits = match &routed.route {
+        Ok(route) => {
+            let one = |question| permit(&routed.asked, &route.operator, question);
             routed.asked.question.questions.iter().map(one).collect()
         }
         Err(reason) => {

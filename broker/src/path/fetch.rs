@@ -55,11 +55,8 @@ struct Seal;
 impl Observed {
     /// Who serves the number, as the register has it.
     fn operator(&self) -> Option<&PartyId> {
-        let Routed {
-            asked, operator, ..
-        } = &self.admitted.routed;
-        let (name, _) = operator.as_ref().ok()?;
-        asked.governed.operator(name)
+        let Routed { asked, route, .. } = &self.admitted.routed;
+        asked.governed.operator(&route.as_ref().ok()?.operator)
     }
 
     /// Whether the entry says who serves the number: some clause lets the bank ask, or did when the
@@ -80,10 +77,10 @@ impl Observed {
 /// Fetches what may be known. It never fails: each signal has an observation or a reason.
 pub(super) async fn fetch(parts: &Parts, mut admitted: Admitted) -> Observed {
     let permits = std::mem::take(&mut admitted.permits);
-    let operator = match &admitted.routed.operator {
-        Ok((operator, _)) => parts.links.operator(operator).map(|links| {
+    let operator = match &admitted.routed.route {
+        Ok(route) => parts.links.operator(&route.operator).map(|links| {
             let msisdn = &admitted.routed.asked.question.msisdn;
-            (links, parts.views.digest(operator, msisdn))
+            (links, parts.views.digest(&route.operator, msisdn))
         }),
         Err(_) => None,
     };

@@ -51,9 +51,11 @@ pub(super) fn minimise(parts: &Parts, mut observed: Observed) -> Minimised {
         records.push(record);
     }
     // Whether a number was ported is for banks that some clause lets ask about it.
-    let basis = match &observed.admitted.routed.operator {
-        Ok((_, basis)) if observed.signals.iter().any(Result::is_ok) => basis.to_wire(),
-        Ok(_) | Err(_) => v1::RoutingBasis::Unspecified,
+    let (basis, routing_as_of) = match &observed.admitted.routed.route {
+        Ok(route) if observed.signals.iter().any(Result::is_ok) => {
+            (route.basis.to_wire(), route.as_of.map(wire::timestamp))
+        }
+        Ok(_) | Err(_) => (v1::RoutingBasis::Unspecified, None),
     };
     // No answer cites what is not in force; its entry says under what it was asked.
     let (agreement, agreement_version) = match asked.governed.check_in_force(now) {
@@ -65,6 +67,7 @@ pub(super) fn minimise(parts: &Parts, mut observed: Observed) -> Minimised {
         agreement,
         agreement_version,
         routing_basis: basis as i32,
+        routing_as_of,
         signals: answers,
         request_id: asked.question.request_id.clone().unwrap_or_default(),
     };
@@ -88,14 +91,14 @@ fn reconsider(parts: &Parts, observed: &mut Observed) {
         return;
     }
     asked.governed = current;
-    let Ok((operator, _)) = &observed.admitted.routed.operator else {
+    let Ok(route) = &observed.admitted.routed.route else {
         return;
     };
     for signal in &mut observed.signals {
         let Ok(seen) = signal else { continue };
         let again = authorise::permit(
             &observed.admitted.routed.asked,
-            operator,
+            &route.operator,
             &seen.permit.question,
         );
         let changed = "certificate, licence or agreement ended or changed meanwhile";

@@ -183,7 +183,7 @@ async fn steps(
         Claim::Repeat(response) => return release::repeat(&response),
         Claim::Reused | Claim::InFlight => return Err(Refusal::RequestIdReused),
     };
-    let routed = route::route(asked);
+    let routed = route::route(parts, asked).await;
     let permitted = authorise::authorise(routed);
     let admitted = limit::limit(parts, permitted).await;
     let observed = fetch::fetch(parts, admitted).await;

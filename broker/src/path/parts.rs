@@ -15,6 +15,7 @@ use crate::{
     metrics::Metrics,
     refusals::RefusalBook,
     replay::Replays,
+    routing::Routing,
     subjects::{state::SubjectState, tag_keys::TagKeys},
     views::Views,
 };
@@ -40,6 +41,8 @@ pub struct Parts {
     pub tokens: Arc<TokenVerifier>,
     /// Agreement, parties and routes in force.
     pub governance: Arc<Governance>,
+    /// What routes numbers beside the documents.
+    pub routing: Arc<Routing>,
     /// Adapters attached.
     pub links: Arc<Links>,
     /// Fresh observations.

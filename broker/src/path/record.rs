@@ -104,9 +104,7 @@ pub(super) fn record(
 }
 
 fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access {
-    let Routed {
-        asked, operator, ..
-    } = &observed.admitted.routed;
+    let Routed { asked, route, .. } = &observed.admitted.routed;
     let question = &asked.question;
     let key = &observed.admitted.keys.this_month;
     let mac = |what: &str, text: &Option<String>| {
@@ -127,9 +125,9 @@ fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access
         elapsed_us: microseconds(evidence.elapsed),
     });
     // A bank may read its entries, so one without any clause must not learn the route from them.
-    let (operator, basis) = match operator {
-        Ok((operator, basis)) if observed.names_operator() => {
-            (operator.to_string(), basis.to_wire())
+    let (operator, basis) = match route {
+        Ok(route) if observed.names_operator() => {
+            (route.operator.to_string(), route.basis.to_wire())
         }
         Ok(_) | Err(_) => (String::new(), v1::RoutingBasis::Unspecified),
     };

@@ -17,7 +17,7 @@ use super::{
     admin,
     error::StartError,
     gauges::Gauges,
-    keys, recall, witnessing,
+    keys, recall, routing, witnessing,
 };
 use crate::{
     anomaly::{self, AnomalyMetrics, Watch, Watcher},
@@ -33,6 +33,7 @@ use crate::{
     metrics::Metrics,
     refusals::RefusalBook,
     replay::Replays,
+    routing::{DatabaseWatch, Routing, RoutingMetrics},
     subjects::{closed::ClosedKeys, state::SubjectState, tag_keys::TagKeys},
     views::{Rebuilt, Views},
     witnesses::{WitnessMetrics, Witnesses},
@@ -47,6 +48,7 @@ pub(super) struct House {
     pub(super) governance: Arc<Governance>,
     pub(super) life: Arc<AgreementLife>,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) routing: Arc<Routing>,
     pub(super) links: Arc<Links>,
     pub(super) views: Arc<Views>,
     pub(super) refusals: Arc<RefusalBook>,
@@ -77,7 +79,7 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
     let (identity, witnessed) = (IdentityMetrics::default(), WitnessMetrics::default());
     // Looked at first: what changes while it is read is then read again.
     let seen = Seen::look(&document_files(&config));
-    let (house, watcher) = House::open(config, clock, &identity, &witnessed).await?;
+    let (house, watcher, database) = House::open(config, clock, &identity, &witnessed).await?;
     let reloader = house.reloader(seen);
     reloader.record_start().await?;
     let mut acts = house.acts();
@@ -92,6 +94,7 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
         Arc::clone(&connections),
     ));
     house.keep(&mut housekeeping, reloader, acts);
+    house.keep_database(&mut housekeeping, database);
     if let Some(witnesses) = &house.witnesses {
         housekeeping.spawn(witnessing::watch(
             Arc::clone(witnesses),
@@ -160,15 +163,17 @@ impl House {
         clock: SharedClock,
         identity: &IdentityMetrics,
         witnessed: &WitnessMetrics,
-    ) -> Result<(Self, Watcher), StartError> {
-        let indexed = IndexMetrics::default();
-        let noticed = AnomalyMetrics::default();
+    ) -> Result<(Self, Watcher, Option<DatabaseWatch>), StartError> {
+        let (indexed, noticed) = (IndexMetrics::default(), AnomalyMetrics::default());
+        let routed = RoutingMetrics::default();
         let metrics = Arc::new(Metrics::new(|registry| {
             noticed.register(registry);
             identity.register(registry);
             witnessed.register(registry);
             indexed.register(registry);
+            routed.register(registry);
         }));
+        let (routing, database) = routing::open(&config, &clock, &routed).await?;
         let trust = TrustStore::open(
             tls_files(&config),
             &config.broker.trust_domain,
@@ -189,12 +194,11 @@ impl House {
         let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
         recall::subjects(&ledger, &subjects, &governance.current(), clock.now())?;
         let cache_bytes = u64::from(config.views.cache_mib) << 20;
-        let view_key = config.keys.dir.join("view.key");
-        let opened = Views::open(&config.views.dir, &view_key, cache_bytes)?;
+        let (views, keys) = (&config.views.dir, &config.keys.dir);
+        let opened = Views::open(views, &keys.join("view.key"), cache_bytes)?;
         let replay_bytes_max = u64::from(config.replay.mib_max) << 20;
         let replays = Replays::open(&config.replay.dir, replay_bytes_max)?;
-        let limits = config.limits;
-        let (book, counted) = (Arc::clone(&ledger), Arc::clone(&metrics));
+        let (limits, book, counted) = (config.limits, Arc::clone(&ledger), Arc::clone(&metrics));
         let refusals = RefusalBook::new(book, counted, limits.refusals_per_second);
         let directory: Arc<Governance> = Arc::clone(&governance);
         let tokens = TokenVerifier::new(&config.broker.audience, directory, identity.clone());
@@ -208,6 +212,7 @@ impl House {
             governance,
             life,
             ledger,
+            routing,
             links: Arc::default(),
             views: opened.views,
             refusals: Arc::new(refusals),
@@ -226,7 +231,7 @@ impl House {
             .record_start(&replayed, made_key, opened.rebuilt)
             .await?;
         keys::split_due(&house.closed, &house.governance, house.clock.now()).await;
-        Ok((house, watcher))
+        Ok((house, watcher, database))
     }
 
     /// The start, and what was found at it, on the record before anything is answered.

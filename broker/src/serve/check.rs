@@ -2,12 +2,15 @@
 
 use std::{fs, io, path::Path};
 
-use accord_proto::{agreement::SignedAgreement, clock::SharedClock, parties::Parties};
+use accord_proto::{
+    agreement::SignedAgreement, clock::SharedClock, parties::Parties,
+    portability::PortabilityDatabase,
+};
 
 use super::{
     StartError,
     assemble::{authorities, ledger_config, tls_files},
-    witnessing,
+    routing, witnessing,
 };
 use crate::{
     config::Config,
@@ -26,6 +29,8 @@ pub struct Checked {
     pub parties: Parties,
     /// How many numbers were ported.
     pub ported: usize,
+    /// The portability database, where there is one.
+    pub portability: Option<PortabilityDatabase>,
     /// How long certificates and revocation lists will do.
     pub trust: TrustStatus,
 }
@@ -38,6 +43,7 @@ pub struct Checked {
 pub fn check(config: &Config, clock: SharedClock) -> Result<Checked, StartError> {
     let now = clock.now();
     let domain = &config.broker.trust_domain;
+    let portability = routing::check(config, &clock)?;
     let trust = TrustStore::open(tls_files(config), domain, clock, IdentityMetrics::default())?;
     TagKeys::check(&config.keys.dir, now)?;
     check_view_key(&config.keys.dir.join("view.key"))?;
@@ -49,6 +55,7 @@ pub fn check(config: &Config, clock: SharedClock) -> Result<Checked, StartError>
         agreement: read_agreement(&documents.agreement, &authorities, None)?,
         parties: read_parties(&documents.parties, &authorities, None)?,
         ported: read_ported(documents.ported.as_deref())?.len(),
+        portability,
         trust: trust.status(),
     })
 }

@@ -10,6 +10,7 @@ use crate::{
     index::IndexError,
     ledger::LedgerError,
     replay::SpoolError,
+    routing::{DatabaseError, OpenError},
     subjects::{closed::ClosedError, tag_keys::TagKeyError},
     views::ViewError,
     witnesses::HttpError,
@@ -61,6 +62,15 @@ pub enum StartError {
     /// The keys of closed months.
     #[error("keys: {0}")]
     Closed(#[from] ClosedError),
+    /// The portability database.
+    #[error("portability: {0}")]
+    Portability(#[from] DatabaseError),
+    /// A supplier of portability data.
+    #[error("{0}")]
+    Supplier(#[from] OpenError),
+    /// A part of the start ended by itself.
+    #[error("the start broke off: {0}")]
+    Broken(#[source] tokio::task::JoinError),
     /// The view.
     #[error("view: {0}")]
     Views(#[from] ViewError),

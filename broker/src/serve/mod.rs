@@ -13,6 +13,7 @@ mod gauges;
 mod housekeeping;
 mod keys;
 mod recall;
+mod routing;
 mod server;
 mod witnessing;
 

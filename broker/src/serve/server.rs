@@ -105,6 +105,7 @@ impl House {
             trust: Arc::clone(&self.trust),
             tokens: Arc::clone(&self.tokens),
             governance: Arc::clone(&self.governance),
+            routing: Arc::clone(&self.routing),
             links: Arc::clone(&self.links),
             views: Arc::clone(&self.views),
             ledger: Arc::clone(&self.ledger),
@@ -128,6 +129,7 @@ impl House {
         AdapterDoor::new(AdapterParts {
             trust: Arc::clone(&self.trust),
             governance: Arc::clone(&self.governance),
+            routing: Arc::clone(&self.routing),
             links: Arc::clone(&self.links),
             views: Arc::clone(&self.views),
             ledger: Arc::clone(&self.ledger),
@@ -179,6 +181,7 @@ impl House {
         SubjectDoor::new(SubjectParts {
             trust: Arc::clone(&self.trust),
             governance: Arc::clone(&self.governance),
+            routing: Arc::clone(&self.routing),
             links: Arc::clone(&self.links),
             ledger: Arc::clone(&self.ledger),
             refusals: Arc::clone(&self.refusals),

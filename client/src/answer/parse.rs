@@ -33,6 +33,7 @@ pub(crate) fn parse_answer(bytes: &Bytes, asked: &Asked) -> Result<Answer, Mistr
         agreement: wire.agreement,
         agreement_version: wire.agreement_version,
         routing_basis: RoutingBasis::from_wire(wire.routing_basis),
+        routing_as_of: wire.routing_as_of.as_ref().and_then(wire::parse_timestamp),
         signals: signals
             .map(|(question, signal)| parse_signal(question, signal))
             .collect::<Result<_, _>>()?,

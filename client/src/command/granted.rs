@@ -274,6 +274,7 @@ mod tests {
             agreement: agreement.to_owned(),
             agreement_version: 1,
             routing_basis: None,
+            routing_as_of: None,
             signals,
             request_id: String::new(),
         };

@@ -19,6 +19,7 @@ pub(super) fn answered(answered: &Answered) -> Json {
         "answered_at": answer.answered_at.to_string(),
         "agreement": {"id": answer.agreement, "version": answer.agreement_version},
         "routing_basis": answer.routing_basis.map(|basis| basis.name()),
+        "routing_as_of": answer.routing_as_of.map(|at| at.to_string()),
         "request_id": answer.request_id,
         "signals": answer.signals.iter().map(signal).collect::<Vec<_>>(),
         "receipt": {

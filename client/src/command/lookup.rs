@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use accord_proto::{clock::SystemClock, purpose::Purpose, signal::Question};
+use jiff::Timestamp;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
@@ -136,17 +137,18 @@ pub(super) fn exit_of(answered: &Answered) -> Exit {
 
 /// How the operator was found. Where the bank may learn nothing it is not told either, however well
 /// the operator is known.
-fn routed_words(basis: Option<RoutingBasis>) -> String {
-    basis.map_or_else(
-        || "operator not told".to_owned(),
-        |basis| format!("operator found by {}", basis.name()),
-    )
+fn routed_words(basis: Option<RoutingBasis>, as_of: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(basis) = basis else {
+        return "operator not told".to_owned();
+    };
+    let fresh = as_of.map_or_else(String::new, |at| format!(" as of {}", age_words(at, now)));
+    format!("operator found by {}{fresh}", basis.name())
 }
 
 fn print(answered: &Answered, number: &str, terminal: &mut Terminal) -> Result<(), Failure> {
     let now = SystemClock::shared().now();
     let answer = &answered.answer;
-    let routed = routed_words(answer.routing_basis);
+    let routed = routed_words(answer.routing_basis, answer.routing_as_of, now);
     terminal.line(&format!(
         "{number}   {routed}   agreement {} version {}",
         answer.agreement, answer.agreement_version
@@ -187,10 +189,13 @@ mod tests {
 
     #[test]
     fn an_operator_that_is_not_told_is_not_said_to_be_unknown() {
-        assert_eq!(routed_words(None), "operator not told");
-        assert_eq!(
-            routed_words(Some(RoutingBasis::Ported)),
-            "operator found by ported"
-        );
+        let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
+        let words = |basis, as_of| routed_words(basis, as_of, now);
+        assert_eq!(words(None, Some(now)), "operator not told");
+        let ported = Some(RoutingBasis::Ported);
+        assert_eq!(words(ported, None), "operator found by ported");
+        let as_of = now.checked_sub(jiff::SignedDuration::from_hours(10)).ok();
+        let said = words(ported, as_of);
+        assert_eq!(said, "operator found by ported as of 10 h ago");
     }
 }

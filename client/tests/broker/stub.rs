@@ -186,6 +186,7 @@ impl Broker {
             agreement: "SANDBOX-2026-1".to_owned(),
             agreement_version: 1,
             routing_basis: v1::RoutingBasis::Prefix as i32,
+            routing_as_of: None,
             signals: signals.collect(),
             request_id: request_id.to_owned(),
         };

@@ -75,6 +75,14 @@ enum Command {
         #[arg(long, default_value_t = 10_000_000, value_name = "COUNT")]
         entries: u64,
     },
+    /// A database of ported numbers: how long it takes to load, how much memory, and how fast a
+    /// number is looked up. Needs 45 bytes of the disk for each row.
+    Portability {
+        /// Rows of the database.
+        #[arg(long, default_value_t = 10_000_000, value_name = "COUNT",
+              value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+        rows: u64,
+    },
     #[command(hide = true)]
     SoakWriter(soak::Order),
     #[command(flatten)]
@@ -148,7 +156,11 @@ fn main() -> ExitCode {
             })
         }
         Some(
-            Command::Server(_) | Command::Soak(_) | Command::Mirror(_) | Command::Index { .. },
+            Command::Server(_)
+            | Command::Soak(_)
+            | Command::Mirror(_)
+            | Command::Index { .. }
+            | Command::Portability { .. },
         )
         | None => with_runtime(&cli),
     };
@@ -171,6 +183,7 @@ async fn with_runtime(cli: &Cli) -> Result<(), String> {
         Some(Command::Mirror(of)) => mirror(of).await.map_err(chained),
         Some(Command::MirrorVerifier(_) | Command::SoakWriter(_)) => Ok(()),
         Some(Command::Index { entries }) => index(cli, *entries).await.map_err(chained),
+        Some(Command::Portability { rows }) => portability(cli, *rows).map_err(chained),
         None => measure(cli).await.map_err(chained),
     }
 }
@@ -325,4 +338,13 @@ async fn index(cli: &Cli, entries: u64) -> Result<(), BenchError> {
         measured.to_table()
     };
     print(&text)
+}
+
+fn portability(cli: &Cli, rows: u64) -> Result<(), BenchError> {
+    let dir = temporary(&parent(cli.dir.as_deref()), "accord-bench-")?;
+    let measured = bench::measure_portability(rows, dir.path(), &progress)?;
+    print(&match cli.json {
+        true => serde_json::to_string(&measured).unwrap_or_default() + "\n",
+        false => measured.to_table(),
+    })
 }

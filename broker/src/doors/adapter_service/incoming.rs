@@ -332,9 +332,10 @@ impl<'a> Incoming<'a> {
     fn own_number(&self, number: &str) -> Result<Msisdn, FieldError> {
         let msisdn = Msisdn::parse(number)?;
         let governed = self.parts.governance.current();
-        match governed.routes().route(&msisdn) {
-            Some((operator, _)) if operator == self.operator() => Ok(msisdn),
-            Some(_) | None => Err(FieldError::new("msisdn", "not a number of this operator")),
+        let (routing, now) = (&self.parts.routing, self.parts.clock.now());
+        match routing.may_serve(&governed, self.operator(), &msisdn, now) {
+            true => Ok(msisdn),
+            false => Err(FieldError::new("msisdn", "not a number of this operator")),
         }
     }
 

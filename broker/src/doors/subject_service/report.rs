@@ -7,6 +7,7 @@ use accord_proto::{
     msisdn::Msisdn,
     party::{OrgName, PartyId},
     purpose::Purpose,
+    reason::Reason,
     signal::Signal,
     v1::{
         self, ReportSubjectRequest, ReportSubjectResponse, SubjectAccess, SubjectReportHead,
@@ -87,11 +88,20 @@ impl SubjectDoor {
         let parts = &self.parts;
         let unknown = |why: String| Refusal::Tenure(why);
         let (now, governed) = (parts.clock.now(), parts.governance.current());
-        let route = governed.routes().route(&msisdn);
-        let operator = route.map(|(operator, _)| operator.clone());
-        let operator = operator
-            .filter(|operator| governed.operator_licensed(operator, now))
-            .ok_or_else(|| unknown("no licensed operator serves the number".to_owned()))?;
+        let own = parts.operator_deadline;
+        let by = Instant::now() + own;
+        let route = parts.routing.route(&governed, &msisdn, now, Some(by)).await;
+        let operator = match route {
+            Err(Reason::RouteUnknown) => {
+                return Err(unknown(
+                    Reason::RouteUnknown.consequence().meaning.to_owned(),
+                ));
+            }
+            Ok(route) if governed.operator_licensed(&route.operator, now) => route.operator,
+            Ok(_) | Err(_) => {
+                return Err(unknown("no licensed operator serves the number".to_owned()));
+            }
+        };
         let links = parts.links.operator(&operator);
         let links = links.ok_or_else(|| unknown(format!("{operator} is not attached")))?;
         let draft = AskDraft {
@@ -108,7 +118,6 @@ impl SubjectDoor {
             consent_ref: None,
             bulk: false,
         };
-        let own = parts.operator_deadline;
         let by = Instant::now() + own;
         let asked = links.ask(&draft, Patience { by, own }, &parts.clock).await;
         if let (Some((instance, why)), Some(party)) =

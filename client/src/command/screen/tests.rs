@@ -80,6 +80,7 @@ fn answered(number: u64, sim_swap: Outcome, roaming: Outcome) -> Screened<InputL
         agreement: "TEST-2026-1".to_owned(),
         agreement_version: 7,
         routing_basis: None,
+        routing_as_of: None,
         signals,
         request_id: String::new(),
     };

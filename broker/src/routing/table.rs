@@ -1,26 +1,8 @@
-//! MSISDN to operator: ported-number override first, then longest prefix.
+//! What the documents say: the list of ported numbers, and the ranges of the register.
 
 use std::collections::HashMap;
 
-use accord_proto::{msisdn::Msisdn, party::OrgName, v1};
-
-/// How an operator was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoutingBasis {
-    /// Listed as ported.
-    Ported,
-    /// Longest prefix.
-    Prefix,
-}
-
-impl RoutingBasis {
-    pub(crate) const fn to_wire(self) -> v1::RoutingBasis {
-        match self {
-            Self::Ported => v1::RoutingBasis::Ported,
-            Self::Prefix => v1::RoutingBasis::Prefix,
-        }
-    }
-}
+use accord_proto::{msisdn::Msisdn, party::OrgName};
 
 /// Which operator serves which numbers.
 #[derive(Clone, Debug, Default)]
@@ -66,16 +48,18 @@ impl RouteTable {
         self.ported.insert(as_number(msisdn), operator);
     }
 
-    /// Finds the operator of a number.
+    /// The operator that the list of ported numbers names.
     #[must_use]
-    pub fn route(&self, msisdn: &Msisdn) -> Option<(&OrgName, RoutingBasis)> {
-        if !self.ported.is_empty()
-            && let Some(index) = self.ported.get(&as_number(msisdn))
-        {
-            return self
-                .operator(*index)
-                .map(|operator| (operator, RoutingBasis::Ported));
+    pub fn ported(&self, msisdn: &Msisdn) -> Option<&OrgName> {
+        if self.ported.is_empty() {
+            return None;
         }
+        self.operator(*self.ported.get(&as_number(msisdn))?)
+    }
+
+    /// The operator of the longest range that a number begins with.
+    #[must_use]
+    pub fn prefix(&self, msisdn: &Msisdn) -> Option<&OrgName> {
         let mut node = self.nodes.first()?;
         let mut found = node.operator;
         for digit in msisdn.expose_digits().bytes() {
@@ -91,7 +75,6 @@ impl RouteTable {
             found = node.operator.or(found);
         }
         self.operator(found?)
-            .map(|operator| (operator, RoutingBasis::Prefix))
     }
 
     fn operator(&self, index: u32) -> Option<&OrgName> {
@@ -128,7 +111,7 @@ impl RouteTable {
     }
 }
 
-fn as_number(msisdn: &Msisdn) -> u64 {
+pub(super) fn as_number(msisdn: &Msisdn) -> u64 {
     msisdn.expose_digits().bytes().fold(0, |number, digit| {
         number * 10 + u64::from(digit.wrapping_sub(b'0'))
     })
@@ -151,35 +134,27 @@ mod tests {
         let mut table = RouteTable::new();
         table.add_prefix("+447700900", &org("wide"));
         table.add_prefix("+4477009001", &org("north-mobile"));
-        let route = |text| {
-            table
-                .route(&number(text))
-                .map(|(operator, basis)| (operator.as_str(), basis))
-        };
-        assert_eq!(
-            route("+447700900101"),
-            Some(("north-mobile", RoutingBasis::Prefix))
-        );
-        assert_eq!(route("+447700900201"), Some(("wide", RoutingBasis::Prefix)));
+        let route = |text| table.prefix(&number(text)).map(OrgName::as_str);
+        assert_eq!(route("+447700900101"), Some("north-mobile"));
+        assert_eq!(route("+447700900201"), Some("wide"));
         assert_eq!(route("+33639980001"), None);
     }
 
     #[test]
-    fn a_ported_number_leaves_its_range() {
+    fn only_a_number_that_is_listed_was_ported() {
         let mut table = RouteTable::new();
         table.add_prefix("+447700900", &org("north-mobile"));
+        assert_eq!(table.ported(&number("+447700900016")), None);
         table.add_ported(&number("+447700900016"), &org("sud-mobile"));
-        let (operator, basis) = table.route(&number("+447700900016")).unwrap();
-        assert_eq!(
-            (operator.as_str(), basis),
-            ("sud-mobile", RoutingBasis::Ported)
-        );
-        let (operator, _) = table.route(&number("+447700900017")).unwrap();
-        assert_eq!(operator.as_str(), "north-mobile");
+        let ported = |text| table.ported(&number(text)).map(OrgName::as_str);
+        assert_eq!(ported("+447700900016"), Some("sud-mobile"));
+        assert_eq!(ported("+447700900017"), None);
     }
 
     #[test]
     fn an_empty_table_routes_nothing() {
-        assert_eq!(RouteTable::new().route(&number("+447700900001")), None);
+        let table = RouteTable::new();
+        let number = number("+447700900001");
+        assert_eq!((table.ported(&number), table.prefix(&number)), (None, None));
     }
 }
