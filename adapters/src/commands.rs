@@ -4,21 +4,16 @@ use std::{
     error::Error,
     io::{self, Write as _},
     path::Path,
-    time::Duration,
 };
 
+use crate::check::CheckError;
 use accord_adapters::{
     config::{AdapterConfig, ConfigError, LogFormat, LogSection},
-    conformance::{self, Examined},
     journal::{self, JournalError},
     runtime::{Runtime, RuntimeError},
-    source::Source,
-    sources::{self, Background, OpenError, Opened, SourceError},
+    sources::{self, Background, OpenError, SourceError},
 };
-use accord_proto::{
-    clock::{SharedClock, SystemClock},
-    msisdn::{Msisdn, MsisdnError},
-};
+use accord_proto::clock::SystemClock;
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
@@ -28,22 +23,18 @@ use tracing_subscriber::EnvFilter;
 /// `EX_USAGE` of sysexits.
 pub(crate) const EXIT_USAGE: u8 = 64;
 const EXIT_FAILURE: u8 = 1;
-/// The longest time that `check` gives a source.
-const CHECK_MS_MAX: u64 = 60_000;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("the source breaks {0} rule(s), see above")]
-    Faults(usize),
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("log.filter: {0}")]
     LogFilter(#[from] tracing_subscriber::filter::ParseError),
-    #[error("number {position}: {error}")]
-    Number { position: usize, error: MsisdnError },
     #[error("cannot print")]
     Print(#[from] io::Error),
     #[error(transparent)]
@@ -59,22 +50,35 @@ impl Failure {
         match self {
             Self::Config(_)
             | Self::LogFilter(_)
-            | Self::Number { .. }
             | Self::Runtime(RuntimeError::Setting { .. } | RuntimeError::Restrictions(_)) => {
                 EXIT_USAGE
             }
-            Self::Source(failed) => match failed.error {
-                SourceError::Csv(_) | SourceError::OsmoHlr(_) | SourceError::Virtual(_) => {
-                    EXIT_USAGE
-                }
-                SourceError::Export(_) => EXIT_FAILURE,
-            },
-            Self::Faults(_)
-            | Self::Journal(_)
+            Self::Check(
+                CheckError::Number { .. }
+                | CheckError::NumbersFile { .. }
+                | CheckError::NumbersLine { .. }
+                | CheckError::TooMany
+                | CheckError::Config(_),
+            ) => EXIT_USAGE,
+            Self::Check(CheckError::Source(failed)) | Self::Source(failed) => not_opened(failed),
+            Self::Check(
+                CheckError::Print(_)
+                | CheckError::Report { .. }
+                | CheckError::Scratch(_)
+                | CheckError::Wrong(_),
+            ) => EXIT_FAILURE,
+            Self::Journal(_)
             | Self::Print(_)
             | Self::Runtime(RuntimeError::Journal(_) | RuntimeError::Task)
             | Self::Signals(_) => EXIT_FAILURE,
         }
+    }
+}
+
+const fn not_opened(failed: &OpenError) -> u8 {
+    match failed.error {
+        SourceError::Csv(_) | SourceError::OsmoHlr(_) | SourceError::Virtual(_) => EXIT_USAGE,
+        SourceError::Export(_) => EXIT_FAILURE,
     }
 }
 
@@ -116,10 +120,10 @@ pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
 }
 
 /// What runs beside a command, until it ends.
-struct Beside(Vec<JoinHandle<()>>);
+pub(crate) struct Beside(Vec<JoinHandle<()>>);
 
 impl Beside {
-    fn start(work: Vec<Background>) -> Self {
+    pub(crate) fn start(work: Vec<Background>) -> Self {
         Self(work.into_iter().map(tokio::spawn).collect())
     }
 }
@@ -130,117 +134,6 @@ impl Drop for Beside {
             task.abort();
         }
     }
-}
-
-pub(crate) async fn check(
-    path: &Path,
-    numbers: &[String],
-    deadline_ms: u64,
-) -> Result<(), Failure> {
-    let config = AdapterConfig::load(path)?;
-    let parse = |(at, text): (usize, &String)| {
-        Msisdn::parse(text).map_err(|error| Failure::Number {
-            position: at + 1,
-            error,
-        })
-    };
-    let numbers = numbers
-        .iter()
-        .enumerate()
-        .map(parse)
-        .collect::<Result<Vec<_>, _>>()?;
-    let clock = SystemClock::shared();
-    let mut opened = sources::open(&config.sources, &clock)?;
-    opened.prepare().await?;
-    let Opened {
-        sources,
-        background,
-        ..
-    } = opened;
-    let _background = Beside::start(background);
-    let mut out = io::stdout().lock();
-    let can = sources.signals().iter().map(|signal| signal.name());
-    writeln!(out, "can answer: {}", can.collect::<Vec<_>>().join(", "))?;
-    let time = Duration::from_millis(deadline_ms.clamp(1, CHECK_MS_MAX));
-    let faults = examine_all(&mut out, &*sources, &numbers, time, &clock).await?;
-    match faults {
-        0 => Ok(()),
-        faults => Err(Failure::Faults(faults)),
-    }
-}
-
-/// Prints the table and returns how many rules were broken.
-async fn examine_all(
-    out: &mut io::StdoutLock<'_>,
-    source: &dyn Source,
-    numbers: &[Msisdn],
-    time: Duration,
-    clock: &SharedClock,
-) -> io::Result<usize> {
-    let mut table = vec![header(source)];
-    let mut faults = Vec::new();
-    for msisdn in numbers {
-        let examined = conformance::examine(source, *msisdn, time, &**clock).await;
-        let name = ending(msisdn);
-        table.push(row(source, &name, &examined, clock));
-        faults.extend(
-            examined
-                .faults
-                .iter()
-                .map(|fault| format!("{name}  {fault}")),
-        );
-    }
-    if !numbers.is_empty() {
-        print_table(out, &table)?;
-    }
-    for fault in &faults {
-        writeln!(out, "fault: {fault}")?;
-    }
-    Ok(faults.len())
-}
-
-fn header(source: &dyn Source) -> Vec<String> {
-    let mut row = vec!["number".to_owned(), "took".to_owned()];
-    row.extend(source.signals().iter().map(ToString::to_string));
-    row.push("locked".to_owned());
-    row
-}
-
-fn row(source: &dyn Source, name: &str, examined: &Examined, clock: &SharedClock) -> Vec<String> {
-    let mut row = vec![name.to_owned(), format!("{:.1?}", examined.took)];
-    for signal in source.signals() {
-        let said = examined.signals.iter().find(|(of, _)| of == signal);
-        row.push(said.map_or_else(
-            || "-".to_owned(),
-            |(_, said)| conformance::words(said, &**clock),
-        ));
-    }
-    row.push(if examined.customer_lock { "yes" } else { "no" }.to_owned());
-    row
-}
-
-/// The last three digits: a terminal's scrollback is no place for numbers.
-fn ending(msisdn: &Msisdn) -> String {
-    let digits = msisdn.expose_digits();
-    let last = digits.get(digits.len().saturating_sub(3)..);
-    format!("…{}", last.unwrap_or_default())
-}
-
-fn print_table(out: &mut io::StdoutLock<'_>, table: &[Vec<String>]) -> io::Result<()> {
-    let columns = table.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        let cells = table.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths = (0..columns).map(width).collect::<Vec<_>>();
-    for row in table {
-        let cells = row.iter().zip(&widths);
-        let line = cells.fold(String::new(), |line, (cell, width)| {
-            format!("{line}{cell:<width$}  ")
-        });
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
 }
 
 pub(crate) fn verify_journal(path: &Path) -> Result<(), Failure> {

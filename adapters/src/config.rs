@@ -24,6 +24,9 @@
 //! [restrictions]
 //! file = "restrictions.toml"            # optional; see below
 //!
+//! [check]
+//! numbers_file = "known-subscribers.txt"        # optional: what `accord-adapter check` asks about
+//!
 //! [log]
 //! filter = "info"
 //! format = "text"                       # or "json"
@@ -121,6 +124,9 @@ pub struct AdapterConfig {
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogSection,
+    /// What `accord-adapter check` asks about.
+    #[serde(default)]
+    pub check: CheckSection,
     /// Where answers come from.
     #[serde(rename = "source")]
     pub sources: Vec<SourceSection>,
@@ -172,6 +178,14 @@ pub struct JournalSection {
 pub struct RestrictionsSection {
     /// A file of opt-outs, locks and kill switches.
     pub file: Option<PathBuf>,
+}
+
+/// What `accord-adapter check` asks about.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckSection {
+    /// Known subscribers, one number a line, E.164 with its plus sign; `#` begins a comment.
+    pub numbers_file: Option<PathBuf>,
 }
 
 /// What is logged, and how.
@@ -279,6 +293,7 @@ impl AdapterConfig {
             &mut self.journal.checkpoint_key_file,
         ];
         let all = paths.into_iter().chain(&mut self.restrictions.file);
+        let all = all.chain(&mut self.check.numbers_file);
         let sources = self.sources.iter_mut();
         for path in all.chain(sources.flat_map(|source| source.kind.paths())) {
             *path = dir.join(&*path);

@@ -1,5 +1,9 @@
 //! What any source must keep to, checked against a live one.
 
+mod kit;
+mod report;
+mod scratch;
+
 use std::time::Duration;
 
 use accord_proto::{
@@ -11,6 +15,10 @@ use accord_proto::{
     wire,
 };
 use tokio::time::{Instant, timeout_at};
+
+pub use kit::{Example, Found, Plan, SignalFound, examine_source};
+pub use report::Report;
+pub use scratch::Scratch;
 
 use crate::source::{Observations, Source};
 

@@ -3,12 +3,13 @@
 
 mod section;
 
-use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, io, path::PathBuf, pin::Pin, sync::Arc};
 
 use accord_proto::clock::SharedClock;
 use serde::Deserialize;
 
 use crate::{
+    conformance::Scratch,
     csv_export::{CsvConfig, CsvError, CsvExport, Refusal},
     osmo_hlr::{OsmoHlr, OsmoHlrConfig, OsmoHlrError},
     several::{Part, Several},
@@ -212,6 +213,34 @@ impl SourceConfig {
                 prepare: None,
             },
         })
+    }
+
+    /// Has the source keep what it writes elsewhere, beginning with a copy of what it has, so that it
+    /// can be tried while the adapter runs and leaves nothing behind. A key that there is, is read.
+    ///
+    /// # Errors
+    /// Those of copying.
+    pub fn keep_apart(&mut self, name: &str, scratch: &Scratch) -> io::Result<()> {
+        match self {
+            Self::Csv(config) => {
+                if let Some(file) = &mut config.state_file {
+                    let apart = scratch.place(name, "state");
+                    scratch.copy(file, &apart)?;
+                    *file = apart;
+                }
+            }
+            Self::OsmoHlr(config) => {
+                let apart = scratch.place(name, "journal");
+                if config.journal_key_file.exists() {
+                    scratch.copy(&config.journal_dir, &apart)?;
+                } else {
+                    config.journal_key_file = scratch.place(name, "key");
+                }
+                config.journal_dir = apart;
+            }
+            Self::Virtual(_) => {}
+        }
+        Ok(())
     }
 
     /// Every path of the section, to be resolved.

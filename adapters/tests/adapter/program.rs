@@ -47,42 +47,6 @@ fn said(output: &Output) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn check_prints_what_the_source_can_answer() {
-    let dir = tempfile::TempDir::new().unwrap();
-    let config = dir.path().join("adapter.toml");
-    std::fs::write(&config, CONFIG).unwrap();
-    let numbers = ["--number", "+447700900001", "--number", "+447700900022"];
-    let output = program("check", &config).args(numbers).output().unwrap();
-    let (code, out, err) = said(&output);
-    assert_eq!((code, err.as_str()), (Some(0), ""));
-    assert!(out.contains("can answer: sim_swap, device_swap"), "{out}");
-    assert!(out.contains("…001") && out.contains("2 h ago"), "{out}");
-    assert!(
-        out.contains("…022") && out.contains("not_available"),
-        "{out}"
-    );
-    assert!(!out.contains("7700900"), "{out}");
-}
-
-#[test]
-fn check_fails_for_a_source_that_breaks_a_rule() {
-    let dir = tempfile::TempDir::new().unwrap();
-    let config = dir.path().join("adapter.toml");
-    std::fs::write(&config, CONFIG).unwrap();
-    let output = program("check", &config)
-        .args(["--number", "+447700900032"])
-        .output()
-        .unwrap();
-    let (code, out, err) = said(&output);
-    assert_eq!(code, Some(1));
-    assert!(
-        out.contains("fault: …032  sim_swap: observed_at: lies in the future"),
-        "{out}"
-    );
-    assert!(err.contains("the source breaks"), "{err}");
-}
-
-#[test]
 fn bad_configuration_and_usage_exit_64() {
     let dir = tempfile::TempDir::new().unwrap();
     let config = dir.path().join("adapter.toml");

@@ -1,0 +1,234 @@
+//! `accord-adapter check`: the conformance kit over every source of a configuration.
+
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use accord_adapters::{
+    config::{AdapterConfig, ConfigError},
+    conformance::{Found, Plan, Report, Scratch, examine_source},
+    sources::{self, OpenError, Opened},
+};
+use accord_proto::{
+    clock::{Clock, SystemClock},
+    msisdn::{Msisdn, MsisdnError},
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use crate::commands::Beside;
+
+/// The longest time that a source gets for one question.
+const DEADLINE_MS_MAX: u64 = 10_000;
+/// All questions together, and before them the first data: with a source's last question less than
+/// a minute.
+const ASKING_MAX: Duration = Duration::from_secs(25);
+const PREPARING_MAX: Duration = Duration::from_secs(20);
+const ROUNDS_MAX: u32 = 1_000;
+const NUMBERS_MAX: usize = 1_000;
+const NUMBERS_FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// What `check` is told on the command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArguments {
+    /// A known subscriber to ask about, E.164 with its plus sign; may be given several times.
+    #[arg(long = "number", value_name = "MSISDN")]
+    numbers: Vec<String>,
+    /// A file of known subscribers, one a line. [default: `check.numbers_file` of the configuration]
+    #[arg(long = "numbers", value_name = "FILE")]
+    numbers_file: Option<PathBuf>,
+    /// How often each number is asked about, as far as half a minute allows.
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    rounds: u32,
+    /// The time that a source has for each question.
+    #[arg(long, value_name = "MS", default_value_t = 800)]
+    deadline_ms: u64,
+    /// Also write the report to a file, as JSON if its name ends in `.json`. It names no subscriber.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// Why nothing could be checked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckError {
+    #[error("cannot read `{}`: {error}", path.display())]
+    NumbersFile { path: PathBuf, error: io::Error },
+    #[error("`{}`, line {line}: {error}", path.display())]
+    NumbersLine {
+        path: PathBuf,
+        line: usize,
+        error: MsisdnError,
+    },
+    #[error("number {position}: {error}")]
+    Number { position: usize, error: MsisdnError },
+    #[error("at most {NUMBERS_MAX} numbers are asked about")]
+    TooMany,
+    #[error("cannot make a directory for what sources write meanwhile: {0}")]
+    Scratch(io::Error),
+    #[error("cannot write `{}`: {error}", path.display())]
+    Report { path: PathBuf, error: io::Error },
+    #[error("cannot print: {0}")]
+    Print(#[from] io::Error),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Source(#[from] OpenError),
+    #[error("{0} thing(s) look wrong, see above")]
+    Wrong(usize),
+}
+
+pub(crate) async fn check(path: &Path, arguments: &CheckArguments) -> Result<(), CheckError> {
+    let mut config = AdapterConfig::load(path)?;
+    let numbers = numbers(arguments, &config)?;
+    let scratch = Scratch::make().map_err(CheckError::Scratch)?;
+    for section in &mut config.sources {
+        let apart = section.kind.keep_apart(&section.name, &scratch);
+        apart.map_err(CheckError::Scratch)?;
+    }
+    let clock = SystemClock::shared();
+    let Opened {
+        sources,
+        background,
+        prepare,
+    } = sources::open(&config.sources, &clock)?;
+    let prepared = prepare.into_iter().map(|(name, prepare)| async move {
+        let why = match timeout(PREPARING_MAX, prepare).await {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => chain(&error),
+            Err(_) => "its first data did not come in time".to_owned(),
+        };
+        Some((name, why))
+    });
+    let unprepared: Vec<(String, String)> =
+        join_all(prepared).await.into_iter().flatten().collect();
+    let _background = Beside::start(background);
+    let plan = Plan {
+        rounds: arguments.rounds.clamp(1, ROUNDS_MAX),
+        time: Duration::from_millis(arguments.deadline_ms.clamp(1, DEADLINE_MS_MAX)),
+        budget: ASKING_MAX,
+    };
+    let examining = sources.parts().map(|part| {
+        let why = unprepared.iter().find(|(name, _)| name == part.name());
+        let why = why.map(|(_, why)| why.clone());
+        let of = (part.name(), part.kind());
+        examine_source(of, &**part.source(), why, &numbers, plan, &*clock)
+    });
+    let found = join_all(examining).await;
+    let report = report(path, &config, numbers.len(), plan, found, &*clock)?;
+    io::stdout().write_all(report.to_text().as_bytes())?;
+    if let Some(file) = &arguments.report {
+        write(file, &report)?;
+    }
+    match report.wrong() {
+        0 => Ok(()),
+        wrong => Err(CheckError::Wrong(wrong)),
+    }
+}
+
+fn report(
+    path: &Path,
+    config: &AdapterConfig,
+    numbers: usize,
+    plan: Plan,
+    sources: Vec<Found>,
+    clock: &dyn Clock,
+) -> Result<Report, CheckError> {
+    let bytes = fs::read(path).map_err(|error| ConfigError::Read {
+        path: path.to_owned(),
+        error,
+    })?;
+    let hash = digest(&SHA256, &bytes);
+    let report = Report {
+        program: concat!("accord-adapter ", env!("CARGO_PKG_VERSION")),
+        at: clock.now(),
+        operator: config.operator.as_str().to_owned(),
+        instance: config.instance.clone(),
+        config_sha256: hash
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        numbers,
+        rounds: plan.rounds,
+        deadline_ms: u64::try_from(plan.time.as_millis()).unwrap_or(u64::MAX),
+        sources,
+        never: Vec::new(),
+        conforms: false,
+    };
+    Ok(report.concluded())
+}
+
+fn write(file: &Path, report: &Report) -> Result<(), CheckError> {
+    let json = file.extension().is_some_and(|ending| ending == "json");
+    let text = if json {
+        report.to_json()
+    } else {
+        report.to_text()
+    };
+    fs::write(file, text).map_err(|error| CheckError::Report {
+        path: file.to_owned(),
+        error,
+    })
+}
+
+/// Those of the command line, then those of the file.
+fn numbers(arguments: &CheckArguments, config: &AdapterConfig) -> Result<Vec<Msisdn>, CheckError> {
+    let mut numbers = Vec::new();
+    for (position, text) in (1..).zip(&arguments.numbers) {
+        let number = Msisdn::parse(text);
+        numbers.push(number.map_err(|error| CheckError::Number { position, error })?);
+    }
+    let configured = config.check.numbers_file.as_ref();
+    let configured = configured.filter(|_| arguments.numbers.is_empty());
+    if let Some(path) = arguments.numbers_file.as_ref().or(configured) {
+        for (line, text) in (1..).zip(read(path)?.lines()) {
+            let text = text.split('#').next().unwrap_or_default().trim();
+            if text.is_empty() {
+                continue;
+            }
+            let number = Msisdn::parse(text).map_err(|error| CheckError::NumbersLine {
+                path: path.clone(),
+                line,
+                error,
+            });
+            numbers.push(number?);
+        }
+    }
+    if numbers.len() > NUMBERS_MAX {
+        return Err(CheckError::TooMany);
+    }
+    Ok(numbers)
+}
+
+fn read(path: &Path) -> Result<String, CheckError> {
+    let mut text = String::new();
+    let mut open = || {
+        let file = fs::File::open(path)?;
+        if file.metadata()?.len() > NUMBERS_FILE_BYTES_MAX {
+            return Err(io::Error::other("larger than 64 KiB"));
+        }
+        let mut file = file.take(NUMBERS_FILE_BYTES_MAX);
+        file.read_to_string(&mut text)
+    };
+    open().map_err(|error| CheckError::NumbersFile {
+        path: path.to_owned(),
+        error,
+    })?;
+    Ok(text)
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
