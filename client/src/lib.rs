@@ -112,6 +112,7 @@ pub mod export;
 mod failover;
 #[cfg(feature = "command")]
 pub mod footer;
+pub mod held;
 mod identity;
 pub mod mirror;
 pub mod profile;

@@ -28,7 +28,7 @@ pub const THRESHOLD_HOURS_MAX: u32 = 87_600;
 
 /// A field that breaks a rule. The text never repeats the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {rule}")]
+#[error("{field} breaks a rule: {rule}")]
 pub struct FieldError {
     /// Path of the field, such as `signals[2].sim_swap.threshold_hours`.
     pub field: String,

@@ -24,7 +24,7 @@ use self::{
     query::QUERY,
     tail::{TAIL, TailStream, Tailing},
 };
-use super::{peer, read_blocking, status::status};
+use super::{peer, proving, read_blocking, status::status};
 use crate::{
     entry::record_entry,
     governance::Governance,
@@ -149,12 +149,7 @@ impl AuditDoor {
     ) -> Result<String, Refusal> {
         self.caller(peer)?;
         let (log, index) = (self.pinned(&request.origin), request.index);
-        let witnessed = self.parts.witnessed;
-        self.read(move |ledger| match witnessed {
-            true => ledger.prove_cosigned(Some(&log), index),
-            false => ledger.prove_inclusion(Some(&log), index),
-        })
-        .await
+        proving::prove(&self.parts.ledger, self.parts.witnessed, &log, index).await
     }
 
     async fn consistency(

@@ -5,6 +5,7 @@ mod agreement_service;
 mod audit_service;
 mod guarded;
 mod https;
+mod proving;
 mod screen;
 mod signal_service;
 mod status;

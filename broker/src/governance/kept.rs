@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use super::{
     choose::{Candidates, configured, may_follow, newest_in_force},
     documents::{DocumentError, read_agreement},
-    store::write_whole,
 };
+use crate::durable;
 
 /// Its name, beside the broker's keys.
 const NAME: &str = "agreement-in-force.toml";
@@ -119,6 +119,6 @@ impl KeptAgreement {
         if fs::read_to_string(&self.path).is_ok_and(|kept| kept == note) {
             return Ok(());
         }
-        write_whole(&self.path, note)
+        durable::replace(&self.path, note.as_bytes()).map_err(|failed| failed.source)
     }
 }

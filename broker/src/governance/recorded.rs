@@ -17,8 +17,11 @@ use accord_proto::{
 use jiff::Timestamp;
 use prost::Message as _;
 
-use super::store::{hex, write_whole};
-use crate::ledger::{Ledger, LedgerError, StoredEntry};
+use super::store::hex;
+use crate::{
+    durable,
+    ledger::{Ledger, LedgerError, StoredEntry},
+};
 
 /// Its name, beside the broker's keys.
 const NAME: &str = "agreement-acts";
@@ -120,7 +123,8 @@ impl ActsFile {
         let acts: String = acts.iter().map(line).collect();
         let text = format!("{HEAD}\n{}{acts}", line(through));
         let sum = hex(&text_sha256(&text));
-        write_whole(&self.path, &format!("{text}sha256 {sum}\n"))
+        let text = format!("{text}sha256 {sum}\n");
+        durable::replace(&self.path, text.as_bytes()).map_err(|failed| failed.source)
     }
 
     fn read(&self) -> Option<Pointers> {

@@ -4,11 +4,12 @@
 use std::{
     fmt::Write as _,
     fs, io,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
 use accord_proto::{c2sp::SignedNote, document::text_sha256};
+
+use crate::durable;
 
 /// Its folder, beside the broker's keys.
 const DIR: &str = "agreements";
@@ -30,7 +31,7 @@ impl DocumentStore {
     /// Keeps a note, in place of one with fewer signatures.
     pub(super) fn put(&self, sha256: &[u8; 32], note: &str) -> io::Result<()> {
         fs::create_dir_all(&self.dir)?;
-        write_whole(&self.path(sha256), note)
+        durable::replace(&self.path(sha256), note.as_bytes()).map_err(|failed| failed.source)
     }
 
     /// The note over the text with this digest; `None` where there is none, or another text.
@@ -67,17 +68,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
-}
-
-/// Writes a file durably: all of it is there afterwards, or what was there before.
-pub(super) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let partial = path.with_extension("partial");
-    let mut file = fs::File::create(&partial)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&partial, path)?;
-    path.parent()
-        .map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ mod witnessed;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +48,7 @@ use accord_proto::segment::{ENTRY_BYTES_MAX, STAMP_BYTES};
 use accord_proto::subject::Month;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 pub use config::{LedgerConfig, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 pub use error::LedgerError;
@@ -126,6 +127,8 @@ pub struct Ledger {
     closed: Mutex<HashMap<String, Arc<MonthLog>>>,
     head: watch::Receiver<Head>,
     unwitnessed: AtomicBool,
+    /// Woken each time that a cosigned checkpoint is kept.
+    cosigned_kept: Notify,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Held until the ledger is stopped, since readers may hold the ledger for longer.
     lock: Mutex<Option<layout::DirLock>>,
@@ -144,6 +147,9 @@ impl Ledger {
         clock: &SharedClock,
     ) -> Result<(), LedgerError> {
         std::fs::create_dir_all(dir).map_err(LedgerError::io("make", dir))?;
+        // Entries are for those who may read them; others have doors.
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
+            .map_err(LedgerError::io("close to others", dir))?;
         if let Some(parent) = dir.parent().filter(|parent| parent.is_dir()) {
             layout::sync_dir(parent)?;
         }
@@ -236,6 +242,7 @@ impl Ledger {
             closed: Mutex::default(),
             head,
             unwitnessed: AtomicBool::new(false),
+            cosigned_kept: Notify::new(),
             thread: Mutex::new(Some(thread)),
             lock: Mutex::new(Some(lock)),
         };

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use accord_proto::c2sp::{Checkpoint, SignedNote, VerifierKey};
 use accord_proto::merkle::{Hash, NodeReader, root_at};
 use accord_proto::subject::Month;
+use tokio::sync::futures::Notified;
 
 use super::Ledger;
 use super::error::LedgerError;
@@ -95,7 +96,14 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::UnknownLog`], [`LedgerError::Io`].
     pub fn keep_cosigned(&self, origin: &str, note: &str) -> Result<(), LedgerError> {
-        layout::write_derived(&self.cosigned_path(origin)?, note.as_bytes())
+        layout::write_derived(&self.cosigned_path(origin)?, note.as_bytes())?;
+        self.cosigned_kept.notify_waiters();
+        Ok(())
+    }
+
+    /// Ready once another cosigned checkpoint is kept, of whatever log.
+    pub fn cosigned_next(&self) -> Notified<'_> {
+        self.cosigned_kept.notified()
     }
 
     /// The last checkpoint of a log that a quorum of witnesses cosigned, where there is one.
@@ -113,19 +121,27 @@ impl Ledger {
     }
 
     /// As [`Self::prove_inclusion`], against the last checkpoint that a quorum of witnesses
-    /// cosigned, where that covers the entry already.
+    /// cosigned; `None` where that does not cover the entry yet.
     ///
     /// # Errors
     /// As [`Self::prove_inclusion`].
-    pub fn prove_cosigned(&self, origin: Option<&str>, index: u64) -> Result<String, LedgerError> {
+    pub fn prove_cosigned(
+        &self,
+        origin: Option<&str>,
+        index: u64,
+    ) -> Result<Option<String>, LedgerError> {
         let log = self.log(origin)?;
         if let Some(cosigned) = self.cosigned(Some(&log.origin))? {
             let (note, checkpoint) = parsed(&log, &cosigned)?;
             if index < checkpoint.size {
-                return self.prove_under(&log, index, note, &checkpoint);
+                return self.prove_under(&log, index, note, &checkpoint).map(Some);
             }
         }
-        self.prove_inclusion(Some(&log.origin), index)
+        let size = self.size_of(Some(&log.origin))?;
+        if index >= size {
+            return Err(LedgerError::Range { size });
+        }
+        Ok(None)
     }
 
     /// As [`Self::prove_consistency`], up to a checkpoint that a quorum of witnesses cosigned.

@@ -35,6 +35,7 @@ pub use http::{HttpError, Roots};
 pub use metrics::WitnessMetrics;
 pub use start::{StartQuestion, seen_by_quorum};
 
+use crate::durable;
 use crate::ledger::{Ledger, LedgerError};
 use ask::Question;
 use http::Http;
@@ -274,11 +275,12 @@ impl Witnesses {
     /// Best effort: without the file a restart begins the grace time anew.
     fn note_loss(&self, since: Option<Timestamp>) {
         let noted = match since {
-            Some(since) => std::fs::write(&self.lost_since, lost::text(since)),
-            None => std::fs::remove_file(&self.lost_since),
+            Some(since) => durable::replace(&self.lost_since, lost::text(since).as_bytes()),
+            None => durable::remove(&self.lost_since).map(|_| ()),
         };
         if let Err(error) = noted {
-            tracing::warn!(%error, "can't note since when the witnesses' quorum fails");
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "can't note since when the witnesses' quorum fails");
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     exit::{Exit, Failure},
     mirror, proof, stating, subjects,
     terminal::Terminal,
-    verify, whom, witness,
+    trusted, verify, whom, witness,
 };
 use crate::{Auditor, LedgerEntry, entry_view, profile::ProfileRole};
 
@@ -45,7 +45,12 @@ pub(super) async fn run(
             dir: Some(dir),
             log,
         } => {
-            let keys = mirror::keys(whom);
+            let keys = trusted::log_keys(whom, &[])?;
+            trusted::announce(
+                terminal,
+                &format!("reading the mirror {}", dir.display()),
+                &keys,
+            );
             proof::prove_offline(dir, &keys, log, *index, output, terminal)
         }
         AuditCommand::Prove {

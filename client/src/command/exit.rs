@@ -88,7 +88,14 @@ impl From<io::Error> for Failure {
 
 impl From<ProfileError> for Failure {
     fn from(error: ProfileError) -> Self {
-        Self::new(Exit::Failure, chain(&error))
+        let exit = match error {
+            ProfileError::UnknownParty { .. } | ProfileError::NoSuchRole { .. } => Exit::Usage,
+            ProfileError::NotFound
+            | ProfileError::Read { .. }
+            | ProfileError::Write { .. }
+            | ProfileError::Malformed { .. } => Exit::Failure,
+        };
+        Self::new(exit, chain(&error))
     }
 }
 
@@ -116,6 +123,10 @@ impl From<CallError> for Failure {
                     ..=1 => String::new(),
                     _ => format!(", tried {attempts} times"),
                 };
+                // A broker that says so is there.
+                if source.source().is_none() && !source.message().is_empty() {
+                    return Self::new(Exit::Unavailable, format!("not now: {why}{tried}"));
+                }
                 Self::new(
                     Exit::Unavailable,
                     format!("no broker answers: {why}{tried}"),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use accord_proto::c2sp::{Policy, VerifierKey};
+use accord_proto::c2sp::Policy;
 use clap::Args;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -17,7 +17,7 @@ use super::{
     exit::{Exit, Failure},
     stating,
     terminal::Terminal,
-    verify, whom,
+    trusted, whom,
 };
 use crate::{
     mirror::{HeldLog, Holds, Mirror, MirrorConfig, MirrorError, StoreError},
@@ -82,7 +82,7 @@ pub(super) async fn run(
         dir: args.dir.clone(),
         holds,
         only: args.log.clone(),
-        keys: verify::known_keys(&args.keys, Some(&profile))?,
+        keys: trusted::log_keys(whom, &args.keys)?,
         policy: args.policy.as_deref().map(read_policy).transpose()?,
         statement,
     };
@@ -253,10 +253,4 @@ fn beside(dir: &Path) -> PathBuf {
     let mut name = dir.as_os_str().to_owned();
     name.push("-hashes");
     name.into()
-}
-
-/// Keys, for a mirror that is read offline.
-pub(super) fn keys(whom: &Whom) -> Vec<VerifierKey> {
-    let keys = whom::profile(whom).ok().map(|profile| profile.log_keys());
-    keys.and_then(Result::ok).unwrap_or_default()
 }

@@ -22,6 +22,7 @@ mod signing;
 mod stating;
 mod subjects;
 mod terminal;
+mod trusted;
 mod verify;
 mod whom;
 mod witness;

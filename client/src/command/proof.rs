@@ -23,7 +23,9 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
-    Auditor, LedgerEntry, entry_view,
+    Auditor, LedgerEntry,
+    disk::{DiskError, replace},
+    entry_view,
     mirror::{LayoutError, MirrorFault, prove_from_mirror},
     receipt::chain,
 };
@@ -49,11 +51,7 @@ pub(super) async fn prove(
     let mut proof = LogProof::parse(&text).map_err(|error| not_held(&error))?;
     proof.extra = Some(entry.bytes.clone());
     check_own(output)?;
-    let written = fs::write(output, proof.to_string());
-    written.map_err(|error| {
-        let message = format!("can't write `{}`", output.display());
-        Failure::new(Exit::Failure, message).because(&error)
-    })?;
+    replace(output, proof.to_string().as_bytes(), 0o644)?;
     if terminal.is_json() {
         let path = output.display().to_string();
         terminal.json(&json!({"proof": path, "assurance": assurance.words()}))?;
@@ -86,10 +84,7 @@ pub(super) fn prove_offline(
         Failure::new(exit, chain(&error))
     })?;
     check_own(output)?;
-    fs::write(output, proof.to_string()).map_err(|error| {
-        let message = format!("can't write `{}`", output.display());
-        Failure::new(Exit::Failure, message).because(&error)
-    })?;
+    replace(output, proof.to_string().as_bytes(), 0o644)?;
     let path = output.display().to_string();
     if terminal.is_json() {
         terminal.json(&json!({"proof": path, "index": index}))?;
@@ -97,6 +92,12 @@ pub(super) fn prove_offline(
         terminal.line(&format!("{path}: entry {index}, proved from the mirror"))?;
     }
     Ok(Exit::Ok)
+}
+
+impl From<DiskError> for Failure {
+    fn from(error: DiskError) -> Self {
+        Self::new(Exit::Failure, chain(&error))
+    }
 }
 
 /// Whether the file is none yet, or a proof, which another one may replace.

@@ -190,8 +190,10 @@ fn unstated(error: &FieldError, dir: &Path) -> Failure {
 
 fn failure(error: StatementError) -> Failure {
     let exit = match error {
-        StatementError::Read { .. } | StatementError::File(_) => Exit::Failure,
-        StatementError::Joint { .. } | StatementError::Field(_) => Exit::Usage,
+        StatementError::File(_) => Exit::Failure,
+        StatementError::Read { .. } | StatementError::Joint { .. } | StatementError::Field(_) => {
+            Exit::Usage
+        }
     };
     Failure::new(exit, chain(&error))
 }

@@ -1,20 +1,19 @@
 //! `accord audit verify`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use accord_proto::{c2sp::VerifierKey, clock::SystemClock};
+use accord_proto::clock::SystemClock;
 use serde_json::{Value as Json, json};
 
 use super::{
     args::Whom,
     exit::{Exit, Failure},
     terminal::Terminal,
-    whom,
+    trusted,
 };
 use crate::{
     UnsignedTail, VerifiedLog, VerifyError,
     mirror::{Holds, MirrorFault, VerifiedMirror, is_mirror, verify_mirror},
-    profile::{LoadedProfile, ProfileError},
     random::hex,
     receipt::chain,
     verify_dir,
@@ -27,24 +26,9 @@ pub(super) fn run(
     keys: &[String],
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
-    let profile = if dir.is_some() && whom.profile.is_none() {
-        whom::profile(whom).ok()
-    } else {
-        Some(whom::profile(whom)?)
-    };
-    let dir = match dir {
-        Some(dir) => dir.to_owned(),
-        None => profile_dir(profile.as_ref())?,
-    };
-    let keys = known_keys(keys, profile.as_ref())?;
-    let with = match keys.as_slice() {
-        [] => "the key that lies beside it, which shows damage but not a log made anew".to_owned(),
-        keys => {
-            let names: Vec<_> = keys.iter().map(VerifierKey::name).collect();
-            format!("the key of {}", names.join(" or "))
-        }
-    };
-    terminal.note(&format!("verifying {} with {with}", dir.display()));
+    let dir = trusted::ledger_dir(whom, dir)?;
+    let keys = trusted::log_keys(whom, keys)?;
+    trusted::announce(terminal, &format!("verifying {}", dir.display()), &keys);
     let clock = SystemClock::shared();
     let began = clock.now();
     if is_mirror(&dir) {
@@ -193,27 +177,4 @@ fn damaged(error: &VerifyError, terminal: &mut Terminal) -> Result<Exit, Failure
         terminal.line(&format!("not ok: {}", chain(error)))?;
     }
     Ok(Exit::Failure)
-}
-
-fn profile_dir(profile: Option<&LoadedProfile>) -> Result<PathBuf, Failure> {
-    let profile = profile.ok_or(ProfileError::NotFound)?;
-    let dir = profile.profile.ledger.dir.as_ref().ok_or_else(|| {
-        let message = "the profile names no ledger on this machine; name one with --dir";
-        Failure::new(Exit::Usage, message)
-    })?;
-    Ok(profile.path(dir))
-}
-
-pub(super) fn known_keys(
-    given: &[String],
-    profile: Option<&LoadedProfile>,
-) -> Result<Vec<VerifierKey>, Failure> {
-    if given.is_empty() {
-        return Ok(profile
-            .map(LoadedProfile::log_keys)
-            .transpose()?
-            .unwrap_or_default());
-    }
-    let parsed: Result<_, _> = given.iter().map(|key| VerifierKey::parse(key)).collect();
-    parsed.map_err(|error| Failure::new(Exit::Usage, "a key of --key").because(&error))
 }

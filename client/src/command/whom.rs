@@ -1,22 +1,38 @@
 //! Which profile, and as whom.
 
-use std::env;
+use std::{env, path::PathBuf};
 
 use super::{
     args::Whom,
     exit::{Exit, Failure},
     terminal::Terminal,
 };
-use crate::profile::{LoadedProfile, PartySection, ProfileRole};
+use crate::profile::{LoadedProfile, PartySection, ProfileError, ProfileRole};
 
 /// Finds the profile.
 pub(super) fn profile(whom: &Whom) -> Result<LoadedProfile, Failure> {
     if let Some(dir) = &whom.profile {
         return Ok(LoadedProfile::load(dir)?);
     }
-    let here = env::current_dir()
-        .map_err(|error| Failure::new(Exit::Failure, "no working directory").because(&error))?;
-    Ok(LoadedProfile::find_from(&here)?)
+    Ok(LoadedProfile::find_from(&here()?)?)
+}
+
+fn here() -> Result<PathBuf, Failure> {
+    env::current_dir()
+        .map_err(|error| Failure::new(Exit::Failure, "no working directory").because(&error))
+}
+
+/// The profile, for what can do without one: `None` where there is none and none was named. One that
+/// is there and broken is an error.
+pub(super) fn profile_if_any(whom: &Whom) -> Result<Option<LoadedProfile>, Failure> {
+    match whom.profile {
+        Some(_) => profile(whom).map(Some),
+        None => match LoadedProfile::find_from(&here()?) {
+            Ok(profile) => Ok(Some(profile)),
+            Err(ProfileError::NotFound) => Ok(None),
+            Err(error) => Err(error.into()),
+        },
+    }
 }
 
 /// Finds the party: the one named, else the first of the roles that has one.

@@ -23,7 +23,13 @@ pub(super) fn summary(event: &Event) -> String {
             act.target,
             act.detail
         ),
-        Event::KeyAct(act) => format!("{} {} {}", key_kind(act.kind), act.month, act.case),
+        Event::KeyAct(act) => {
+            let by = match act.party.as_str() {
+                "" => "the broker",
+                party => party,
+            };
+            format!("{} {} by {by} {}", key_kind(act.kind), act.month, act.case)
+        }
         Event::LogOpened(_)
         | Event::Access(_)
         | Event::RefusedCall(_)

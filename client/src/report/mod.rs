@@ -9,6 +9,7 @@
 //! Everything is counted from entries of the ledger and from nothing else, so whoever holds the same
 //! entries gets the same report. How differences between banks are judged stands in [`stats`].
 
+mod activity;
 mod audience;
 mod banks;
 mod html;
@@ -37,6 +38,9 @@ pub type Count = Option<u64>;
 pub struct Report {
     /// For whom: `authorities`, or the one party that is told others' figures only together.
     pub audience: String,
+    /// Which entries could be seen, in words: a remit shows one side only, so a zero of the other
+    /// side says nothing.
+    pub sight: String,
     /// What was looked at.
     pub period: Period,
     /// All questions.

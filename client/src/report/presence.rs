@@ -12,8 +12,10 @@ type Span = (u64, u64);
 /// Who was there when, as far as entries tell.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Presence {
-    /// The first moment that is looked at.
+    /// The first moment that is looked at, where one was asked for.
     begin: Option<u64>,
+    /// Something is known already.
+    seen: bool,
     last: u64,
     /// Since when the broker runs.
     running: Option<u64>,
@@ -32,25 +34,33 @@ struct Attached {
 }
 
 impl Presence {
-    /// An entry at this time: something ran.
+    /// An entry at this time: something ran, and where it is the first one, since the period began.
     pub(super) fn saw(&mut self, at: u64) {
-        if self.begin.is_none() {
-            self.begin = Some(at);
-            self.running = Some(at);
+        if !self.seen {
+            self.seen = true;
+            self.running = Some(self.begin.unwrap_or(at));
         }
         self.last = self.last.max(at);
     }
 
     /// The period that was asked for begins here, even if nothing happened then.
     pub(super) fn begins(&mut self, at: u64) {
-        self.saw(at);
+        self.begin = Some(at);
     }
 
-    /// The broker started. Whatever it did not end itself had ended with its last entry.
+    /// The first log of all was opened: before that there was no broker.
+    pub(super) fn first_log(&mut self, at: u64) {
+        self.seen = true;
+        self.running = None;
+        self.last = self.last.max(at);
+    }
+
+    /// The broker started. Whatever it did not end itself had ended with its last entry; where this
+    /// is the first entry it did not run before.
     pub(super) fn started(&mut self, at: u64) {
         let last = self.last;
         self.stop(last);
-        self.saw(at);
+        self.first_log(at);
         self.running = Some(at);
     }
 
@@ -182,6 +192,22 @@ mod tests {
         presence.attached("north", "a", 500);
         presence.replied("north", "b", 900);
         assert_eq!(attached(presence, 1_000), (1_000, 1_000));
+    }
+
+    #[test]
+    fn before_the_first_log_was_opened_nobody_was_missing() {
+        let mut presence = Presence::default();
+        presence.begins(0);
+        presence.first_log(600);
+        presence.started(601);
+        presence.attached("north", "a", 601);
+        assert_eq!(attached(presence, 1_000), (399, 399));
+        // And a period that begins while the broker is stopped.
+        let mut presence = Presence::default();
+        presence.begins(0);
+        presence.started(600);
+        presence.attached("north", "a", 700);
+        assert_eq!(attached(presence, 1_000), (400, 300));
     }
 
     #[test]

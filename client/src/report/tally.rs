@@ -11,26 +11,21 @@ use accord_proto::{
 use jiff::Timestamp;
 
 use super::{
-    Activity, Happening, Named, Period, Questions, Reasoned, Report, banks, banks::Source,
-    operators, presence::Presence,
+    Happening, Named, Period, Reasoned, Report,
+    activity::{HOUR_MS, Hour, activity, instant, total},
+    banks,
+    banks::Source,
+    operators,
+    presence::Presence,
 };
 use crate::{LedgerEntry, entry_view, usage::fault_name};
 
 /// The most happenings of one kind that a report lists.
 pub const LISTED_MAX: usize = 1_000;
-/// Up to so many hours are shown one by one; beyond, day by day.
-const HOURS_MAX: u64 = 72;
-/// Beyond so many hours, whatever makes [`BARS_MAX`] stretches of the whole.
-const DAYS_HOURS_MAX: u64 = 24 * BARS_MAX;
-const BARS_MAX: u64 = 400;
-const HOUR_MS: u64 = 3_600_000;
 /// What a refusal of a call that came too fast is called.
 const RATE_LIMITED: &str = "RATE_LIMITED";
 /// The service that banks ask.
 const SIGNALS: &str = "SignalService.";
-
-/// What came of the questions of one hour: answered, partly, not, refused.
-type Hour = [u64; 4];
 
 /// Counts entries, in the order of their times. Memory grows with parties and hours, not with
 /// entries.
@@ -102,6 +97,9 @@ impl Tally {
                 list(&mut self.anomalies, &mut self.unlisted, entry);
             }
             Some(Event::AgreementAct(_)) => list(&mut self.acts, &mut self.unlisted, entry),
+            Some(Event::LogOpened(log)) if log.previous_checkpoint.is_empty() => {
+                self.presence.first_log(at);
+            }
             Some(
                 Event::LogOpened(_)
                 | Event::DocumentLoaded(_)
@@ -257,6 +255,7 @@ impl Tally {
         reasons.sort_by_key(|one| std::cmp::Reverse(one.signals));
         Report {
             audience: "authorities".to_owned(),
+            sight: "every entry that was given".to_owned(),
             period: Period {
                 from: self.from.map(|at| at.to_string()),
                 until: self.until.map(|at| at.to_string()),
@@ -346,52 +345,6 @@ fn named(counts: BTreeMap<String, u64>) -> Vec<Named> {
     rows
 }
 
-fn total<'a>(hours: impl Iterator<Item = &'a Hour>) -> Questions {
-    let mut sum: Hour = [0; 4];
-    for hour in hours {
-        for (sum, count) in sum.iter_mut().zip(hour) {
-            *sum += count;
-        }
-    }
-    let [answered, partly_answered, unanswered, refused] = sum.map(Some);
-    Questions {
-        answered,
-        partly_answered,
-        unanswered,
-        refused,
-    }
-}
-
-/// By hour, or by day where that would be too many; hours without a question among them.
-fn activity(hours: &BTreeMap<u64, Hour>) -> Vec<Activity> {
-    let (Some(first), Some(last)) = (hours.keys().next(), hours.keys().next_back()) else {
-        return Vec::new();
-    };
-    let span = last - first;
-    let step = if span < HOURS_MAX {
-        1
-    } else if span < DAYS_HOURS_MAX {
-        24
-    } else {
-        span / BARS_MAX + 1
-    };
-    let mut rows = Vec::new();
-    let mut at = first / step * step;
-    while at <= *last {
-        rows.push(Activity {
-            begins: instant(at * HOUR_MS).unwrap_or_default(),
-            questions: total(hours.range(at..at + step).map(|(_, hour)| hour)),
-        });
-        at += step;
-    }
-    rows
-}
-
 fn milliseconds(at: Timestamp) -> Option<u64> {
     u64::try_from(at.as_millisecond()).ok()
-}
-
-fn instant(ms: u64) -> Option<String> {
-    let ms = i64::try_from(ms).ok()?;
-    Some(Timestamp::from_millisecond(ms).ok()?.to_string())
 }

@@ -9,20 +9,16 @@ use accord_proto::{
 };
 
 use crate::{
-    LedgerEntry, VerifyError,
-    audit::stored::{StoredError, stored_entries},
-    verify_dir,
+    LedgerEntry,
+    held::{Held, HeldError},
 };
 
 /// Why a copy can't be searched.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// It does not verify, so nothing in it is believed.
-    #[error("the ledger does not verify")]
-    Damaged(#[from] VerifyError),
-    /// Its entries can't be read.
+    /// It does not verify, so nothing in it is believed, or it can't be read.
     #[error(transparent)]
-    Stored(#[from] StoredError),
+    Held(#[from] HeldError),
     /// No log of that month.
     #[error("`{}` holds no log of {month}", .dir.display())]
     NoMonth {
@@ -34,8 +30,8 @@ pub enum FindError {
 }
 
 /// The accesses about a subject in a month's log and in the next one's, whose first entries may still
-/// be tagged with the month's key; oldest first. The whole ledger is verified first: with these keys
-/// of the log, or with its own where there are none.
+/// be tagged with the month's key; oldest first. The whole copy, a ledger's directory or a mirror, is
+/// verified first: with these keys of the log, or with its own where there are none.
 ///
 /// # Errors
 /// [`FindError`].
@@ -45,21 +41,19 @@ pub fn find(
     month: Month,
     tag: SubjectTag,
 ) -> Result<Vec<LedgerEntry>, FindError> {
-    let mut verified = verify_dir(dir, log_keys)?;
+    let mut held = Held::verify(dir, log_keys)?;
     let is_of = |origin: &str, month: Month| origin.ends_with(&format!("/{month}"));
-    let mut logs = verified.logs.iter();
-    if !logs.any(|log| is_of(&log.origin, month)) {
+    if !held.origins().iter().any(|origin| is_of(origin, month)) {
         let dir = dir.to_owned();
         return Err(FindError::NoMonth { dir, month });
     }
-    verified
-        .logs
-        .retain(|log| is_of(&log.origin, month) || is_of(&log.origin, month.next()));
+    held.retain(|origin| is_of(origin, month) || is_of(origin, month.next()));
     let mut found = Vec::new();
-    stored_entries(dir, &verified, |entry| {
+    held.entries(|entry| {
         if about(&entry).is_some_and(|access| is_about(access, month, tag)) {
             found.push(entry);
         }
+        Ok::<_, HeldError>(())
     })?;
     Ok(found)
 }

@@ -13,6 +13,9 @@ use crate::world::WorldError;
 /// Why there are no figures.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
+    /// A number whose tag was sought, and not found.
+    #[error("the plan's last number was not found by its tag")]
+    NotFound,
     /// An adapter's configuration.
     #[error(transparent)]
     AdapterConfig(#[from] AdapterConfigError),

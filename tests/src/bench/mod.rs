@@ -25,6 +25,7 @@ mod echo;
 mod error;
 mod figures;
 mod index;
+mod judge;
 mod ledger;
 mod load;
 mod machine;
@@ -37,6 +38,7 @@ mod report;
 mod rig;
 mod speed;
 mod tls;
+mod unmask;
 mod upkeep;
 
 use std::{path::Path, time::Duration};
@@ -54,6 +56,7 @@ pub use portability::{Porting, measure_portability};
 pub use report::Report;
 pub use rig::serve_broker;
 pub use speed::{IN_FLIGHT, Line, Speed};
+pub use unmask::{Unmasking, measure_unmask};
 pub use upkeep::Upkeep;
 
 /// What is measured, and for how long.

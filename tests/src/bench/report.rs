@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     figures::Figures,
+    judge::Judge,
     ledger::Appends,
     machine::Machine,
     memory::Memory,
@@ -218,18 +219,4 @@ fn put_memory(text: &mut String, memory: &Memory, judge: Judge) {
         judge.met(after < AIM_AFTER_MIB),
         memory.per_second,
     );
-}
-
-/// Whether aims are judged.
-#[derive(Clone, Copy)]
-struct Judge(bool);
-
-impl Judge {
-    const fn met(self, is: bool) -> &'static str {
-        match (self.0, is) {
-            (false, _) => "not judged",
-            (true, true) => "met",
-            (true, false) => "missed",
-        }
-    }
 }

@@ -83,6 +83,9 @@ enum Command {
               value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
         rows: u64,
     },
+    /// How long it takes to try a national numbering plan of 10^8 numbers for one tag, which both
+    /// authorities together may do. A minute or so.
+    Unmask,
     #[command(hide = true)]
     SoakWriter(soak::Order),
     #[command(flatten)]
@@ -155,6 +158,7 @@ fn main() -> ExitCode {
                 print(&text).map_err(|error| error.chain())
             })
         }
+        Some(Command::Unmask) => unmask(&cli).map_err(|error| error.chain()),
         Some(
             Command::Server(_)
             | Command::Soak(_)
@@ -181,7 +185,7 @@ async fn with_runtime(cli: &Cli) -> Result<(), String> {
         Some(Command::Server(server)) => serve(server).await.map_err(chained),
         Some(Command::Soak(soak)) => harm(soak).await,
         Some(Command::Mirror(of)) => mirror(of).await.map_err(chained),
-        Some(Command::MirrorVerifier(_) | Command::SoakWriter(_)) => Ok(()),
+        Some(Command::MirrorVerifier(_) | Command::SoakWriter(_) | Command::Unmask) => Ok(()),
         Some(Command::Index { entries }) => index(cli, *entries).await.map_err(chained),
         Some(Command::Portability { rows }) => portability(cli, *rows).map_err(chained),
         None => measure(cli).await.map_err(chained),
@@ -323,6 +327,15 @@ async fn measure(cli: &Cli) -> Result<(), BenchError> {
         report.to_table()
     };
     print(&text)
+}
+
+fn unmask(cli: &Cli) -> Result<(), BenchError> {
+    let machine = bench::Machine::look(&parent(cli.dir.as_deref()));
+    let measured = bench::measure_unmask(machine)?;
+    print(&match cli.json {
+        true => serde_json::to_string(&measured).unwrap_or_default() + "\n",
+        false => measured.to_string(),
+    })
 }
 
 async fn index(cli: &Cli, entries: u64) -> Result<(), BenchError> {

@@ -22,10 +22,12 @@ use super::{
 const FAULT: &str = "torn tail, each length";
 const UNHEARD: &str = "batch that nobody was told of";
 const PUBLISHED: &str = "batch in the published checkpoint";
+const SIGNED_AGAIN: &str = "published checkpoint, its entries whole";
 const WITNESSED: &str = "batch that a witness has seen";
 
-pub(super) const ROWS: [Name; 3] = [
+pub(super) const ROWS: [Name; 4] = [
     Name::kept(FAULT, UNHEARD),
+    Name::kept(FAULT, SIGNED_AGAIN),
     Name::refused(FAULT, PUBLISHED),
     Name::refused(FAULT, WITNESSED),
 ];
@@ -52,16 +54,15 @@ pub(super) fn run(table: &mut Table, dir: &Path, step: usize) -> Result<(), Soak
             let place = torn.cut_at(cut, zeros, &torn.published[1])?;
             table.count(FAULT, UNHEARD, "", place.look(&torn.told, torn.now));
             let place = torn.cut_at(cut, zeros, &torn.published[0])?;
-            // The last bytes are those of a checkpoint, which can be signed again.
-            let outcome = match place.look(&torn.told, torn.now) {
-                Outcome::Kept if torn.is_checkpoint(cut) => continue,
-                other @ (Outcome::Kept | Outcome::Refused(_) | Outcome::Bad(_)) => other,
-            };
+            let outcome = place.look(&torn.told, torn.now);
+            // A checkpoint can be signed again; an entry can't be made again.
+            if torn.entry_is_whole(cut, zeros) {
+                table.count(FAULT, SIGNED_AGAIN, "", outcome);
+                continue;
+            }
             table.count(FAULT, PUBLISHED, "", outcome);
             let place = torn.cut_at(cut, zeros, &torn.published[1])?;
-            if !torn.is_checkpoint(cut) {
-                table.count(FAULT, WITNESSED, "", torn.witnessed(&place)?);
-            }
+            table.count(FAULT, WITNESSED, "", torn.witnessed(&place)?);
         }
     }
     Ok(())
@@ -112,11 +113,16 @@ impl Torn {
         })
     }
 
-    /// Whether only the checkpoint at the end of the batch is torn, and no entry.
-    fn is_checkpoint(&self, cut: usize) -> bool {
+    /// Whether nothing of the batch's entry is torn: the cut lies in the checkpoint behind it, or the
+    /// bytes that became zeros were zeros before, as the last ones of a time are.
+    fn entry_is_whole(&self, cut: usize, zeros: bool) -> bool {
         let (begin, _) = self.batch;
-        let entry = self.bytes.get(begin..).map(decode);
-        matches!(entry, Some(Ok(Decoded::Frame(frame))) if cut >= begin + frame.len())
+        let Some(Ok(Decoded::Frame(entry))) = self.bytes.get(begin..).map(decode) else {
+            return false;
+        };
+        let end = begin + entry.len();
+        let lost = self.bytes.get(cut..end.max(cut)).unwrap_or_default();
+        lost.is_empty() || (zeros && lost.iter().all(|byte| *byte == 0))
     }
 
     fn cut_at(&self, cut: usize, zeros: bool, published: &str) -> Result<Place, SoakError> {

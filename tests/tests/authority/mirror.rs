@@ -2,6 +2,7 @@
 
 use std::{fs, process::Stdio, time::Duration};
 
+use accord_client::held::{Held, HeldError};
 use accord_client::mirror::{
     Holds, MirrorError, mirrored_entries, prove_from_mirror, verify_mirror,
 };
@@ -77,7 +78,18 @@ async fn a_mirror_follows_the_ledger_and_holds_with_the_broker_gone() {
     // The desk works from the mirror alone.
     let args = ["report", "--json", "--dir", at.to_str().unwrap()];
     let report = said(&audit(files_of_world.dir(), &args));
-    assert!(report.contains("\"audience\""), "{report}");
+    assert!(report.contains("the whole record, from a copy"), "{report}");
+    // So does whoever searches it for a subject.
+    let mut leaves = Vec::new();
+    let searched = Held::verify(&at, &keys).unwrap().entries(|entry| {
+        leaves.push(entry.bytes);
+        Ok::<_, HeldError>(())
+    });
+    searched.unwrap();
+    assert!(
+        leaves == all,
+        "other entries are searched than the ledger had"
+    );
     let proof = prove_from_mirror(&at, &keys, None, 300).unwrap();
     assert_eq!(proof.extra.as_deref(), Some(entry.as_slice()));
     proof.verify_leaf(&leaf_hash(&entry), &keys).unwrap();

@@ -174,13 +174,34 @@ async fn each_export_is_on_the_record_with_its_hash_and_can_be_checked() {
         ledger.to_str().unwrap().to_owned(),
     );
     let args = ["check-export", file.to_str().unwrap(), "--dir", &ledger];
-    assert!(said(&audit(files.dir(), &args)).contains("every entry is in the ledger"));
+    let whole = said(&audit(files.dir(), &args));
+    assert!(whole.contains("whole and unchanged"), "{whole}");
+    lines_left_out_are_found(files.dir(), &ledger);
     let changed = fs::read_to_string(&file)
         .unwrap()
         .replace("second-bank", "other-bank");
     fs::write(&file, changed).unwrap();
     let (exit, said) = complaint(&audit(files.dir(), &args));
     assert!(exit == 1 && said.contains("says something else"), "{said}");
+}
+
+/// A file whose every line is right, and from which one was taken: only the record tells.
+fn lines_left_out_are_found(dir: &Path, ledger: &str) {
+    let jsonl = dir.join("e.jsonl");
+    let text = fs::read_to_string(&jsonl).unwrap();
+    let (_, rest) = text.split_once('\n').unwrap();
+    fs::write(&jsonl, rest.replace("\"entries\":5", "\"entries\":4")).unwrap();
+    let forged = jsonl.to_str().unwrap();
+    let alone = said(&audit(dir, &["check-export", forged]));
+    assert!(
+        alone.contains("4 entries") && alone.contains("NOT checked"),
+        "{alone}"
+    );
+    let (exit, found) = complaint(&audit(dir, &["check-export", forged, "--dir", ledger]));
+    assert!(
+        exit == 1 && found.contains("no export of this SHA-256"),
+        "{found}"
+    );
 }
 
 #[tokio::test]

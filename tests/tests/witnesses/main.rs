@@ -13,7 +13,7 @@ mod turn;
 
 use std::fs;
 
-use accord_client::Lookup;
+use accord_client::{CallError, Lookup};
 use accord_proto::{
     c2sp::{LogProof, Policy, SigningKey},
     purpose::Purpose,
@@ -52,6 +52,38 @@ async fn a_checkpoint_is_shown_with_its_cosignatures_and_a_proof_holds_under_the
     let authority = world.authority().unwrap();
     let newer = authority.prove_consistency(&checkpoint).await.unwrap();
     assert!(rig.policy().open(&newer.note).is_ok());
+    world.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_proof_of_a_young_entry_waits_for_the_witnesses_and_shows_nothing_that_they_have_not_seen()
+ {
+    let mut rig = Rig::new(&["one"], "quorum one\n").await;
+    let world = rig.start().await.unwrap();
+    let client = world.client("first-bank").unwrap();
+    let auditor = world.auditor("first-bank").unwrap();
+    // Asked for at once, it comes under a checkpoint that the witness has cosigned.
+    let receipt = client.lookup(lookup()).await.unwrap().receipt;
+    let proved = auditor.prove_inclusion("", receipt.index, &receipt.leaf_hash);
+    let (proof, _) = proved.await.unwrap();
+    let proof = LogProof::parse(&proof).unwrap();
+    proof
+        .verify_under(&receipt.leaf_hash, &rig.policy())
+        .unwrap();
+    rig.stop_witness("one").await;
+    let receipt = client.lookup(lookup()).await.unwrap().receipt;
+    let proved = auditor.prove_inclusion("", receipt.index, &receipt.leaf_hash);
+    let CallError::Unreachable { source, .. } = proved.await.unwrap_err() else {
+        panic!("an entry that no witness has seen is proved");
+    };
+    assert!(
+        source.message().contains("no quorum of witnesses"),
+        "{source}"
+    );
+    // What there is not is another matter.
+    let none = auditor.prove_inclusion("", 1_000_000, &receipt.leaf_hash);
+    let error = none.await.unwrap_err();
+    assert!(error.to_string().contains("NOT_FOUND"), "{error}");
     world.stop().await.unwrap();
 }
 

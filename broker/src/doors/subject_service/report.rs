@@ -17,7 +17,10 @@ use accord_proto::{
 };
 use tokio::time::Instant;
 
-use super::{super::read_blocking, SubjectDoor};
+use super::{
+    super::{proving, read_blocking},
+    SubjectDoor,
+};
 use crate::{
     entry::record_entry,
     identity::Peer,
@@ -75,8 +78,7 @@ impl SubjectDoor {
         let committed = record_entry(&self.parts.ledger, v1::entry::Event::KeyAct(act)).await?;
         let head = head(&said, &found, &committed);
         let witnessed = self.parts.witnessed;
-        let proved = move |ledger: &Ledger| prove(ledger, found, witnessed);
-        let proved = self.read(proved).await?;
+        let proved = prove(&self.parts.ledger, found, witnessed).await?;
         let parts = std::iter::once(Part::Head(head)).chain(proved.into_iter().map(Part::Access));
         let parts = parts.map(|part| Ok(ReportSubjectResponse { part: Some(part) }));
         Ok(Box::pin(tokio_stream::iter(parts)))
@@ -184,25 +186,20 @@ fn head(said: &Said, found: &Accesses, committed: &Committed) -> SubjectReportHe
 }
 
 /// Each access with the proof that it is in its log.
-fn prove(
-    ledger: &Ledger,
+async fn prove(
+    ledger: &Arc<Ledger>,
     accesses: Accesses,
     witnessed: bool,
-) -> Result<Vec<SubjectAccess>, LedgerError> {
-    let found = accesses.found.into_iter();
-    found
-        .map(|found| {
-            let log = Some(found.origin.as_str());
-            let proof = match witnessed {
-                true => ledger.prove_cosigned(log, found.index),
-                false => ledger.prove_inclusion(log, found.index),
-            }?;
-            Ok(SubjectAccess {
-                origin: found.origin,
-                index: found.index,
-                entry: found.entry,
-                proof,
-            })
-        })
-        .collect()
+) -> Result<Vec<SubjectAccess>, Refusal> {
+    let mut proved = Vec::with_capacity(accesses.found.len());
+    for found in accesses.found {
+        let proof = proving::prove(ledger, witnessed, &found.origin, found.index).await?;
+        proved.push(SubjectAccess {
+            origin: found.origin,
+            index: found.index,
+            entry: found.entry,
+            proof,
+        });
+    }
+    Ok(proved)
 }

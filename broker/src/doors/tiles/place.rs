@@ -103,7 +103,11 @@ mod tests {
     #[test]
     fn a_misspelt_tile_is_told_apart_from_nothing() {
         let tile = mistake("/accord-sandbox/2026-11/tile/0/5");
-        assert!(tile.to_string().starts_with("path: reads `tile/"), "{tile}");
+        assert!(
+            tile.to_string()
+                .starts_with("path breaks a rule: reads `tile/"),
+            "{tile}"
+        );
         assert!(matches!(mistake("/favicon.ico"), Refusal::NotFound(_)));
     }
 }

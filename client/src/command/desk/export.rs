@@ -1,12 +1,8 @@
-//! `accord audit export` and `accord audit check-export`.
+//! `accord audit export`.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{io, path::Path};
 
-use accord_proto::{
-    c2sp::{Checkpoint, SignedNote},
-    clock::SystemClock,
-    merkle::Hash,
-};
+use accord_proto::clock::SystemClock;
 use serde_json::json;
 
 use super::{
@@ -17,12 +13,12 @@ use super::{
         terminal::Terminal,
     },
     args,
-    source::{directory, format_of, log_keys, read_export},
+    source::format_of,
 };
 use crate::{
     Auditor, LedgerEntry,
     audit::query::PAGE_SIZE_MAX,
-    export::{Checked, ExportError, Exporter, WholeFile},
+    export::{ExportError, Exporter, WholeFile},
     footer::Footer,
     random::hex,
 };
@@ -138,110 +134,4 @@ fn failed(place: &Path, error: &ExportError) -> Failure {
         | ExportError::Parquet(_) => Exit::Failure,
     };
     Failure::new(exit, format!("can't export to `{}`", place.display())).because(error)
-}
-
-/// Checks an export with nobody's help.
-pub(super) fn check(
-    whom: &Whom,
-    args: &args::CheckExport,
-    terminal: &mut Terminal,
-) -> Result<Exit, Failure> {
-    let format = format_of(&args.file, args.format)?;
-    let mut leaves: BTreeMap<(String, u64), Hash> = BTreeMap::new();
-    let checked = read_export(&args.file, format, &mut |entry| {
-        let leaf = entry.leaf_hash();
-        leaves.insert((entry.origin, entry.index), leaf);
-        Ok(())
-    })?;
-    let signed = signed_by(&checked, whom)?;
-    let in_ledger = match &args.dir {
-        Some(dir) => {
-            find_all(&mut leaves, dir, whom, terminal)?;
-            true
-        }
-        None => false,
-    };
-    let sha256 = hex(&checked.sha256);
-    if terminal.is_json() {
-        let footer: serde_json::Map<_, _> = checked
-            .footer
-            .iter()
-            .map(|(name, value)| (name.clone(), value.as_str().into()))
-            .collect();
-        terminal.json(&json!({
-            "ok": true,
-            "entries": checked.entries,
-            "sha256": sha256,
-            "checkpoints_signed": signed,
-            "in_ledger": in_ledger,
-            "footer": footer,
-        }))?;
-        return Ok(Exit::Ok);
-    }
-    for (name, value) in &checked.footer {
-        terminal.line(&format!("{name}: {value}"))?;
-    }
-    terminal.line(&format!(
-        "{} entries; each line says what its entry says; {}; {}",
-        checked.entries,
-        match signed {
-            true => "the checkpoints are signed by the log",
-            false =>
-                "no key of the log is known here, so the checkpoints' signatures are unchecked",
-        },
-        match in_ledger {
-            true => "every entry is in the ledger",
-            false => "whether they are in the ledger is not checked: --dir",
-        }
-    ))?;
-    terminal.line(&format!(
-        "SHA-256 {sha256}: must be the one on the record (accord audit query --kind export)"
-    ))?;
-    Ok(Exit::Ok)
-}
-
-/// Whether the checkpoints were checked against a key of the log. One that does not verify is no
-/// checkpoint.
-fn signed_by(checked: &Checked, whom: &Whom) -> Result<bool, Failure> {
-    let keys = log_keys(whom)?;
-    if keys.is_empty() {
-        return Ok(false);
-    }
-    for (origin, note) in &checked.checkpoints {
-        let opened = SignedNote::parse(note)
-            .ok()
-            .and_then(|note| Checkpoint::open(&note, &keys).ok());
-        if opened.is_none() {
-            let message = format!("the checkpoint of {origin} is not signed by the log's key");
-            return Err(Failure::new(Exit::Failure, message));
-        }
-    }
-    Ok(true)
-}
-
-/// Finds each leaf at its place in a ledger's directory.
-fn find_all(
-    leaves: &mut BTreeMap<(String, u64), Hash>,
-    dir: &Path,
-    whom: &Whom,
-    terminal: &Terminal,
-) -> Result<(), Failure> {
-    directory(dir, whom, terminal, &mut |entry| {
-        let leaf = entry.leaf_hash();
-        let (origin, index) = (entry.origin, entry.index);
-        match leaves.remove(&(origin.clone(), index)) {
-            Some(exported) if exported != leaf => {
-                let message = format!("entry {index} of {origin} is another one in the ledger");
-                Err(Failure::new(Exit::Failure, message))
-            }
-            Some(_) | None => Ok(()),
-        }
-    })?;
-    match leaves.first_key_value() {
-        Some(((origin, index), _)) => {
-            let message = format!("entry {index} of {origin} is not in `{}`", dir.display());
-            Err(Failure::new(Exit::Failure, message))
-        }
-        None => Ok(()),
-    }
 }

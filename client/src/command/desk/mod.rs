@@ -5,6 +5,7 @@
 //! ```
 
 mod args;
+mod check;
 mod export;
 mod query;
 mod report;
@@ -31,7 +32,7 @@ pub(super) async fn run(
     match command {
         DeskCommand::Query(args) => query::run(whom, stating, args, terminal).await,
         DeskCommand::Export(args) => export::run(whom, stating, args, terminal).await,
-        DeskCommand::CheckExport(args) => export::check(whom, args, terminal),
+        DeskCommand::CheckExport(args) => check::run(whom, args, terminal),
         DeskCommand::Report(args) => report::run(whom, stating, args, terminal).await,
         DeskCommand::Usage(args) => usage::run(whom, stating, args, terminal).await,
     }

@@ -48,7 +48,8 @@ pub(super) async fn run(
         Ok(())
     };
     let reader = read(&args.source, whom, stating, filter, terminal, &mut take).await?;
-    let report = for_audience(tally.finish(), args.audience.as_deref(), whom)?;
+    let mut report = for_audience(tally.finish(), args.audience.as_deref(), whom)?;
+    report.sight = sight(&args.source, reader.as_ref());
     if files.iter().any(Option::is_some) {
         // What was read offline is recorded too, when a broker is there.
         let auditor = match reader {
@@ -66,6 +67,23 @@ pub(super) async fn run(
         show(&report, terminal)?;
     }
     Ok(Exit::Ok)
+}
+
+/// Which entries could be seen.
+fn sight(source: &args::Source, reader: Option<&Auditor>) -> String {
+    match (reader, &source.dir) {
+        (Some(reader), _) => {
+            let joint = reader
+                .statement()
+                .is_some_and(|said| said.joint().is_some());
+            match joint {
+                true => "the whole record, by a statement of both authorities".to_owned(),
+                false => format!("what {} may read", reader.party()),
+            }
+        }
+        (None, Some(_)) => "the whole record, from a copy".to_owned(),
+        (None, None) => "the entries of an export".to_owned(),
+    }
 }
 
 /// A party other than an authority gets a report for itself, whatever it asks for.
@@ -169,12 +187,16 @@ fn show(report: &Report, terminal: &mut Terminal) -> Result<(), Failure> {
             .unwrap_or_else(|| "-".to_owned())
     };
     terminal.line(&format!(
-        "{} entries of {}, from {} until {}, for {}",
+        "{} entries of {}, from {} until {}, for {}; seen: {}",
         count_words(period.entries),
-        period.logs.join(", "),
+        match period.logs.as_slice() {
+            [] => "no log".to_owned(),
+            logs => logs.join(", "),
+        },
         end(&period.from, &period.first),
         end(&period.until, &period.last),
-        report.audience
+        report.audience,
+        report.sight
     ))?;
     show_banks(report, terminal)?;
     show_operators(report, terminal)?;

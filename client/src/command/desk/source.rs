@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use accord_proto::{c2sp::VerifierKey, v1};
+use accord_proto::{
+    c2sp::{Checkpoint, SignedNote},
+    v1,
+};
 
 use super::{
     super::{
@@ -10,7 +13,7 @@ use super::{
         audit,
         exit::{Exit, Failure},
         terminal::Terminal,
-        verify, whom,
+        trusted,
     },
     args,
 };
@@ -18,9 +21,8 @@ use crate::{
     Auditor, LedgerEntry,
     audit::query::PAGE_SIZE_MAX,
     export::{self, Checked, Format},
-    mirror::{MirrorFault, is_mirror, mirrored_entries, verify_mirror},
+    held::{Held, HeldError},
     receipt::chain,
-    stored_entries, verify_dir,
 };
 
 /// What is done with each entry.
@@ -43,7 +45,11 @@ pub(super) async fn read(
     if let Some(input) = &source.input {
         let format = format_of(input, None)?;
         terminal.note(&format!("reading {}", input.display()));
-        read_export(input, format, each)?;
+        let checked = read_export(input, format, each)?;
+        if !signed_by(&checked, whom)? {
+            terminal
+                .note("no key of the log is known here: its checkpoints' signatures are unchecked");
+        }
         return Ok(None);
     }
     let auditor = audit::reader(whom, stating, terminal, "entries")?;
@@ -54,59 +60,46 @@ pub(super) async fn read(
     Ok(Some(auditor))
 }
 
-/// The entries of a ledger's directory, which is verified first.
+/// The entries of a ledger's directory or of a mirror, which is verified first.
 pub(super) fn directory(
     dir: &Path,
     whom: &Whom,
     terminal: &Terminal,
     each: &mut Each<'_>,
 ) -> Result<(), Failure> {
-    let keys = log_keys(whom)?;
-    terminal.note(&format!("verifying {}, then reading it", dir.display()));
-    if is_mirror(dir) {
-        return mirror(dir, &keys, each);
+    if !dir.is_dir() {
+        let message = format!("`{}` is no directory", dir.display());
+        return Err(Failure::new(Exit::Usage, message));
     }
-    let verified =
-        verify_dir(dir, &keys).map_err(|error| Failure::new(Exit::Failure, chain(&error)))?;
-    let mut failed = None;
-    let read = stored_entries(dir, &verified, |entry| {
-        if failed.is_none() {
-            failed = each(entry).err();
-        }
-    });
-    read.map_err(|error| Failure::new(Exit::Failure, chain(&error)))?;
-    failed.map_or(Ok(()), Err)
+    let keys = trusted::log_keys(whom, &[])?;
+    let what = format!("verifying {}, then reading it,", dir.display());
+    trusted::announce(terminal, &what, &keys);
+    Held::verify(dir, &keys)?.entries(each)
 }
 
-/// The entries of a mirror, which is verified first.
-fn mirror(dir: &Path, keys: &[VerifierKey], each: &mut Each<'_>) -> Result<(), Failure> {
-    let failure = |error: &MirrorFault| Failure::new(Exit::Failure, chain(error));
-    let verified = verify_mirror(dir, keys).map_err(|error| failure(&error))?;
-    let mut failed = None;
-    let read = mirrored_entries(dir, &verified, |origin, index, bytes| {
-        if failed.is_some() {
-            return;
-        }
-        let entry = LedgerEntry::parse(origin.to_owned(), index, bytes.to_vec());
-        failed = match entry {
-            Ok(entry) => each(entry).err(),
-            Err(error) => {
-                let message = format!("entry {index} of {origin}");
-                Some(Failure::new(Exit::Failure, message).because(&error))
-            }
-        };
-    });
-    read.map_err(|error| failure(&error))?;
-    failed.map_or(Ok(()), Err)
+impl From<HeldError> for Failure {
+    fn from(error: HeldError) -> Self {
+        Self::new(Exit::Failure, chain(&error))
+    }
 }
 
-/// The log's keys that the profile knows; none without a profile.
-pub(super) fn log_keys(whom: &Whom) -> Result<Vec<VerifierKey>, Failure> {
-    let profile = match whom.profile {
-        Some(_) => Some(whom::profile(whom)?),
-        None => whom::profile(whom).ok(),
-    };
-    verify::known_keys(&[], profile.as_ref())
+/// Whether an export's checkpoints were checked against a key of the log. One that does not verify is
+/// no checkpoint.
+pub(super) fn signed_by(checked: &Checked, whom: &Whom) -> Result<bool, Failure> {
+    let keys = trusted::log_keys(whom, &[])?;
+    if keys.is_empty() {
+        return Ok(false);
+    }
+    for (origin, note) in &checked.checkpoints {
+        let opened = SignedNote::parse(note)
+            .ok()
+            .and_then(|note| Checkpoint::open(&note, &keys).ok());
+        if opened.is_none() {
+            let message = format!("the checkpoint of {origin} is not signed by the log's key");
+            return Err(Failure::new(Exit::Failure, message));
+        }
+    }
+    Ok(true)
 }
 
 /// Reads an export, each line held against its entry.

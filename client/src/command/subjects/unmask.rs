@@ -4,11 +4,10 @@ use std::{
     collections::HashSet,
     fs::{File, OpenOptions},
     io::Write as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use accord_proto::{
-    c2sp::VerifierKey,
     shares::{OpenedShare, SealedShare, combine},
     subject::{SubjectTag, TagKey},
 };
@@ -25,7 +24,7 @@ use crate::{
         exit::{Exit, Failure},
         signing,
         terminal::Terminal,
-        whom,
+        trusted,
     },
     entry_view,
     receipt::chain,
@@ -85,10 +84,12 @@ fn screen() -> Result<File, Failure> {
 /// `accord audit find`.
 pub(super) fn find(whom: &Whom, args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let number = msisdn(&args.number)?;
-    let dir = ledger_dir(whom, args.dir.as_deref())?;
+    let dir = trusted::ledger_dir(whom, args.dir.as_deref())?;
+    let keys = trusted::log_keys(whom, &[])?;
+    trusted::announce(terminal, &format!("searching {}", dir.display()), &keys);
     let key = key(&args.halves)?;
     let month = key.month();
-    let found = unmask::find(&dir, &log_keys(whom)?, month, key.subject(&number))
+    let found = unmask::find(&dir, &keys, month, key.subject(&number))
         .map_err(|error| Failure::new(Exit::Failure, chain(&error)))?;
     let found = found
         .iter()
@@ -116,36 +117,6 @@ pub(super) fn find(whom: &Whom, args: &FindArgs, terminal: &mut Terminal) -> Res
     let line = format!("{count} accesses in {month}, whoever held the number; the ledger verifies");
     terminal.line(&line)?;
     Ok(Exit::Ok)
-}
-
-/// The log's keys of the profile; without a profile, the ledger's own key is taken.
-fn log_keys(whom: &Whom) -> Result<Vec<VerifierKey>, Failure> {
-    let Ok(profile) = whom::profile(whom) else {
-        return Ok(Vec::new());
-    };
-    let keys = profile.profile.ledger.vkeys.iter();
-    keys.map(|key| VerifierKey::parse(key))
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::new(Exit::Failure, "the log's key").because(&error))
-}
-
-fn ledger_dir(whom: &Whom, given: Option<&Path>) -> Result<PathBuf, Failure> {
-    if let Some(dir) = given {
-        return Ok(dir.to_owned());
-    }
-    let profile = whom::profile(whom)?;
-    let dir = profile
-        .profile
-        .ledger
-        .dir
-        .as_ref()
-        .map(|dir| profile.path(dir));
-    dir.ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            "the profile names no ledger's directory: give --dir",
-        )
-    })
 }
 
 /// The month's key, of both halves.

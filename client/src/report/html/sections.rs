@@ -65,8 +65,8 @@ pub(super) fn head(report: &Report, footer: &Footer) -> String {
     };
     format!(
         "<header>\n<p class=\"mark\">Accord · report to the joint committee \
-         <span class=\"seal\">{}</span></p>\n<h1>{}</h1>\n<p class=\"lead\">{} entries of {}, {}. \
-         Made {} UTC.</p>\n</header>\n",
+         <span class=\"seal\">{}</span></p>\n<h1>{}</h1>\n<p class=\"lead\">{} entries of {}, {}; \
+         seen: {}. Made {} UTC.</p>\n</header>\n",
         escape(&footer.sensitivity),
         escape(&period(report)),
         count(report.period.entries),
@@ -76,6 +76,7 @@ pub(super) fn head(report: &Report, footer: &Footer) -> String {
             logs.join(", ")
         },
         audience,
+        escape(&report.sight),
         escape(&moment(&footer.made)),
     )
 }

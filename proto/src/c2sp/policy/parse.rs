@@ -98,7 +98,12 @@ impl Reader {
         let needed = match *needed {
             "any" => 1,
             "all" => known.len(),
-            number => number.parse().unwrap_or(0),
+            // One spelling: no sign, no zero in front.
+            number => number
+                .parse()
+                .ok()
+                .filter(|needed: &usize| needed.to_string() == number)
+                .unwrap_or(0),
         };
         if needed == 0 || needed > known.len() {
             return Err(self.wrong("a group of `any`, `all`, or 1 to as many as its members"));

@@ -5,7 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tokio::time::Duration;
 
-use super::super::{Machine, figures::ratio};
+use super::super::{Machine, figures::ratio, judge::Judge};
+
+/// Entries of a mirror that one thread verifies in a second.
+const AIM_VERIFY: f64 = 300_000.0;
+/// What the verifier may hold in memory, in KiB.
+const AIM_RESIDENT_KIB: u64 = 100 * 1_024;
+/// A proof of inclusion, in microseconds.
+const AIM_PROOF_US: f64 = 1_000.0;
 
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -85,6 +92,30 @@ impl fmt::Display for Proving {
     }
 }
 
+impl MirrorFigures {
+    /// The aims, each with a word.
+    fn judge(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let judge = Judge(!self.only_a_trial);
+        let took = Duration::from_secs_f64(self.mirror.seconds.max(1e-9));
+        let verified = per_second(self.mirror.entries, took);
+        let resident = self.mirror.resident_kib_max;
+        let slower = self
+            .prove_offline_us
+            .median
+            .max(self.prove_broker_us.median);
+        writeln!(
+            f,
+            "aims: verify {AIM_VERIFY:.0} entries/s or more: {}; resident below {} MiB: {}; a proof \
+             in less than {} ms (the median): {}",
+            judge.met(verified >= AIM_VERIFY),
+            AIM_RESIDENT_KIB / 1_024,
+            judge.met(resident < AIM_RESIDENT_KIB),
+            AIM_PROOF_US / 1_000.0,
+            judge.met(slower < AIM_PROOF_US),
+        )
+    }
+}
+
 /// A table for people.
 impl fmt::Display for MirrorFigures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,7 +151,8 @@ impl fmt::Display for MirrorFigures {
             f,
             "a mirror catches up             {:>9.0} entries/s   ({} entries over loopback)",
             self.catch_up_per_second, self.catch_up_entries
-        )
+        )?;
+        self.judge(f)
     }
 }
 
