@@ -3,18 +3,23 @@
 use std::{
     error::Error,
     io::{self, Write as _},
+    net::SocketAddr,
     path::Path,
+    sync::Arc,
 };
 
 use crate::check::CheckError;
 use accord_adapters::{
     config::{AdapterConfig, ConfigError, LogFormat, LogSection},
     journal::{self, JournalError},
+    reconcile::ReconcileError,
     runtime::{Runtime, RuntimeError},
     sources::{self, Background, OpenError, SourceError},
+    status::Status,
 };
 use accord_proto::clock::SystemClock;
 use tokio::{
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
 };
@@ -37,18 +42,31 @@ pub(crate) enum Failure {
     LogFilter(#[from] tracing_subscriber::filter::ParseError),
     #[error("cannot print")]
     Print(#[from] io::Error),
+    #[error("the journal and the ledger differ in {0} place(s), see above")]
+    Differences(usize),
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+    #[error("--broker: {0}")]
+    Broker(&'static str),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
     #[error(transparent)]
     Source(#[from] OpenError),
+    #[error("status.listen: cannot listen on {listen}")]
+    Status {
+        listen: SocketAddr,
+        #[source]
+        error: io::Error,
+    },
 }
 
 impl Failure {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_)
+            Self::Broker(_)
+            | Self::Config(_)
             | Self::LogFilter(_)
             | Self::Runtime(RuntimeError::Setting { .. } | RuntimeError::Restrictions(_)) => {
                 EXIT_USAGE
@@ -67,8 +85,11 @@ impl Failure {
                 | CheckError::Scratch(_)
                 | CheckError::Wrong(_),
             ) => EXIT_FAILURE,
-            Self::Journal(_)
+            Self::Differences(_)
+            | Self::Reconcile(_)
+            | Self::Journal(_)
             | Self::Print(_)
+            | Self::Status { .. }
             | Self::Runtime(RuntimeError::Journal(_) | RuntimeError::Task)
             | Self::Signals(_) => EXIT_FAILURE,
         }
@@ -104,8 +125,18 @@ pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
     tracing::info!(config = %path.display(), "accord-adapter {}", env!("CARGO_PKG_VERSION"));
     let clock = SystemClock::shared();
     let opened = sources::open(&config.sources, &clock)?;
-    let _background = Beside::start(opened.background);
-    let runtime = Runtime::new(config.runtime()?, opened.sources, clock)?;
+    let mut beside = Beside::start(opened.background);
+    let sources = opened.sources;
+    let runtime = Runtime::new(config.runtime()?, Arc::clone(&sources) as _, clock)?;
+    if let Some(section) = config.status {
+        let listener = TcpListener::bind(section.listen).await;
+        let listener = listener.map_err(|error| Failure::Status {
+            listen: section.listen,
+            error,
+        })?;
+        let status = Status::new(sources, runtime.watch());
+        beside.add(Box::pin(status.serve(listener)));
+    }
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
     let ended = runtime
@@ -125,6 +156,10 @@ pub(crate) struct Beside(Vec<JoinHandle<()>>);
 impl Beside {
     pub(crate) fn start(work: Vec<Background>) -> Self {
         Self(work.into_iter().map(tokio::spawn).collect())
+    }
+
+    fn add(&mut self, work: Background) {
+        self.0.push(tokio::spawn(work));
     }
 }
 

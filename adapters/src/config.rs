@@ -27,6 +27,9 @@
 //! [check]
 //! numbers_file = "known-subscribers.txt"        # optional: what `accord-adapter check` asks about
 //!
+//! [status]
+//! listen = "127.0.0.1:9465"             # page and metrics; loopback only; left out: none
+//!
 //! [log]
 //! filter = "info"
 //! format = "text"                       # or "json"
@@ -49,6 +52,8 @@
 //! signal = "sim_swap"
 //! ```
 
+mod sections;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -61,6 +66,11 @@ use crate::{
     journal::{JournalSettings, KeyFileError, SubjectKey, load_or_make_checkpoint_key},
     runtime::{BrokerEndpoint, CREDIT_DEFAULT, RuntimeConfig, TlsFiles},
     sources::{SOURCES_MAX, SourceSection},
+};
+
+pub use sections::{
+    BrokerSection, CheckSection, JournalSection, LogFormat, LogSection, RestrictionsSection,
+    StatusSection, TlsSection,
 };
 
 /// What is wrong with a configuration: the file, and the key and the rule or the line.
@@ -121,6 +131,8 @@ pub struct AdapterConfig {
     /// Where restrictions come from.
     #[serde(default)]
     pub restrictions: RestrictionsSection,
+    /// The status page.
+    pub status: Option<StatusSection>,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogSection,
@@ -132,101 +144,8 @@ pub struct AdapterConfig {
     pub sources: Vec<SourceSection>,
 }
 
-/// One broker node.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BrokerSection {
-    /// `https://host:port`.
-    pub endpoint: String,
-    /// The name in its certificate, if it isn't the host.
-    pub domain: Option<String>,
-}
-
-/// PEM files.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsSection {
-    /// Roots that a broker's certificate must lead to.
-    pub roots: PathBuf,
-    /// The adapter's certificate chain.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-}
-
-/// The journal.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JournalSection {
-    /// Its folder.
-    pub dir: PathBuf,
-    /// The key of its pseudonyms.
-    pub subject_key_file: PathBuf,
-    /// The key that signs its checkpoints.
-    pub checkpoint_key_file: PathBuf,
-    /// A file is closed at this size.
-    #[serde(default = "file_mib_default")]
-    pub file_mib_max: u64,
-    /// With more files the oldest goes.
-    #[serde(default = "files_default")]
-    pub files_max: usize,
-}
-
-/// Where restrictions come from.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RestrictionsSection {
-    /// A file of opt-outs, locks and kill switches.
-    pub file: Option<PathBuf>,
-}
-
-/// What `accord-adapter check` asks about.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CheckSection {
-    /// Known subscribers, one number a line, E.164 with its plus sign; `#` begins a comment.
-    pub numbers_file: Option<PathBuf>,
-}
-
-/// What is logged, and how.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogSection {
-    /// A filter of `tracing`, such as `info` or `accord_adapters=debug`.
-    pub filter: String,
-    /// The form of a line.
-    pub format: LogFormat,
-}
-
-impl Default for LogSection {
-    fn default() -> Self {
-        Self {
-            filter: "info".to_owned(),
-            format: LogFormat::Text,
-        }
-    }
-}
-
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For machines.
-    Json,
-    /// For people.
-    Text,
-}
-
 const fn credit_default() -> u32 {
     CREDIT_DEFAULT
-}
-
-const fn file_mib_default() -> u64 {
-    64
-}
-
-const fn files_default() -> usize {
-    256
 }
 
 impl AdapterConfig {
@@ -267,6 +186,15 @@ impl AdapterConfig {
         }
         if !(2..=100_000).contains(&self.journal.files_max) {
             return rule("journal.files_max", "2 to 100000 files");
+        }
+        if self
+            .status
+            .is_some_and(|status| !status.listen.ip().is_loopback())
+        {
+            return rule(
+                "status.listen",
+                "an address of loopback, such as `127.0.0.1:9465`: the page is in clear",
+            );
         }
         if !(1..=SOURCES_MAX).contains(&self.sources.len()) {
             return rule("source", "1 to 16 sources");

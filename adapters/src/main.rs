@@ -2,6 +2,7 @@
 
 mod check;
 mod commands;
+mod reconciling;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -26,6 +27,28 @@ enum Command {
         config: ConfigArgument,
         #[command(flatten)]
         arguments: check::CheckArguments,
+    },
+    /// Compares the journal with an export of the ledger, and names each difference: what was asked
+    /// and is not on the record, what is on the record and was never asked, what was told otherwise.
+    /// Exit code 1 on any.
+    Reconcile {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The entries about this operator, as JSON lines: `accord audit export --operator NAME -o
+        /// F.jsonl`, the broker's operator's or an authority's.
+        #[arg(long, value_name = "FILE")]
+        ledger_export: PathBuf,
+        /// The endpoint of the broker whose ledger it is, as the configuration has it; needed where
+        /// it has several.
+        #[arg(long, value_name = "URL")]
+        broker: Option<String>,
+        /// Only from this instant on, such as `2026-11-01T00:00:00Z`. Otherwise from the export's
+        /// first entry.
+        #[arg(long, value_name = "TIME")]
+        from: Option<jiff::Timestamp>,
+        /// Only until this instant. Otherwise until the export's last entry.
+        #[arg(long, value_name = "TIME")]
+        until: Option<jiff::Timestamp>,
     },
     /// Checks the journal: every record, its chain and its signed checkpoint.
     VerifyJournal {
@@ -64,6 +87,13 @@ async fn main() -> ExitCode {
         Command::Check { config, arguments } => check::check(&config.path, &arguments)
             .await
             .map_err(Into::into),
+        Command::Reconcile {
+            config,
+            ledger_export,
+            broker,
+            from,
+            until,
+        } => reconciling::reconcile(&config.path, &ledger_export, broker.as_deref(), from, until),
         Command::VerifyJournal { config } => commands::verify_journal(&config.path),
         Command::Run { config } => commands::run(&config.path).await,
     };

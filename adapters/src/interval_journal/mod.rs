@@ -40,6 +40,8 @@ mod disk;
 mod entry;
 mod frame;
 mod keys;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

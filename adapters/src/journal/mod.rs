@@ -39,7 +39,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 pub use event::{Asked, Event, Hex};
 pub use keys::{KeyFileError, SubjectKey, load_or_make_checkpoint_key};
-pub use read::{Verified, verify};
+pub use read::{Verified, verify, verify_each};
 
 use event::Line;
 

@@ -30,12 +30,24 @@ pub struct Verified {
 /// # Errors
 /// [`JournalError`] names the file and the line.
 pub fn verify(dir: &Path, key: &VerifierKey) -> Result<Verified, JournalError> {
+    verify_each(dir, key, |_, _| Ok(()))
+}
+
+/// As [`verify`], and shows each line with the head after it. What `each` says is wrong is damage.
+///
+/// # Errors
+/// [`JournalError`] names the file and the line.
+pub fn verify_each(
+    dir: &Path,
+    key: &VerifierKey,
+    mut each: impl FnMut(&[u8], Head) -> Result<(), &'static str>,
+) -> Result<Verified, JournalError> {
     let files = files(dir)?;
     let signed = read_checkpoint(dir, key)?;
     let mut walk = Walk::new(files.first().map_or(0, |(first, _)| *first), signed);
     let mut torn_bytes = 0;
     for (at, (first, path)) in files.iter().enumerate() {
-        let file = walk.file(*first, path)?;
+        let file = walk.file(*first, path, &mut each)?;
         if file.torn_bytes > 0 && at + 1 < files.len() {
             return Err(file.torn(path));
         }
@@ -80,7 +92,7 @@ pub(super) fn recover(dir: &Path, key: &VerifierKey) -> Result<Tail, JournalErro
         signed: signed_size,
     };
     for (at, (first, path)) in files.iter().enumerate().skip(begin) {
-        let file = walk.file(*first, path)?;
+        let file = walk.file(*first, path, &mut |_, _| Ok(()))?;
         if file.torn_bytes > 0 {
             if at < newest {
                 return Err(file.torn(path));
@@ -172,7 +184,12 @@ impl Walk {
         }
     }
 
-    fn file(&mut self, first: u64, path: &Path) -> Result<WalkedFile, JournalError> {
+    fn file(
+        &mut self,
+        first: u64,
+        path: &Path,
+        each: &mut impl FnMut(&[u8], Head) -> Result<(), &'static str>,
+    ) -> Result<WalkedFile, JournalError> {
         if first != self.head.size {
             return Err(damaged(path, 1, "a file before this one is missing"));
         }
@@ -198,6 +215,7 @@ impl Walk {
                 return Ok(walked);
             }
             self.line(&line)
+                .and_then(|()| each(&line, self.head))
                 .map_err(|what| damaged(path, walked.lines + 1, what))?;
             walked.whole_bytes += bytes;
             walked.lines += 1;

@@ -116,11 +116,14 @@ pub(super) async fn keep_attached(
             () = stopped(&mut stopping) => return Ok(()),
         };
         match dialled {
-            Err(error) => tracing::warn!(
-                broker = broker.uri,
-                error = &error as &dyn std::error::Error,
-                "broker not reached"
-            ),
+            Err(error) => {
+                shared.links.lost(&broker.uri, &error);
+                tracing::warn!(
+                    broker = broker.uri,
+                    error = &error as &dyn std::error::Error,
+                    "broker not reached"
+                );
+            }
             Ok(channel) => {
                 let begun = Instant::now();
                 let client = AdapterServiceClient::new(channel)
@@ -131,11 +134,14 @@ pub(super) async fn keep_attached(
                 match end {
                     LinkEnd::Stopped => return Ok(()),
                     LinkEnd::Journal(error) => return Err(error.into()),
-                    LinkEnd::Lost(lost) => tracing::warn!(
-                        broker = broker.uri,
-                        error = &lost as &dyn std::error::Error,
-                        "link lost"
-                    ),
+                    LinkEnd::Lost(lost) => {
+                        shared.links.lost(&broker.uri, &lost);
+                        tracing::warn!(
+                            broker = broker.uri,
+                            error = &lost as &dyn std::error::Error,
+                            "link lost"
+                        );
+                    }
                 }
                 if begun.elapsed() >= GOOD_LINK {
                     failures = 0;

@@ -61,6 +61,7 @@ pub(super) async fn serve(
     };
     tracing::info!(broker, heartbeat_ms = welcome.heartbeat_ms, "attached");
     shared.attached.send_modify(|count| *count += 1);
+    shared.links.attached(broker);
     cursor.attach(welcome, &shared.changes);
     let link = Link {
         shared,

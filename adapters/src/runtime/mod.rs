@@ -22,6 +22,7 @@ mod link_end;
 mod restrictions;
 mod restrictions_file;
 mod restrictions_source;
+mod seen;
 
 use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
@@ -31,6 +32,7 @@ use tokio::{sync::watch, task::JoinSet};
 pub use endpoint::{BrokerEndpoint, TlsFiles, TlsFilesError};
 pub use restrictions::{RESTRICTIONS_MAX, Restriction, RestrictionHandle, RestrictionsError};
 pub use restrictions_file::RestrictionsFileError;
+pub use seen::{LinkState, RestrictionCounts, RuntimeWatch};
 
 use crate::{
     journal::{Event, Journal, JournalError, JournalSettings},
@@ -97,6 +99,7 @@ pub struct Runtime {
 
 /// What all links of one adapter share.
 struct Shared {
+    operator: String,
     instance: String,
     credit: u32,
     source: Arc<dyn Source>,
@@ -104,6 +107,7 @@ struct Shared {
     restrictions: restrictions::Restrictions,
     changes: changes::ChangeLog,
     sets: SignalSets,
+    links: seen::Links,
     /// How many brokers it is attached to.
     attached: watch::Sender<usize>,
     /// What the source says of opt-outs and locks is in force: links may begin.
@@ -123,6 +127,8 @@ impl Runtime {
         check(&config)?;
         let dir = config.journal.dir.clone();
         let journal = Arc::new(Journal::open(config.journal, clock.clone())?);
+        let uris = config.brokers.iter().map(|broker| broker.uri.as_str());
+        let links = seen::Links::new(uris, clock.clone());
         let changes = changes::ChangeLog::open(&dir, clock)?;
         journal.append(&Event::Start {
             software: SOFTWARE,
@@ -132,6 +138,7 @@ impl Runtime {
         let restrictions = restrictions::Restrictions::new(Arc::clone(&journal));
         let sets = SignalSets::new(source.signals());
         let shared = Arc::new(Shared {
+            operator: config.operator.to_string(),
             instance: config.instance,
             credit: config.credit,
             changes,
@@ -139,6 +146,7 @@ impl Runtime {
             journal,
             restrictions,
             sets,
+            links,
             attached: watch::Sender::new(0),
             restrictions_known: watch::Sender::new(false),
         });
@@ -166,6 +174,12 @@ impl Runtime {
     #[must_use]
     pub fn restrictions(&self) -> RestrictionHandle {
         RestrictionHandle::new(Arc::clone(&self.shared))
+    }
+
+    /// Looks at the adapter while it runs.
+    #[must_use]
+    pub fn watch(&self) -> RuntimeWatch {
+        RuntimeWatch::new(Arc::clone(&self.shared))
     }
 
     /// How many brokers the adapter is attached to, now and whenever it changes.

@@ -11,7 +11,7 @@ use std::{
 use accord_proto::{msisdn::Msisdn, party::OrgName, signal::Signal, v1};
 use tokio::sync::broadcast;
 
-use super::Shared;
+use super::{Shared, seen::RestrictionCounts};
 use crate::journal::{Event, Journal, JournalError};
 
 /// The most restrictions that an adapter keeps, lifted ones included.
@@ -286,6 +286,26 @@ impl Restrictions {
             .map(|(_, signal)| *signal)
             .collect::<Vec<_>>();
         (!killed.is_empty()).then_some(Killed(killed))
+    }
+
+    /// How many are in force.
+    pub(super) fn count(&self) -> RestrictionCounts {
+        let mut counts = RestrictionCounts::default();
+        let Some(known) = self.known() else {
+            return counts;
+        };
+        let in_force = known
+            .all
+            .iter()
+            .filter(|(_, imposed)| imposed.is_in_force());
+        for (restriction, _) in in_force {
+            match restriction {
+                Restriction::OptedOut(_) => counts.opted_out += 1,
+                Restriction::SwapLocked(_) => counts.swap_locked += 1,
+                Restriction::Kill { .. } => counts.kill_switches += 1,
+            }
+        }
+        counts
     }
 
     /// All restrictions, lifted ones too, and whatever changes afterwards.

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod control;
+#[cfg(test)]
 mod exported;
 #[cfg(test)]
 mod link;

@@ -19,18 +19,23 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 /// A value that a bank may be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Value {
+pub enum Value {
     /// Yes or no to the threshold, the date or the condition.
     YesNo(bool),
     /// The age of the last change lies from the younger edge of one to the older edge of the other.
     Band {
+        /// The youngest that it can be.
         lowest: AgeBand,
+        /// The oldest.
         highest: AgeBand,
+        /// There was none for at least so long.
         at_least: bool,
     },
     /// The last change lies in `(after, before]`; without `before` there was none since `after`.
     Interval {
+        /// After this.
         after: Option<Timestamp>,
+        /// Not later than this.
         before: Option<Timestamp>,
     },
     /// The active forwardings.
@@ -41,17 +46,23 @@ pub(crate) enum Value {
 
 /// A value with the kind of the swap or attack, where the clause permits it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Derived {
-    pub(crate) value: Value,
-    pub(crate) swap_kind: Option<SwapKind>,
-    pub(crate) attack_kind: Option<AttackKind>,
+pub struct Derived {
+    /// The value.
+    pub value: Value,
+    /// The kind of the swap.
+    pub swap_kind: Option<SwapKind>,
+    /// The kind of the attack.
+    pub attack_kind: Option<AttackKind>,
 }
 
 /// Derives the answer to one question.
 ///
 /// `threshold_hours` is the clause's threshold that authorise settled on; `None` where the clause
 /// is finer than yes or no and the bank asked for the most precise answer.
-pub(crate) fn derive(
+///
+/// # Errors
+/// Why what is known gives no answer: too old, not watched for so long, or undecided.
+pub fn derive(
     question: &Question,
     threshold_hours: Option<u32>,
     clause: &Clause,

@@ -13,7 +13,7 @@
 mod authenticate;
 mod authorise;
 mod bulk;
-mod derive;
+pub mod derive;
 mod detached;
 mod fetch;
 mod limit;

@@ -22,6 +22,7 @@ mod house;
 mod limits;
 mod links;
 mod nsd;
+mod own_control;
 mod played;
 mod portability;
 mod ported;

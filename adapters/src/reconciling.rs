@@ -1,0 +1,117 @@
+//! `accord-adapter reconcile`.
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+};
+
+use accord_adapters::{
+    config::AdapterConfig,
+    reconcile::{self, Reconciled, Scope},
+};
+use jiff::Timestamp;
+
+use crate::commands::Failure;
+
+pub(crate) fn reconcile(
+    path: &Path,
+    export: &Path,
+    broker: Option<&str>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<(), Failure> {
+    let config = AdapterConfig::load(path)?;
+    let brokers = &config.brokers;
+    match broker {
+        None if brokers.len() > 1 => {
+            let rule = "the configuration has several; say whose ledger this is";
+            return Err(Failure::Broker(rule));
+        }
+        Some(broker) if brokers.iter().all(|one| one.endpoint != broker) => {
+            return Err(Failure::Broker("is none of the configuration's"));
+        }
+        Some(_) | None => {}
+    }
+    let reconciled = reconcile::reconcile(&Scope {
+        operator: config.operator.as_str(),
+        instance: &config.instance,
+        journal_dir: &config.journal.dir,
+        journal_key: &config.checkpoint_verifier()?,
+        export,
+        broker,
+        from,
+        until,
+    })?;
+    print(&config, &reconciled)?;
+    match reconciled.differences.len() {
+        0 => Ok(()),
+        differences => Err(Failure::Differences(differences)),
+    }
+}
+
+fn print(config: &AdapterConfig, reconciled: &Reconciled) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for difference in &reconciled.differences {
+        writeln!(out, "difference: {difference}")?;
+    }
+    let Reconciled {
+        journal,
+        from,
+        until,
+        ..
+    } = reconciled;
+    writeln!(
+        out,
+        "{} instance {}, {from:.0} to {until:.0}",
+        config.operator, config.instance
+    )?;
+    writeln!(
+        out,
+        "journal: records {} to {}, verified, signed up to {}",
+        journal.first, journal.head.size, journal.signed
+    )?;
+    let lines = [
+        (
+            reconciled.entries,
+            "entries of the ledger about the operator",
+        ),
+        (reconciled.matched, "replies alike in both"),
+        (
+            reconciled.from_view,
+            "answers from the broker's view, on the record and reported",
+        ),
+        (
+            reconciled.heads,
+            "heads of the journal at attachments, alike",
+        ),
+        (
+            reconciled.unused,
+            "replies that nobody used: too late, or beside another instance's",
+        ),
+        (
+            reconciled.subject_reports,
+            "replies for reports to subjects",
+        ),
+        (
+            reconciled.reported_elsewhere,
+            "answers from the view, reported to another instance or to none",
+        ),
+        (
+            reconciled.no_longer_kept,
+            "entries about records that the journal no longer keeps",
+        ),
+        (
+            reconciled.outside,
+            "records outside of that time, or at its edge",
+        ),
+    ];
+    for (count, what) in lines {
+        if count > 0 {
+            writeln!(out, "{count:>9} {what}")?;
+        }
+    }
+    match reconciled.differences.len() {
+        0 => writeln!(out, "no difference"),
+        differences => writeln!(out, "{differences} difference(s)"),
+    }
+}
