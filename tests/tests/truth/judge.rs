@@ -32,6 +32,8 @@ pub(super) struct Judge {
     empty_intervals: u64,
     /// The same, where a source denied a change that it could not see.
     misplaced: u64,
+    /// Yeses that followed from such an interval.
+    misplaced_yes: u64,
     needless_contradictions: u64,
     /// The first case that is wrong.
     first_wrong: Option<String>,
@@ -50,6 +52,7 @@ impl Judge {
             wrong_yes: 0,
             empty_intervals: 0,
             misplaced: 0,
+            misplaced_yes: 0,
             needless_contradictions: 0,
             first_wrong: None,
         }
@@ -130,7 +133,13 @@ impl Judge {
             Err(reason) => *self.unknown.entry(reason.name()).or_default() += 1,
             Ok(Value::YesNo(true)) => {
                 self.yes += 1;
-                self.wrong_yes += u64::from(history.within(from, now).next().is_none());
+                if history.within(from, now).next().is_none() {
+                    if has_unseen(history, watching) {
+                        self.misplaced_yes += 1;
+                    } else {
+                        self.wrong_yes += 1;
+                    }
+                }
             }
             Ok(Value::YesNo(false)) => {
                 self.no += 1;
@@ -209,8 +218,8 @@ impl fmt::Display for Judge {
         )?;
         writeln!(
             f,
-            "  intervals that such a change made too narrow: {} of {} histories",
-            self.misplaced, self.cases
+            "  intervals that such a change made too narrow: {} of {} histories; yes from them: {}",
+            self.misplaced, self.cases, self.misplaced_yes
         )?;
         write!(
             f,
