@@ -11,6 +11,7 @@ use std::{
 use crate::check::CheckError;
 use accord_adapters::{
     config::{AdapterConfig, ConfigError, LogFormat, LogSection},
+    diameter::DiameterError,
     journal::{self, JournalError},
     reconcile::ReconcileError,
     runtime::{Runtime, RuntimeError},
@@ -98,8 +99,16 @@ impl Failure {
 
 const fn not_opened(failed: &OpenError) -> u8 {
     match failed.error {
-        SourceError::Csv(_) | SourceError::OsmoHlr(_) | SourceError::Virtual(_) => EXIT_USAGE,
-        SourceError::Export(_) => EXIT_FAILURE,
+        SourceError::Csv(_)
+        | SourceError::Diameter(
+            DiameterError::Config { .. } | DiameterError::Journal(_) | DiameterError::Tls(_),
+        )
+        | SourceError::OsmoHlr(_)
+        | SourceError::Virtual(_) => EXIT_USAGE,
+        SourceError::Diameter(
+            DiameterError::Interrupted | DiameterError::NoPeer(_) | DiameterError::Sh(_),
+        )
+        | SourceError::Export(_) => EXIT_FAILURE,
     }
 }
 

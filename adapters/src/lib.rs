@@ -3,6 +3,7 @@
 pub mod config;
 pub mod conformance;
 pub mod csv_export;
+pub mod diameter;
 mod disk;
 pub mod interval_journal;
 pub mod journal;

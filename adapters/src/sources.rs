@@ -3,7 +3,7 @@
 
 mod section;
 
-use std::{fmt, future::Future, io, path::PathBuf, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, io, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use accord_proto::clock::SharedClock;
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::{
     conformance::Scratch,
     csv_export::{CsvConfig, CsvError, CsvExport, Refusal},
+    diameter::{DiameterConfig, DiameterError, DiameterSh},
     osmo_hlr::{OsmoHlr, OsmoHlrConfig, OsmoHlrError},
     several::{Part, Several},
     source::Source,
@@ -25,6 +26,8 @@ pub use section::{SOURCES_MAX, SourceSection};
 pub enum SourceConfig {
     /// A periodic export of a billing system.
     Csv(Box<CsvConfig>),
+    /// An HSS by Diameter Sh.
+    DiameterSh(Box<DiameterConfig>),
     /// A real osmo-hlr.
     OsmoHlr(Box<OsmoHlrConfig>),
     /// Invented subscribers.
@@ -45,6 +48,9 @@ pub enum SourceError {
     /// The CSV source.
     #[error(transparent)]
     Csv(#[from] CsvError),
+    /// The Diameter source.
+    #[error("{0}")]
+    Diameter(#[from] DiameterError),
     /// The newest export was refused.
     #[error("the newest export was refused")]
     Export(#[from] Refusal),
@@ -66,6 +72,9 @@ pub struct OpenError {
     #[source]
     pub error: SourceError,
 }
+
+/// How long a check waits for the first Diameter connection.
+const READY_MAX: Duration = Duration::from_secs(10);
 
 /// Work that a source does beside answering, for as long as the adapter runs.
 pub type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -155,6 +164,7 @@ impl SourceConfig {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Csv(_) => "csv",
+            Self::DiameterSh(_) => "diameter_sh",
             Self::OsmoHlr(_) => "osmo_hlr",
             Self::Virtual(_) => "virtual",
         }
@@ -167,7 +177,7 @@ impl SourceConfig {
         match self {
             // A day, or the time of the export: its intervals say how far they reach. A poll's
             // instants are the adapter's own.
-            Self::Csv(_) | Self::OsmoHlr(_) | Self::Virtual(_) => 0,
+            Self::Csv(_) | Self::DiameterSh(_) | Self::OsmoHlr(_) | Self::Virtual(_) => 0,
         }
     }
 
@@ -175,7 +185,7 @@ impl SourceConfig {
     /// configured: a network's does, an export or a billing system may have some only.
     pub(crate) const fn every_subscriber(&self) -> bool {
         match self {
-            Self::OsmoHlr(_) => true,
+            Self::DiameterSh(_) | Self::OsmoHlr(_) => true,
             Self::Csv(_) | Self::Virtual(_) => false,
         }
     }
@@ -196,6 +206,15 @@ impl SourceConfig {
                         loading.reload_once().await?;
                         Ok(())
                     })),
+                }
+            }
+            Self::DiameterSh(config) => {
+                let source = Arc::new(DiameterSh::open(config, clock)?);
+                let (watching, waiting) = (Arc::clone(&source), Arc::clone(&source));
+                OpenSource {
+                    source,
+                    background: Some(Box::pin(async move { watching.watch().await })),
+                    prepare: Some(Box::pin(async move { Ok(waiting.ready(READY_MAX).await?) })),
                 }
             }
             Self::OsmoHlr(config) => {
@@ -229,14 +248,17 @@ impl SourceConfig {
                     *file = apart;
                 }
             }
+            Self::DiameterSh(config) => {
+                // The server would go on notifying.
+                config.subscribe.clear();
+                let config = &mut **config;
+                let key_file = &mut config.journal_key_file;
+                journal_apart(name, scratch, &mut config.journal_dir, key_file)?;
+            }
             Self::OsmoHlr(config) => {
-                let apart = scratch.place(name, "journal");
-                if config.journal_key_file.exists() {
-                    scratch.copy(&config.journal_dir, &apart)?;
-                } else {
-                    config.journal_key_file = scratch.place(name, "key");
-                }
-                config.journal_dir = apart;
+                let config = &mut **config;
+                let key_file = &mut config.journal_key_file;
+                journal_apart(name, scratch, &mut config.journal_dir, key_file)?;
             }
             Self::Virtual(_) => {}
         }
@@ -249,6 +271,7 @@ impl SourceConfig {
             Self::Csv(config) => std::iter::once(&mut config.directory)
                 .chain(&mut config.state_file)
                 .collect(),
+            Self::DiameterSh(config) => config.paths(),
             Self::OsmoHlr(config) => [&mut config.journal_dir, &mut config.journal_key_file]
                 .into_iter()
                 .chain(&mut config.sqlite_file)
@@ -256,4 +279,21 @@ impl SourceConfig {
             Self::Virtual(_) => Vec::new(),
         }
     }
+}
+
+/// Has an interval journal, or several in one folder, continue in a copy.
+fn journal_apart(
+    name: &str,
+    scratch: &Scratch,
+    dir: &mut PathBuf,
+    key_file: &mut PathBuf,
+) -> io::Result<()> {
+    let apart = scratch.place(name, "journal");
+    if key_file.exists() {
+        scratch.copy(dir, &apart)?;
+    } else {
+        *key_file = scratch.place(name, "key");
+    }
+    *dir = apart;
+    Ok(())
 }

@@ -50,7 +50,7 @@ use self::database::Database;
 pub use self::database::DatabaseError;
 use self::device::Device;
 pub use self::poll::Sweep;
-use self::serving::Serving;
+pub(crate) use self::serving::Serving;
 pub use self::serving::ServingNetwork;
 use self::track::Track;
 use crate::source::{

@@ -24,7 +24,7 @@ pub struct ServingNetwork {
 
 /// The table, with the longest prefix first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Serving {
+pub(crate) struct Serving {
     names: Vec<(String, Roaming)>,
     prefixes: Vec<(String, Roaming)>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Serving {
 impl Serving {
     /// # Errors
     /// The rule that a line breaks, with its place in the table from 1.
-    pub(super) fn new(lines: &[ServingNetwork]) -> Result<Self, (usize, &'static str)> {
+    pub(crate) fn new(lines: &[ServingNetwork]) -> Result<Self, (usize, &'static str)> {
         let mut table = Self::default();
         for (place, line) in (1..).zip(lines) {
             let err = |rule| (place, rule);
@@ -67,7 +67,7 @@ impl Serving {
         Ok(table)
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.names.is_empty() && self.prefixes.is_empty()
     }
 
@@ -91,7 +91,8 @@ impl Serving {
         found.ok_or(Reason::NotAvailable)
     }
 
-    fn network(&self, peer: &str) -> Option<Roaming> {
+    /// What the table says of a VLR, MSC, SGSN or MME.
+    pub(crate) fn network(&self, peer: &str) -> Option<Roaming> {
         let digits = peer.strip_prefix('+').unwrap_or(peer);
         let by_name = self.names.iter().find(|(name, _)| name == peer);
         let by_prefix = || {

@@ -1,0 +1,87 @@
+//! How the source is, by the names of the status page: from the states of its peers, and from
+//! whether the last answer could be used.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use super::peer::{Cause, PeerState};
+use super::peers::Peers;
+use super::sh::ShError;
+use super::watchdog::Trust;
+use crate::source::{Condition, SourceState, StateCell};
+
+/// What is known beside the states of the peers.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    cell: StateCell,
+    /// What was wrong with the last answer, if that was not of one subscriber only.
+    unusable: Mutex<Option<ShError>>,
+}
+
+impl Health {
+    /// Takes in how a question ended.
+    pub(super) fn answered(&self, error: Option<ShError>) {
+        let unusable = match error {
+            // It says nothing about answers.
+            Some(ShError::Busy | ShError::Request(_) | ShError::NotNow) => return,
+            None | Some(ShError::UserUnknown) => None,
+            Some(
+                error @ (ShError::Answer(_)
+                | ShError::Data(_)
+                | ShError::NotAllowed(_)
+                | ShError::Refused(_)
+                | ShError::Session
+                | ShError::WrongUserData),
+            ) => Some(error),
+        };
+        *self.unusable.lock().unwrap_or_else(PoisonError::into_inner) = unusable;
+    }
+
+    /// A sweep over all watched numbers ended.
+    pub(super) fn swept(&self, began: Timestamp) {
+        self.cell.observed_to(began);
+    }
+
+    /// How the source is now.
+    pub(super) fn state(&self, peers: &Peers, now: Timestamp) -> SourceState {
+        let unusable = *self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        let (condition, why) = match (best(peers), unusable) {
+            (Some(Trust::Okay | Trust::Reopen), None) => (Condition::Up, Cow::Borrowed("")),
+            (Some(Trust::Okay | Trust::Reopen), Some(error)) => {
+                (Condition::Unusable, error.to_string().into())
+            }
+            (Some(Trust::Suspect), _) => (Condition::Down, "it left a watchdog unanswered".into()),
+            (None, _) => closed(peers),
+        };
+        self.cell.set(condition, why, now);
+        self.cell.get()
+    }
+}
+
+fn best(peers: &Peers) -> Option<Trust> {
+    let trust = |state| match state {
+        PeerState::Open(trust) => Some(trust),
+        PeerState::Closed(_) | PeerState::Connecting | PeerState::WaitCea => None,
+    };
+    peers.iter().filter_map(|peer| trust(peer.state())).min()
+}
+
+/// Without a connection: why the first peer has none, as last known.
+fn closed(peers: &Peers) -> (Condition, Cow<'static, str>) {
+    let Some(cause) = peers.iter().find_map(|peer| peer.last_cause()) else {
+        return (Condition::Starting, "not connected yet".into());
+    };
+    let condition = match cause {
+        Cause::NotYet | Cause::Stopped => Condition::Starting,
+        Cause::NoSh | Cause::OtherHost | Cause::Refused(_) | Cause::Tls => Condition::Refused,
+        Cause::Protocol(_) => Condition::Unusable,
+        Cause::Disconnected(_)
+        | Cause::Ended
+        | Cause::Silent
+        | Cause::Unreachable(_)
+        | Cause::WatchdogExpired => Condition::Down,
+    };
+    (condition, cause.to_string().into())
+}

@@ -1,0 +1,265 @@
+//! What the source does beside answering: polls the watched numbers, subscribes to their changes,
+//! and looks at what the server notifies of.
+
+use std::collections::{HashMap, HashSet};
+use std::error::Error;
+use std::time::Duration;
+
+use accord_proto::msisdn::Msisdn;
+use accord_proto::signal::Signal;
+use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::answer::Answer;
+use super::node::Message;
+use super::sh::{self, Reference, ShError};
+use super::{DiameterError, DiameterSh};
+use crate::interval_journal::{Outcome, PENDING_FRAMES_MAX};
+
+/// A subscription is asked for again after this time: the server may have lost it.
+const SUBSCRIPTION_LASTS: Duration = Duration::from_secs(3_600);
+
+/// What one sweep over the watched numbers found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// Asked about.
+    pub asked: usize,
+    /// Identities seen for the first time.
+    pub began: usize,
+    /// Identities that are others than before.
+    pub changed: usize,
+    /// Seen before and not now.
+    pub missing: usize,
+    /// Answers that could not be used.
+    pub unusable: usize,
+    /// Numbers newly subscribed to.
+    pub subscribed: usize,
+    /// Changes that the runtime had no room for.
+    pub dropped: usize,
+}
+
+/// When each number was last subscribed to.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions(HashMap<Msisdn, Instant>);
+
+impl DiameterSh {
+    /// Keeps the connections, polls, and looks at what comes, for ever. Failures are logged once
+    /// when they begin and once when they end.
+    pub async fn watch(&self) {
+        self.peers.start();
+        let notified = self.peers.pushes();
+        tokio::join!(self.keep_polling(), async {
+            if let Some(notified) = notified {
+                self.keep_looking(notified).await;
+            }
+        });
+    }
+
+    async fn keep_polling(&self) {
+        let mut ticks = interval(self.poll_every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut failing, mut subscriptions) = (false, Subscriptions::default());
+        loop {
+            ticks.tick().await;
+            match self.poll(&mut subscriptions).await {
+                Ok(sweep) => {
+                    if failing {
+                        tracing::info!("the server answers again");
+                    }
+                    failing = false;
+                    if sweep.changed + sweep.unusable + sweep.dropped > 0 {
+                        let (asked, changed) = (sweep.asked, sweep.changed);
+                        let (unusable, dropped) = (sweep.unusable, sweep.dropped);
+                        tracing::info!(asked, changed, unusable, dropped, "polled by Sh");
+                    }
+                }
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(error = &error as &dyn Error, "can't poll by Sh");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Asks about each watched number once, and makes what was found durable.
+    ///
+    /// # Errors
+    /// [`DiameterError`]. What was found until then counts; the rest was not looked at.
+    pub async fn poll_once(&self) -> Result<Sweep, DiameterError> {
+        self.poll(&mut Subscriptions::default()).await
+    }
+
+    async fn poll(&self, subscriptions: &mut Subscriptions) -> Result<Sweep, DiameterError> {
+        let mut numbers: HashSet<Msisdn> = self.configured.iter().copied().collect();
+        for diff in &self.diffs {
+            numbers.extend(diff.journal.watched());
+        }
+        let mut sweep = Sweep::default();
+        self.subscribe_to(&numbers, subscriptions, &mut sweep)
+            .await?;
+        if self.diffs.is_empty() {
+            return Ok(sweep);
+        }
+        let began = self.clock.now();
+        let samples = stream::iter(numbers.iter().copied().map(|msisdn| self.sample(msisdn)));
+        let mut samples = samples.buffer_unordered(self.poll_in_flight);
+        while let Some(one) = samples.next().await {
+            let one = one?;
+            sweep.asked += 1;
+            sweep.began += one.began;
+            sweep.changed += one.changed;
+            sweep.missing += one.missing;
+            sweep.unusable += one.unusable;
+            sweep.dropped += one.dropped;
+        }
+        // After a step of the clock `began` can't be compared with what was journalled since.
+        let comparable = began <= self.clock.now();
+        if comparable {
+            self.health.swept(began);
+        }
+        for diff in &self.diffs {
+            if comparable {
+                diff.journal.swept(began);
+            }
+            diff.flush().await?;
+        }
+        Ok(sweep)
+    }
+
+    /// One number of a sweep.
+    async fn sample(&self, msisdn: Msisdn) -> Result<Sweep, DiameterError> {
+        let signals: Vec<Signal> = self.diffs.iter().map(|diff| diff.signal).collect();
+        let mut found = Sweep::default();
+        for question in self.questions(&signals) {
+            let deadline = Instant::now() + self.request_timeout;
+            let sent = self.clock.now();
+            let answer = self.pull(&msisdn, question, deadline).await;
+            if let Err(error) = answer.data
+                && error.is_of_the_link()
+            {
+                return Err(error.into());
+            }
+            for place in 0..self.diffs.len() {
+                self.take(place, msisdn, &answer, sent, &mut found).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Journals what an answer says of one identity.
+    async fn take(
+        &self,
+        place: usize,
+        msisdn: Msisdn,
+        answer: &Answer,
+        sent: jiff::Timestamp,
+        found: &mut Sweep,
+    ) -> Result<(), DiameterError> {
+        let Some(diff) = self.diffs.get(place) else {
+            return Ok(());
+        };
+        if !answer.question.references.contains(&diff.reference) {
+            return Ok(());
+        }
+        let unusable = answer
+            .data
+            .as_ref()
+            .is_err_and(|error| *error != ShError::UserUnknown);
+        found.unusable += usize::from(unusable);
+        let data = answer.data.as_ref().ok().and_then(Option::as_ref);
+        let Some(identity) = diff.identity(data) else {
+            found.missing += usize::from(diff.journal.missed(&msisdn)?.is_some());
+            return Ok(());
+        };
+        match diff.journal.seen(msisdn, identity, sent, answer.received)? {
+            Some((Outcome::Changed, known)) => {
+                found.changed += 1;
+                diff.flush().await?;
+                let told = self.push(msisdn, diff.signal, diff.observation(&known));
+                found.dropped += usize::from(!told);
+            }
+            Some((Outcome::Began, _)) => found.began += 1,
+            Some((
+                Outcome::Same
+                | Outcome::Restarted
+                | Outcome::Returned
+                | Outcome::Overtaken
+                | Outcome::ClockWentBack,
+                _,
+            ))
+            | None => {}
+        }
+        if diff.journal.pending_count() > PENDING_FRAMES_MAX {
+            diff.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn subscribe_to(
+        &self,
+        numbers: &HashSet<Msisdn>,
+        subscriptions: &mut Subscriptions,
+        sweep: &mut Sweep,
+    ) -> Result<(), DiameterError> {
+        if self.subscribe.is_empty() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        subscriptions.0.retain(|msisdn, _| numbers.contains(msisdn));
+        for msisdn in numbers {
+            let last = subscriptions.0.get(msisdn);
+            if last.is_some_and(|last| now.duration_since(*last) < SUBSCRIPTION_LASTS) {
+                continue;
+            }
+            let deadline = Instant::now() + self.request_timeout;
+            let (peers, manner) = (&self.peers, &self.manner);
+            match sh::subscribe(peers, manner, msisdn, &self.subscribe, deadline).await {
+                Ok(()) => sweep.subscribed += 1,
+                Err(error) if error.is_of_the_link() => return Err(error.into()),
+                // Tried again after the same time: a refusal of one number is none of all.
+                Err(error) => {
+                    sweep.unusable += 1;
+                    tracing::debug!(%error, "a subscription was refused");
+                }
+            }
+            subscriptions.0.insert(*msisdn, now);
+        }
+        Ok(())
+    }
+
+    async fn keep_looking(&self, mut notified: mpsc::Receiver<Message>) {
+        while let Some(message) = notified.recv().await {
+            let Some(msisdn) = sh::notified(&message) else {
+                tracing::warn!("a notification about nobody who has a number");
+                continue;
+            };
+            self.look(msisdn).await;
+        }
+    }
+
+    /// Asks about a number of which the server said that something changed.
+    async fn look(&self, msisdn: Msisdn) {
+        let known = |diff: &super::Diff| diff.journal.known(&msisdn).is_some();
+        if !self.configured.contains(&msisdn) && !self.diffs.iter().any(known) {
+            return;
+        }
+        let forwarding = self.subscribe.contains(&Reference::RepositoryData);
+        let mut signals: Vec<Signal> = self.diffs.iter().map(|diff| diff.signal).collect();
+        signals.extend(forwarding.then_some(Signal::CallForwarding));
+        let deadline = Instant::now() + self.request_timeout;
+        // A swap is told as soon as it is journalled; a state is told here.
+        let Ok(observed) = self.ask(msisdn, &signals, deadline).await else {
+            return;
+        };
+        for (signal, said) in observed.signals {
+            if signal == Signal::CallForwarding
+                && let Ok(observation) = said
+                && !self.push(msisdn, signal, observation)
+            {
+                tracing::warn!("no room to tell of a change");
+            }
+        }
+    }
+}
