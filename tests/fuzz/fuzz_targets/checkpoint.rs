@@ -18,6 +18,9 @@ fuzz_target!(|data: &str| {
     if let Ok(note) = SignedNote::parse(data)
         && let Ok(checkpoint) = Checkpoint::open(&note, &[key])
     {
-        assert!(SIGNED.starts_with(&checkpoint.to_string()), "a forgery is believed");
+        assert!(
+            SIGNED.starts_with(&checkpoint.to_string()),
+            "a forgery is believed"
+        );
     }
 });

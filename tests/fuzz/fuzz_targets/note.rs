@@ -15,7 +15,11 @@ fuzz_target!(|data: &str| {
     if let Ok(note) = SignedNote::parse(data) {
         assert_eq!(note.to_string(), data);
         if note.verify(&[known]).is_ok_and(|names| !names.is_empty()) {
-            assert_eq!(note.text(), TEXT, "a signature over another text is believed");
+            assert_eq!(
+                note.text(),
+                TEXT,
+                "a signature over another text is believed"
+            );
         }
     }
     if let Ok(key) = VerifierKey::parse(data) {

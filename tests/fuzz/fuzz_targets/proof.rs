@@ -20,7 +20,10 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(proof.to_string(), text);
         let key = VerifierKey::parse(LOG.trim()).expect("a key");
         if proof.verify(ENTRY, &[key]).is_ok() {
-            assert_eq!(proof.index, INDEX, "an entry is believed to be where it is not");
+            assert_eq!(
+                proof.index, INDEX,
+                "an entry is believed to be where it is not"
+            );
         }
     }
     let (numbers, rest) = data.as_chunks::<8>();
