@@ -12,6 +12,7 @@
 //! length of a message, so a peer that trickles, floods or falls silent costs no more than that.
 
 mod open;
+mod prompt;
 mod state;
 
 use std::collections::HashMap;
@@ -23,10 +24,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::prompt::Prompt;
 pub use self::state::{Cause, PeerSettings, PeerState, RequestError};
 use super::avp;
 use super::codec::{Avps, CodecError, HEADER_LEN, Header, take_frame};
@@ -270,9 +271,8 @@ impl Peer {
     }
 
     async fn dial(&self) -> Result<(Box<dyn Connection>, IpAddr), Cause> {
-        let stream = TcpStream::connect(&self.settings.address).await;
+        let stream = Prompt::connect(&self.settings.address).await;
         let stream = stream.map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
         let local = stream.local_addr().map_err(unreachable)?.ip();
         let Some((tls, name)) = &self.settings.tls else {
             return Ok((Box::new(stream), local));

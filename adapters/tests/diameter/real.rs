@@ -176,11 +176,10 @@ async fn a_name_that_the_hss_does_not_know_is_refused_and_says_so() {
     );
     let config: accord_adapters::diameter::DiameterConfig = toml::from_str(&config).unwrap();
     let source = DiameterSh::open(&config, SystemClock::shared()).unwrap();
-    let error = source.ready(support::WAIT_MAX).await;
-    drop(dir);
     assert_eq!(swap(&source, 1).await, Err(Reason::SourceDown));
+    drop(dir);
     let state = source.peers().iter().next().unwrap().state();
-    assert_eq!(state, PeerState::Closed(Cause::Refused(3_010)), "{error:?}");
+    assert_eq!(state, PeerState::Closed(Cause::Refused(3_010)));
 }
 
 #[tokio::test]
