@@ -1,6 +1,10 @@
 //! The phone number, which can't be printed.
 
+mod guess;
+
 use std::fmt;
+
+pub use guess::could_be_a_number;
 
 /// An MSISDN in E.164 form: 8 to 15 digits, no leading zero (ITU-T E.164 section 6.2.1; shorter
 /// numbers are not international numbers of mobile subscribers).

@@ -7,16 +7,13 @@
 //! which reads all entries (rule R36). It ends with the day that it names.
 
 mod joint;
-pub(crate) mod numbers;
 mod text;
 
 use jiff::{ToSpan as _, civil::Date};
 
-use crate::{named::named_enum, v1, wire::FieldError};
+use crate::{msisdn::could_be_a_number, named::named_enum, v1, wire::FieldError};
 
-pub use text::{StatementTextError, parse_joint};
-
-use numbers::could_be_a_number;
+pub use text::{JointStatement, StatementTextError, parse_joint};
 
 /// The most bytes of a description.
 pub const DESCRIPTION_LEN_MAX: usize = 500;
@@ -224,7 +221,8 @@ fn line(name: &str, text: &str, len_max: usize) -> Result<String, FieldError> {
         return Err(field(
             name,
             "holds what could be a phone number, which must not stand in the record: seven digits \
-             or more in a row (a day such as 2026-01-31 and a case such as 2026-0042 may stand)",
+             or more in a row, whatever stands between them but letters (a day such as 2026-01-31, a \
+             case such as 2026-0042 and a count such as 250,000 may stand)",
         ));
     }
     Ok(text.to_owned())

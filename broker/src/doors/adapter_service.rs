@@ -8,6 +8,7 @@ use std::{pin::Pin, sync::Arc};
 
 use accord_proto::{
     clock::SharedClock,
+    msisdn::could_be_a_number,
     party::Role,
     signal::Signal,
     v1::{
@@ -164,6 +165,12 @@ fn parse_hello(message: AdapterMessage) -> Result<(AttachInfo, v1::Hello), Field
         let rule = format!("1 to {ID_LEN_MAX} printable ASCII characters without spaces");
         return Err(FieldError::new("hello.instance", rule));
     }
+    for (field, text) in [("instance", &instance), ("software", &hello.software)] {
+        if could_be_a_number(text) {
+            let rule = "holds what could be a phone number, which must not stand in the record";
+            return Err(FieldError::new(format!("hello.{field}"), rule));
+        }
+    }
     if hello.software.len() > ID_LEN_MAX || hello.journal_head.len() > 64 {
         return Err(FieldError::new("hello", "a field is too long"));
     }
@@ -186,4 +193,33 @@ fn parse_hello(message: AdapterMessage) -> Result<(AttachInfo, v1::Hello), Field
         },
         hello,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(instance: &str, software: &str) -> AdapterMessage {
+        let hello = v1::Hello {
+            instance: instance.to_owned(),
+            software: software.to_owned(),
+            credit: 1,
+            ..v1::Hello::default()
+        };
+        AdapterMessage {
+            message: Some(adapter_message::Message::Hello(hello)),
+        }
+    }
+
+    #[test]
+    fn an_adapter_named_like_a_number_does_not_get_on_the_record() {
+        assert!(parse_hello(hello("hlr-1", "accord-adapter 0.1.0")).is_ok());
+        for (instance, software, field) in [
+            ("44-7700-900001", "x", "hello.instance"),
+            ("hlr-1", "x +44 7700 900001", "hello.software"),
+        ] {
+            let error = parse_hello(hello(instance, software)).unwrap_err();
+            assert_eq!(error.field, field);
+        }
+    }
 }

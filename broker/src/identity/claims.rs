@@ -1,5 +1,6 @@
 //! What a token says, once its signature is known to be good.
 
+use accord_proto::msisdn::could_be_a_number;
 use accord_proto::party::OrgName;
 use accord_proto::purpose::Purpose;
 use jiff::{SignedDuration, Timestamp};
@@ -53,7 +54,7 @@ impl Claims {
         check_binding(claims, expected.thumbprint)?;
         Ok(Self {
             expires: check_times(claims, now)?,
-            sub: short_text(claims, "sub", SUB_LEN_MAX)?,
+            sub: application(claims)?,
             jti: short_text(claims, "jti", JTI_LEN_MAX)?,
             purposes: purposes(claims)?,
             on_behalf_of: principals(claims)?,
@@ -84,6 +85,27 @@ fn short_text(
         return Ok(text.to_owned());
     };
     Err(IdentityError::TokenClaim { claim: name, rule })
+}
+
+/// The application that asks, whose name stands in the record for good.
+fn application(claims: &Map<String, Value>) -> Result<String, IdentityError> {
+    const CLAIM: &str = "sub";
+    let name = short_text(claims, CLAIM, SUB_LEN_MAX)?;
+    if could_be_a_number(&name) && !is_uuid(&name) {
+        let rule = "holds what could be a phone number, which must not stand in the record: seven \
+                    digits or more in a row (a UUID may stand)";
+        return Err(IdentityError::TokenClaim { claim: CLAIM, rule });
+    }
+    Ok(name)
+}
+
+/// Whether a text has the form of RFC 9562, section 4: 8-4-4-4-12 hexadecimal digits, among which
+/// many decimal ones may happen to stand in a row.
+fn is_uuid(text: &str) -> bool {
+    let lens = [8, 4, 4, 4, 12];
+    let parts: Vec<&str> = text.split('-').collect();
+    let hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    parts.iter().map(|part| part.len()).eq(lens) && parts.iter().all(|part| hex(part))
 }
 
 /// `aud` is this broker and nobody else: a text, or an array of that one text (RFC 7519 section
@@ -191,4 +213,28 @@ fn principals(claims: &Map<String, Value>) -> Result<Vec<OrgName>, IdentityError
                 .ok_or_else(|| wrong("names a malformed organisation"))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_is_named_by_no_phone_number() {
+        let claims = |name: &str| Map::from_iter([("sub".to_owned(), Value::from(name))]);
+        for name in [
+            "payments",
+            "app-2026-0042",
+            "550e8400-e29b-41d4-a716-446655440000",
+        ] {
+            assert_eq!(application(&claims(name)).unwrap(), name);
+        }
+        for name in ["447700900001", "app of +44 7700 900001", "4477-0090-0001"] {
+            let error = application(&claims(name)).unwrap_err().to_string();
+            assert!(
+                error.contains("sub") && error.contains("phone number"),
+                "{error}"
+            );
+        }
+    }
 }

@@ -27,7 +27,7 @@ use super::Target;
 use crate::{
     c2sp::{NoteError, SignedNote, SigningKey},
     document::{Authorities, Authority, Opened, open},
-    statement::numbers::could_be_a_number,
+    msisdn::could_be_a_number,
 };
 
 /// The first line of each act.
@@ -285,7 +285,8 @@ fn check_reason(reason: &str, verb: Verb) -> Result<(), ActError> {
     }
     if could_be_a_number(reason) {
         return Err(ActError::Reason(
-            "no phone number, nor anything that could be one: seven digits in a row or more",
+            "no phone number, nor anything that could be one: seven digits or more in a row, whatever \
+             stands between them but letters",
         ));
     }
     Ok(())

@@ -4,18 +4,24 @@ use super::{Statement, text::parse_joint};
 use crate::{document::Authorities, wire::FieldError};
 
 impl Statement {
-    /// Whether the statement is joint: both authorities signed its very text. `false` where it has
-    /// no note.
+    /// Whether the statement is joint: both authorities signed its very text, for this ledger (its
+    /// name, without a month). `false` where it has no note.
     ///
     /// # Errors
-    /// `statement.joint`: the note is none, signs another text, or lacks a signature.
-    pub fn is_joint(&self, authorities: &Authorities) -> Result<bool, FieldError> {
+    /// `statement.joint`: the note is none, signs another text, is for another ledger, or lacks a
+    /// signature.
+    pub fn is_joint(&self, authorities: &Authorities, ledger: &str) -> Result<bool, FieldError> {
         let Some(joint) = &self.joint else {
             return Ok(false);
         };
         let wrong = |rule: String| FieldError::new("statement.joint", rule);
-        let (signed, note) = parse_joint(joint).map_err(|error| wrong(error.to_string()))?;
-        if signed.text() != self.text() {
+        let signed = parse_joint(joint).map_err(|error| wrong(error.to_string()))?;
+        let (named, note) = (&signed.ledger, &signed.note);
+        if named != ledger {
+            let rule = format!("was signed for the ledger `{named}`, and this is `{ledger}`");
+            return Err(wrong(rule));
+        }
+        if signed.statement.text(ledger) != self.text(ledger) {
             let rule = "signs another statement than the one that it came with";
             return Err(wrong(rule.to_owned()));
         }
@@ -41,6 +47,8 @@ mod tests {
 
     use super::*;
 
+    const LEDGER: &str = "accord.test";
+
     fn statement() -> Statement {
         Statement::of(&good()).unwrap()
     }
@@ -59,10 +67,14 @@ mod tests {
         let bank = SigningKey::generate("central-bank").unwrap();
         let stranger = SigningKey::generate("central-bank").unwrap();
         let known = Authorities::new(telecom.verifier().clone(), bank.verifier().clone()).unwrap();
-        let text = statement().text();
+        let text = statement().text(LEDGER);
         let other = text.replace("oversight", "curiosity");
-        assert_eq!(statement().is_joint(&known), Ok(false));
-        assert_eq!(signed(&text, &[&telecom, &bank]).is_joint(&known), Ok(true));
+        assert_eq!(statement().is_joint(&known, LEDGER), Ok(false));
+        let both = signed(&text, &[&telecom, &bank]);
+        assert_eq!(both.is_joint(&known, LEDGER), Ok(true));
+        // At another broker with the same authorities it means nothing.
+        let elsewhere = both.is_joint(&known, "accord.elsewhere").unwrap_err();
+        assert!(elsewhere.rule.contains("for the ledger `accord.test`"));
         for (joint, says) in [
             (
                 signed(&text, &[&telecom]),
@@ -82,17 +94,17 @@ mod tests {
             ),
             (signed("x\n", &[&telecom, &bank]), "line 1"),
         ] {
-            let error = joint.is_joint(&known).unwrap_err();
+            let error = joint.is_joint(&known, LEDGER).unwrap_err();
             assert_eq!(error.field, "statement.joint");
             assert!(error.rule.contains(says), "{error}");
         }
         // The text was changed after it was signed.
         let note = signed(&text, &[&telecom, &bank]).joint.unwrap();
         let forged = note.replace("oversight", "curiosity");
-        let (forged, _) = parse_joint(&forged).unwrap();
+        let forged = parse_joint(&forged).unwrap().statement;
         assert!(
             forged
-                .is_joint(&known)
+                .is_joint(&known, LEDGER)
                 .unwrap_err()
                 .rule
                 .contains("does not match")

@@ -5,6 +5,7 @@ use jiff::civil::date;
 use super::*;
 use crate::c2sp::{SignedNote, SigningKey};
 
+const LEDGER: &str = "accord.test";
 const TODAY: Date = date(2026, 11, 26);
 
 pub(super) fn good() -> v1::ReadStatement {
@@ -115,6 +116,8 @@ fn what_could_be_a_phone_number_does_not_get_into_the_record() {
         "7700\u{2013}900001",
         "٠٧٧٠٠٩٠٠٠٠١",
         "77/00/90/00",
+        "case 4477,009,00001 x",
+        "clause 3.1.2, 250000 entries",
     ] {
         assert_eq!(
             refused(|wire| wire.description = text.to_owned()),
@@ -140,7 +143,7 @@ fn days_cases_and_small_numbers_may_stand() {
         "2026/0042 and 2026-000043",
         "2026-0042, 2026-0043",
         "2026-0042 2026-0043",
-        "clause 3.1.2, 250000 entries",
+        "clause 3.1.2 of 250,000 entries",
         "article 5(1)(c), 12 of 300",
         "10,000,000 entries",
         "case B-0042-26",
@@ -156,23 +159,24 @@ fn days_cases_and_small_numbers_may_stand() {
 #[test]
 fn a_joint_note_is_read_back_to_the_byte() {
     let statement = Statement::parse(&good(), TODAY).unwrap();
-    let mut note = SignedNote::unsigned(statement.text()).unwrap();
+    let mut note = SignedNote::unsigned(statement.text(LEDGER)).unwrap();
     note.sign(&SigningKey::generate("central-bank").unwrap())
         .unwrap();
-    let (read, _) = parse_joint(&note.to_string()).unwrap();
-    assert_eq!(read.text(), statement.text());
-    assert_eq!(read.joint(), Some(note.to_string().as_str()));
+    let read = parse_joint(&note.to_string()).unwrap();
+    assert_eq!(read.ledger, LEDGER);
+    assert_eq!(read.statement.text(LEDGER), statement.text(LEDGER));
+    assert_eq!(read.statement.joint(), Some(note.to_string().as_str()));
     let without_case = v1::ReadStatement {
         case: String::new(),
         ..good()
     };
     let statement = Statement::parse(&without_case, TODAY).unwrap();
-    assert!(!statement.text().contains("case"));
+    assert!(!statement.text(LEDGER).contains("case"));
 }
 
 #[test]
 fn a_note_with_other_lines_is_refused_with_the_line() {
-    let text = Statement::parse(&good(), TODAY).unwrap().text();
+    let text = Statement::parse(&good(), TODAY).unwrap().text(LEDGER);
     let line = |text: String| {
         let mut note = SignedNote::unsigned(text).unwrap();
         note.sign(&SigningKey::generate("central-bank").unwrap())
@@ -184,12 +188,15 @@ fn a_note_with_other_lines_is_refused_with_the_line() {
         }
     };
     assert_eq!(line(text.replace("v1", "v2")), 1);
-    assert_eq!(line(text.replace("purpose: ", "purpose:  ")), 3);
-    assert_eq!(line(text.replace("purpose: ", "why: ")), 3);
-    assert_eq!(line(text.replace("confidential", "secret")), 4);
-    assert_eq!(line(format!("{text}case: 2026-0043\n")), 9);
-    assert_eq!(line(format!("{text}more\n")), 9);
+    // What names no ledger could be used at any broker of these authorities.
+    assert_eq!(line(text.replace("ledger: accord.test\n", "")), 2);
+    assert_eq!(line(text.replace("ledger: accord.test\n", "ledger: \n")), 2);
+    assert_eq!(line(text.replace("purpose: ", "purpose:  ")), 4);
+    assert_eq!(line(text.replace("purpose: ", "why: ")), 4);
+    assert_eq!(line(text.replace("confidential", "secret")), 5);
+    assert_eq!(line(format!("{text}case: 2026-0043\n")), 10);
+    assert_eq!(line(format!("{text}more\n")), 10);
     let moved = text.replace("case: 2026-0042\n", "");
     let moved = moved.replace("purpose", "case: 2026-0042\npurpose");
-    assert_eq!(line(moved), 3);
+    assert_eq!(line(moved), 4);
 }

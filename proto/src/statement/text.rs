@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! accord-read-statement v1
+//! ledger: accord-sandbox
 //! description: all accesses by first-bank in November
 //! purpose: oversight
 //! sensitivity: confidential
@@ -10,7 +11,8 @@
 //! case: 2026-0042
 //! ```
 //!
-//! One line for each recipient; no line for a case where there is none.
+//! One line for each recipient; no line for a case where there is none. The ledger is named without
+//! a month: at another broker with the same authorities the signatures mean nothing.
 
 use std::fmt::Write as _;
 
@@ -48,11 +50,11 @@ pub enum StatementTextError {
 }
 
 impl Statement {
-    /// The text that both authorities sign, to the byte. It ends with a newline.
+    /// The text that both authorities sign for a ledger, to the byte. It ends with a newline.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, ledger: &str) -> String {
         let mut text = format!(
-            "{HEADER}\ndescription: {}\npurpose: {}\nsensitivity: {}\n",
+            "{HEADER}\nledger: {ledger}\ndescription: {}\npurpose: {}\nsensitivity: {}\n",
             self.description, self.purpose, self.sensitivity
         );
         // Writing into a text can't fail.
@@ -74,32 +76,48 @@ impl Statement {
     }
 }
 
-/// The statement of a joint note, with the note in it. Neither its signatures nor its day are
-/// looked at.
+/// A joint statement, as both authorities sign it.
+#[derive(Clone, Debug)]
+pub struct JointStatement {
+    /// What it states, with the note in it.
+    pub statement: Statement,
+    /// The ledger that it is for, without a month.
+    pub ledger: String,
+    /// The note.
+    pub note: SignedNote,
+}
+
+/// The statement of a joint note. Neither its signatures nor its day are looked at.
 ///
 /// # Errors
 /// [`StatementTextError`] names the line or the field.
-pub fn parse_joint(note_text: &str) -> Result<(Statement, SignedNote), StatementTextError> {
+pub fn parse_joint(note_text: &str) -> Result<JointStatement, StatementTextError> {
     if note_text.len() > JOINT_LEN_MAX {
         return Err(StatementTextError::TooLong);
     }
     let note = SignedNote::parse(note_text)?;
-    let statement = parse_text(note.text())?;
-    Ok((statement.with_joint(&note), note))
+    let (statement, ledger) = parse_text(note.text())?;
+    Ok(JointStatement {
+        statement: statement.with_joint(&note),
+        ledger,
+        note,
+    })
 }
 
-fn parse_text(text: &str) -> Result<Statement, StatementTextError> {
+fn parse_text(text: &str) -> Result<(Statement, String), StatementTextError> {
     let mut lines = text.lines().zip(1..);
     if lines.next().is_none_or(|(header, _)| header != HEADER) {
         return Err(StatementTextError::Header);
     }
     let mut wire = v1::ReadStatement::default();
+    let mut ledger = String::new();
     for (text, line) in lines {
         let wrong = StatementTextError::Line { line };
         let Some((key, value)) = text.split_once(": ") else {
             return Err(wrong);
         };
         let slot = match key {
+            "ledger" => &mut ledger,
             "description" => &mut wire.description,
             "purpose" => &mut wire.purpose,
             "needed-by" => &mut wire.needed_by,
@@ -123,14 +141,15 @@ fn parse_text(text: &str) -> Result<Statement, StatementTextError> {
     let statement = Statement::of(&wire)?;
     // One statement has one text: another order, a line twice, or blanks at an end are not it.
     let differs = |(ours, theirs): &(&str, &str)| ours != theirs;
-    let ours = statement.text();
+    let ours = statement.text(&ledger);
     match ours
         .lines()
         .zip(text.lines())
         .position(|pair| differs(&pair))
     {
         Some(at) => Err(StatementTextError::Line { line: at + 1 }),
-        None if ours == text => Ok(statement),
+        None if ledger.is_empty() => Err(StatementTextError::Line { line: 2 }),
+        None if ours == text => Ok((statement, ledger)),
         None => Err(StatementTextError::Line {
             line: ours.lines().count() + 1,
         }),
