@@ -93,9 +93,9 @@ fn every_file_of_the_page_is_read_and_every_command_runs() {
     let profile = LoadedProfile::load(dir.path()).unwrap().profile;
     assert!(profile.party("first-bank").is_ok());
     let joint = fs::read_to_string(dir.path().join("joint.note")).unwrap();
-    let (statement, note) = parse_joint(&joint).unwrap();
-    assert_eq!(statement.case(), Some("2026-0042"));
-    assert_eq!(note.signatures().len(), 2);
+    let joint = parse_joint(&joint).unwrap();
+    assert_eq!(joint.statement.case(), Some("2026-0042"));
+    assert_eq!(joint.note.signatures().len(), 2);
 }
 
 /// What the broker will make of the two documents.

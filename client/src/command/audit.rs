@@ -65,7 +65,15 @@ pub(super) async fn run(
         AuditCommand::VerifyProof { file, policy, told } => {
             proof::verify(file, policy, told.as_deref(), terminal)
         }
-        AuditCommand::Statement { file, key } => stating::make(whom, stating, file, key, terminal),
+        AuditCommand::Statement { file, ledger, key } => {
+            let ledger = ledger.as_deref();
+            stating::make(
+                whom,
+                stating,
+                stating::Signing { file, ledger, key },
+                terminal,
+            )
+        }
         AuditCommand::Subjects(command) => subjects::run(whom, stating, command, terminal).await,
         AuditCommand::Witness(args) => witness::run(whom, args, terminal).await,
         AuditCommand::Show { index, log } => {

@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use accord_proto::{
-    c2sp::SignedNote,
+    c2sp::{SignedNote, SigningKey, VerifierKey},
     clock::SystemClock,
-    statement::{Statement, parse_joint},
+    statement::{JointStatement, Statement, parse_joint},
     wire::FieldError,
 };
 use jiff::{civil::Date, tz::TimeZone};
 use serde_json::json;
 
 use super::{
+    agreement::status::authority_keys,
     args::{Stating, Whom},
     exit::{Exit, Failure},
     signing,
@@ -65,28 +66,35 @@ pub(super) fn announce(terminal: &Terminal, statement: &Statement) {
     ));
 }
 
+/// What `accord audit statement` signs.
+pub(super) struct Signing<'a> {
+    pub(super) file: &'a Path,
+    /// The ledger's name; else the profile's.
+    pub(super) ledger: Option<&'a str>,
+    pub(super) key: &'a Path,
+}
+
 /// `accord audit statement`: makes a joint statement, or adds a signature to it.
 pub(super) fn make(
     whom: &Whom,
     stating: &Stating,
-    file: &Path,
-    key: &Path,
+    signing: Signing<'_>,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     if stating.joint.is_some() {
         let message = "--joint reads with a joint statement; this command makes one";
         return Err(Failure::new(Exit::Usage, message));
     }
+    let Signing { file, key, .. } = signing;
     let key = signing::signing_key(key)?;
-    let (statement, note) = if file.exists() {
+    let ledger = ledger(whom, signing.ledger)?;
+    let JointStatement {
+        statement,
+        ledger,
+        note,
+    } = if file.exists() {
         alone(stating, "what is there is signed as it stands")?;
-        let text = signing::read(file)?;
-        parse_joint(&text).map_err(|source| {
-            failure(StatementError::Joint {
-                path: file.to_owned(),
-                source,
-            })
-        })?
+        joint_for(file, ledger)?
     } else {
         let (defaults, dir) = match whom::profile(whom) {
             Ok(profile) => (profile.statement_file()?, profile.dir),
@@ -94,28 +102,117 @@ pub(super) fn make(
             Err(_) => (StatementFile::default(), ".".into()),
         };
         let statement = state(defaults, stating, &dir, today())?;
-        let note = SignedNote::unsigned(statement.text())
+        let ledger = ledger.ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                "--ledger is required: the profile names no ledger",
+            )
+            .hint("the name in the log's key, such as accord.example")
+        })?;
+        let note = SignedNote::unsigned(statement.text(&ledger))
             .map_err(|error| Failure::new(Exit::Usage, "can't be signed").because(&error))?;
-        (statement, note)
+        JointStatement {
+            statement,
+            ledger,
+            note,
+        }
     };
     statement
         .check_day(today())
         .map_err(StatementError::from)
         .map_err(failure)?;
+    check_signers(whom, &note, &key, terminal)?;
     let signers = signing::sign(note, &key, file)?;
     if terminal.is_json() {
         let file = file.display().to_string();
-        terminal.json(&json!({"file": file, "signatures": signers}))?;
+        terminal.json(&json!({"file": file, "ledger": ledger, "signatures": signers}))?;
         return Ok(Exit::Ok);
     }
-    terminal.line(statement.text().trim_end())?;
+    terminal.line(statement.text(&ledger).trim_end())?;
     terminal.line(&format!(
-        "signed by {}; with both authorities' signatures it reads all entries until {}: --joint {}",
+        "signed by {}; with both authorities' signatures it reads all entries of {ledger} until {}: \
+         --joint {}",
         signers.join(" and "),
         statement.needed_by(),
         file.display()
     ))?;
     Ok(Exit::Ok)
+}
+
+/// The ledger's name: the one given, else the profile's, else the one in its keys of the log.
+fn ledger(whom: &Whom, given: Option<&str>) -> Result<Option<String>, Failure> {
+    if let Some(name) = given {
+        return Ok(Some(name.to_owned()));
+    }
+    let Ok(profile) = whom::profile(whom) else {
+        return Ok(None);
+    };
+    let section = &profile.profile.ledger;
+    if let Some(name) = &section.origin {
+        return Ok(Some(name.clone()));
+    }
+    let Some(key) = section.vkeys.first() else {
+        return Ok(None);
+    };
+    let key = VerifierKey::parse(key)
+        .map_err(|error| Failure::new(Exit::Failure, "the log's key").because(&error))?;
+    Ok(Some(key.name().to_owned()))
+}
+
+/// The joint statement that is there; nobody signs for another ledger than the own one.
+fn joint_for(file: &Path, ledger: Option<String>) -> Result<JointStatement, Failure> {
+    let text = signing::read(file)?;
+    let joint = parse_joint(&text).map_err(|source| {
+        failure(StatementError::Joint {
+            path: file.to_owned(),
+            source,
+        })
+    })?;
+    match ledger {
+        Some(own) if own != joint.ledger => {
+            let message = format!(
+                "`{}` is for the ledger `{}`, and yours is `{own}`: nothing was signed",
+                file.display(),
+                joint.ledger
+            );
+            Err(Failure::new(Exit::Usage, message))
+        }
+        Some(_) | None => Ok(joint),
+    }
+}
+
+/// Only the two authorities sign: a stranger's signature would look like one, and be none.
+fn check_signers(
+    whom: &Whom,
+    note: &SignedNote,
+    key: &SigningKey,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let known = authority_keys(whom)?;
+    if known.len() < 2 {
+        terminal.note(
+            "not checked whether this is an authority's key: the profile has not both \
+             ([agreement] authority_vkeys)",
+        );
+        return Ok(());
+    }
+    let signed = note.signatures().iter();
+    let signed = signed.map(|line| (line.name().to_owned(), line.key_id()));
+    let own = key.verifier();
+    for (name, id) in signed.chain([(own.name().to_owned(), own.key_id())]) {
+        if !known
+            .iter()
+            .any(|key| (key.name(), key.key_id()) == (&*name, id))
+        {
+            let names: Vec<_> = known.iter().map(VerifierKey::name).collect();
+            let message = format!(
+                "the key `{name}+{id:08x}` is neither authority's ({}): nothing was signed",
+                names.join(", ")
+            );
+            return Err(Failure::new(Exit::Usage, message));
+        }
+    }
+    Ok(())
 }
 
 /// Defaults and, over them, what the command line says.

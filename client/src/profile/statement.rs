@@ -132,10 +132,11 @@ pub fn read_joint(path: &Path, today: Date) -> Result<Statement, StatementError>
         path: path.to_owned(),
         source,
     })?;
-    let (statement, _) = parse_joint(&text).map_err(|source| StatementError::Joint {
+    let joint = parse_joint(&text).map_err(|source| StatementError::Joint {
         path: path.to_owned(),
         source,
     })?;
+    let statement = joint.statement;
     statement.check_day(today)?;
     Ok(statement)
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use accord_client::profile::STATEMENT_FILE_NAME;
+use accord_client::profile::{AgreementSection, LoadedProfile, STATEMENT_FILE_NAME};
 use accord_proto::{
     c2sp::{SigningKey, VerifierKey},
     statement::parse_joint,
@@ -106,8 +106,9 @@ async fn a_joint_statement_is_signed_by_each_and_read_with() {
         let (code, _, error) = make(&file, &whole()).await;
         assert_eq!(code, 2, "{error}");
     }
-    let (statement, signed) = parse_joint(&fs::read_to_string(&note).unwrap()).unwrap();
-    assert_eq!(signed.verify(&keys).unwrap().len(), 2);
+    let signed = parse_joint(&fs::read_to_string(&note).unwrap()).unwrap();
+    assert_eq!(signed.ledger, "accord-test");
+    assert_eq!(signed.note.verify(&keys).unwrap().len(), 2);
     let joint = ["--joint", note.as_str()].map(str::to_owned);
     let (code, _, error) = show(dir.path(), &joint).await;
     assert_eq!(code, 0, "{error}");
@@ -116,11 +117,75 @@ async fn a_joint_statement_is_signed_by_each_and_read_with() {
         "{error}"
     );
     let stated = stub.seen.statements.lock().unwrap().clone();
-    assert_eq!(stated, [statement.to_wire()]);
+    assert_eq!(stated, [signed.statement.to_wire()]);
     let (code, _, error) = show(dir.path(), &[joint.as_slice(), &whole()].concat()).await;
     assert_eq!(code, 2, "{error}");
     fs::write(&note, "no note\n").unwrap();
     let (code, _, error) = show(dir.path(), &joint).await;
     assert_eq!(code, 2, "{error}");
     assert!(error.contains("joint.note"), "{error}");
+}
+
+#[tokio::test]
+async fn a_joint_statement_is_for_one_ledger_and_signed_by_authorities_only() {
+    let (_stub, dir) = set_up([]).await;
+    let mut profile = LoadedProfile::load(dir.path()).unwrap().profile;
+    let mut vkeys = Vec::new();
+    let mut file = |name: &str, file: &str| {
+        let key = SigningKey::generate(name).unwrap();
+        let path = dir.path().join(file).display().to_string();
+        fs::write(&path, key.to_secret_text().expose()).unwrap();
+        vkeys.push(key.verifier().to_string());
+        path
+    };
+    let bank = file("central-bank", "bank.sign");
+    let regulator = file("telecom-regulator", "regulator.sign");
+    // The right name with another key, and another name.
+    let strangers = [
+        file("central-bank", "false.sign"),
+        file("other", "other.sign"),
+    ];
+    vkeys.truncate(2);
+    profile.agreement = Some(AgreementSection {
+        file: "agreement.note".into(),
+        authority_vkeys: vkeys,
+    });
+    profile.write(dir.path()).unwrap();
+    let note = dir.path().join("joint.note").display().to_string();
+    let sign = async |key: &str, more: &[String]| {
+        let mut args = vec!["audit", "statement", note.as_str(), "--key", key];
+        args.extend(more.iter().map(String::as_str));
+        beside(dir.path(), &args).await
+    };
+    for stranger in &strangers {
+        let (code, out, error) = sign(stranger, &whole()).await;
+        assert!(
+            code == 2 && error.contains("is neither authority's"),
+            "{out}{error}"
+        );
+        assert!(!Path::new(&note).exists());
+    }
+    let (code, out, error) = sign(&bank, &whole()).await;
+    assert_eq!(code, 0, "{error}");
+    assert!(out.contains("ledger: accord-test"), "{out}");
+    let before = fs::read(&note).unwrap();
+    let (code, _, error) = sign(&strangers[1], &[]).await;
+    assert!(
+        code == 2 && error.contains("is neither authority's"),
+        "{error}"
+    );
+    // Nor is what is there signed for a ledger that is not one's own.
+    let elsewhere = ["--ledger", "accord.elsewhere"].map(str::to_owned);
+    let (code, _, error) = sign(&regulator, &elsewhere).await;
+    assert!(
+        code == 2 && error.contains("for the ledger `accord-test`"),
+        "{error}"
+    );
+    assert_eq!(fs::read(&note).unwrap(), before);
+    let (code, out, error) = sign(&regulator, &[]).await;
+    assert_eq!(code, 0, "{error}");
+    assert!(
+        out.contains("signed by central-bank and telecom-regulator"),
+        "{out}"
+    );
 }

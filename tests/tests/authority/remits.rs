@@ -127,7 +127,7 @@ fn statement() -> Statement {
 }
 
 fn joint(keys: &[&SigningKey]) -> Statement {
-    let mut note = SignedNote::unsigned(statement().text()).unwrap();
+    let mut note = SignedNote::unsigned(statement().text("accord-sandbox")).unwrap();
     for key in keys {
         note.sign(key).unwrap();
     }

@@ -45,7 +45,8 @@ impl AuditDoor {
         let party = self.caller(peer)?;
         let parts = &self.parts;
         let statement = Statement::parse(statement.ok_or_else(missing)?, day(parts.clock.now()))?;
-        let joint = statement.is_joint(parts.governance.authorities())?;
+        let joint =
+            statement.is_joint(parts.governance.authorities(), parts.ledger.key().name())?;
         if joint && party.role() != Role::Authority {
             let rule = "only the authorities read with a joint statement";
             return Err(FieldError::new("statement.joint", rule).into());
