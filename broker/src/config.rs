@@ -3,6 +3,7 @@
 
 mod anomalies;
 mod index;
+mod keys;
 mod limits;
 mod replay;
 mod routing;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 
 pub use anomalies::AnomaliesSection;
 pub use index::IndexSection;
+pub use keys::KeysSection;
 pub use limits::Limits;
 pub use replay::ReplaySection;
 pub use routing::{Absent, EnumSection, PortabilitySection, SupplierNames, SupplierSection};
@@ -51,7 +53,7 @@ pub struct Config {
     /// The ledger.
     pub ledger: LedgerSection,
     /// Where the months' keys lie: never beside the ledger.
-    pub keys: DirSection,
+    pub keys: KeysSection,
     /// The view of fresh observations.
     pub views: ViewsSection,
     /// Answers kept for repeated questions.
@@ -150,14 +152,6 @@ pub struct LedgerSection {
     /// A wall clock that steps by more than this stops answers.
     #[serde(default = "default_clock_step_seconds_max")]
     pub clock_step_seconds_max: u32,
-}
-
-/// A directory.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DirSection {
-    /// Its path.
-    pub dir: PathBuf,
 }
 
 /// The view.
@@ -291,9 +285,7 @@ impl Config {
                 "at least one list is required".to_owned(),
             ));
         }
-        if self.keys.dir.starts_with(&self.ledger.dir) {
-            return Err(("keys.dir", "not inside the ledger's directory".to_owned()));
-        }
+        self.keys.check(&self.ledger.dir)?;
         self.index.check(&self.ledger.dir)?;
         if !(1..=1_024).contains(&self.ledger.segment_mib) {
             return Err(("ledger.segment_mib", "1 to 1024".to_owned()));
@@ -318,6 +310,7 @@ impl Config {
             &mut self.ledger.dir,
             &mut self.ledger.signing_key,
             &mut self.keys.dir,
+            &mut self.keys.sealed_dir,
             &mut self.views.dir,
             &mut self.replay.dir,
             &mut self.index.dir,

@@ -2,6 +2,7 @@
 //!
 //! Read [`path`] first: it shows the whole life of a question on one screen.
 
+mod acts_file;
 pub mod anomaly;
 pub mod config;
 pub mod doors;

@@ -231,6 +231,7 @@ mod tests {
             view_failures: 0,
             subjects: 0,
             tag_keys_unsplit: 0,
+            key_halves_lost: 0,
             replays: 0,
             questions_in_flight: 0,
         }

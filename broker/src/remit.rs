@@ -8,6 +8,9 @@
 //! | adapter link, source changes | | each |
 //! | the same of an authority; log opened, document loaded, operation, anomaly, act of agreement or key | each | each |
 //!
+//! A report to a subject (`subjects/report.rs`) is no reading within a remit: it holds whole entries,
+//! whichever authority makes it, since it is the subject's, who has a right to all of them (rule R45).
+//!
 //! `proto/accord/v1/audit.proto` says the same to partners.
 
 use accord_proto::{

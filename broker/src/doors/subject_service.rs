@@ -5,10 +5,9 @@ mod report;
 use std::{pin::Pin, sync::Arc};
 
 use accord_proto::{
-    c2sp::SignedNote,
     clock::SharedClock,
     party::{PartyId, Role},
-    shares::{KeyRequest, RequestKind},
+    shares::{KeyRequest, RequestKind, SignedRequest},
     statement::{Statement, missing},
     subject::Month,
     v1::{
@@ -32,7 +31,10 @@ use crate::{
     path::{Rates, Refusal},
     refusals::RefusalBook,
     routing::Routing,
-    subjects::{closed::ClosedKeys, tag_keys::TagKeys},
+    subjects::{
+        closed::{ClosedKeys, GivenFor},
+        tag_keys::TagKeys,
+    },
 };
 
 /// Reports that are made at once: each reads two months of the ledger.
@@ -120,12 +122,20 @@ impl SubjectDoor {
     ) -> Result<GetShareResponse, Refusal> {
         let party = self.authority(peer)?;
         let month = month(&request.month)?;
+        let closed = &self.parts.closed;
+        if request.to_keep {
+            let share = closed.give(month, &party, GivenFor::Keeping).await?;
+            return Ok(GetShareResponse {
+                share: share.to_string(),
+            });
+        }
         let statement = self.stated(request.statement.as_ref())?;
         if statement.case().is_none() {
-            let rule = "is required: a half is given for a case";
+            let rule = "is required: a half is given for a case, or `to_keep`";
             return Err(FieldError::new("statement.case", rule).into());
         }
-        let share = self.parts.closed.give(month, &party, &statement).await?;
+        let share = closed.give(month, &party, GivenFor::Case(&statement));
+        let share = share.await?;
         Ok(GetShareResponse {
             share: share.to_string(),
         })
@@ -139,7 +149,8 @@ impl SubjectDoor {
     ) -> Result<KeyActResponse, Refusal> {
         let party = self.authority(peer)?;
         let now = self.parts.clock.now();
-        let asked = self.signed(&party, &note)?;
+        let signed = self.signed(&party, &note)?;
+        let asked = &signed.request;
         let wrong = |rule: String| Err(FieldError::new("note", rule).into());
         if asked.kind != kind {
             return wrong(format!(
@@ -155,7 +166,13 @@ impl SubjectDoor {
         if !asked.is_fresh(now) {
             return wrong("the note was not signed within ten minutes of now".to_owned());
         }
-        let (month, committed) = self.parts.closed.act(&asked, &party, note, now).await?;
+        let closed = Arc::clone(&self.parts.closed);
+        // A caller that hangs up leaves nothing half done.
+        let act = async move { closed.act(&signed, &party, note, now).await };
+        let acted = tokio::spawn(act).await;
+        let acted =
+            acted.map_err(|_| Refusal::NotReady("its work on the month's key broke off"))?;
+        let (month, committed) = acted?;
         Ok(KeyActResponse {
             month: Some(month),
             origin: committed.origin.to_string(),
@@ -163,24 +180,21 @@ impl SubjectDoor {
         })
     }
 
-    /// What a note asks, if the caller's own key signed it: the one that the ledger pins.
-    fn signed(&self, party: &PartyId, note: &str) -> Result<KeyRequest, FieldError> {
-        let wrong = |error: &dyn std::error::Error| FieldError::new("note", error.to_string());
-        let signed = SignedNote::parse(note).map_err(|error| wrong(&error))?;
+    /// What a note asks, if the caller's own key signed it, and no other authority's: the one that
+    /// the ledger pins.
+    fn signed(&self, party: &PartyId, note: &str) -> Result<SignedRequest, FieldError> {
         let authorities = self.parts.governance.authorities();
-        let keys = [authorities.telecom_regulator(), authorities.central_bank()];
-        let own = keys
+        let own = [authorities.telecom_regulator(), authorities.central_bank()]
             .into_iter()
             .find(|key| key.name() == party.org().as_str());
         let own = own.ok_or_else(|| FieldError::new("note", "the ledger pins no key of yours"))?;
-        let signers = signed
-            .verify(std::slice::from_ref(own))
-            .map_err(|error| wrong(&error))?;
-        if signers.is_empty() {
+        let signed = KeyRequest::open(note, authorities)
+            .map_err(|error| FieldError::new("note", error.to_string()))?;
+        if authorities.key(signed.by) != own {
             let rule = format!("the note is not signed with your own key, `{own}`");
             return Err(FieldError::new("note", rule));
         }
-        KeyRequest::parse(signed.text()).map_err(|error| wrong(&error))
+        Ok(signed)
     }
 
     async fn answer<T>(

@@ -20,10 +20,11 @@ use super::{
     checks::{self, Papers},
     choose::Candidates,
     recalled::{Inner, activated},
-    recorded::{ActsFile, At, RecordedAct, read_act},
+    recorded::{At, RecordedAct, read_act},
     store::DocumentStore,
 };
 use crate::{
+    acts_file::ActsFile,
     ledger::{Ledger, LedgerError},
     path::Refusal,
 };

@@ -9,10 +9,10 @@ use accord_proto::{
 
 use super::{
     choose::Candidates,
-    recorded::{ActsFile, At, LifeError, RecordedAct},
+    recorded::{At, LifeError, RecordedAct, acts_file, recall},
     store::DocumentStore,
 };
-use crate::ledger::Ledger;
+use crate::{acts_file::ActsFile, ledger::Ledger};
 
 /// What the ledger says the authorities did.
 #[derive(Debug)]
@@ -52,10 +52,10 @@ impl RecalledLife {
         ledger: &Ledger,
         authorities: &Authorities,
     ) -> Result<Self, LifeError> {
-        let file = ActsFile::beside_keys(keys);
+        let file = acts_file(keys);
         let store = DocumentStore::beside_keys(keys);
         let mut inner = Inner::default();
-        for recorded in file.recall(ledger)? {
+        for recorded in recall(&file, ledger)? {
             again(&mut inner, recorded, authorities)?;
         }
         let activated = activated(&inner.life, &store, authorities);

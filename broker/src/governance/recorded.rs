@@ -1,43 +1,23 @@
-//! The authorities' acts as the ledger has them, and a small file that says where they lie.
-//!
-//! The ledger is the truth: a broker that starts lets each act happen again, under the signature of
-//! its author. The file beside the keys only spares it reading the whole ledger for them. Without
-//! it, or where it is not what was written, the whole ledger is read.
+//! The authorities' acts as the ledger has them.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use accord_proto::{
     agreement::{ActError, NotNow},
-    document::text_sha256,
-    v1::{self, Entry, entry::Event},
+    v1::{self, entry::Event},
 };
 use jiff::Timestamp;
-use prost::Message as _;
 
-use super::store::hex;
+pub use crate::acts_file::At;
 use crate::{
-    durable,
-    ledger::{Ledger, LedgerError, StoredEntry},
+    acts_file::{ActsFile, Recorded, read_at},
+    ledger::{Ledger, LedgerError},
 };
 
-/// Its name, beside the broker's keys.
+/// The name of the file that says where they lie, beside the broker's keys.
 const NAME: &str = "agreement-acts";
-const HEAD: &str = "accord agreement acts v1";
-/// The first bytes of an entry: its salt, 32 bytes long. Then comes the event's tag.
-const EVENT_TAG_AT: usize = 34;
+const HEADING: &str = "accord agreement acts v1";
 const AGREEMENT_ACT_TAG: u8 = (13 << 3) | 2;
-
-/// Where an entry lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct At {
-    /// The log's origin.
-    pub origin: String,
-    /// The index in it.
-    pub index: u64,
-}
 
 /// An act on the record.
 #[derive(Clone, Debug)]
@@ -78,146 +58,28 @@ pub enum LifeError {
     },
 }
 
-/// The file that says where the acts lie.
-#[derive(Clone, Debug)]
-pub(super) struct ActsFile {
-    path: PathBuf,
+/// The file that says where the acts lie, in the directory of the broker's keys.
+pub(super) fn acts_file(keys: &Path) -> ActsFile {
+    ActsFile::new(keys.join(NAME), HEADING, AGREEMENT_ACT_TAG)
 }
 
-/// What it says.
-#[derive(Debug, PartialEq, Eq)]
-struct Pointers {
-    /// No act lies after the last one up to here.
-    through: At,
-    acts: Vec<At>,
-}
-
-impl ActsFile {
-    /// In the directory of the broker's keys.
-    #[must_use]
-    pub(super) fn beside_keys(keys: &Path) -> Self {
-        Self {
-            path: keys.join(NAME),
-        }
-    }
-
-    /// Every act on the record, oldest first.
-    ///
-    /// # Errors
-    /// If the ledger can't be read.
-    pub(super) fn recall(&self, ledger: &Ledger) -> Result<Vec<RecordedAct>, LedgerError> {
-        if let Some(pointers) = self.read() {
-            if let Some(acts) = pointed_at(ledger, &pointers)? {
-                return Ok(acts);
-            }
-            tracing::warn!("the list of acts is not the ledger's; the whole ledger is read");
-        }
-        let mut acts = Vec::new();
-        ledger.scan_since(Timestamp::MIN, |stored| acts.extend(act(stored)))?;
-        Ok(acts)
-    }
-
-    /// Writes down where the acts lie, and that none lies between the last one and `through`.
-    pub(super) fn write(&self, through: &At, acts: &[At]) -> io::Result<()> {
-        let line = |at: &At| format!("{} {}\n", at.origin, at.index);
-        let acts: String = acts.iter().map(line).collect();
-        let text = format!("{HEAD}\n{}{acts}", line(through));
-        let sum = hex(&text_sha256(&text));
-        let text = format!("{text}sha256 {sum}\n");
-        durable::replace(&self.path, text.as_bytes()).map_err(|failed| failed.source)
-    }
-
-    fn read(&self) -> Option<Pointers> {
-        let file = fs::read_to_string(&self.path).ok()?;
-        let (text, sum) = file.trim_end().rsplit_once('\n')?;
-        let text = format!("{text}\n");
-        if sum != format!("sha256 {}", hex(&text_sha256(&text))) {
-            return None;
-        }
-        let mut lines = text.lines();
-        if lines.next()? != HEAD {
-            return None;
-        }
-        let at = |line: &str| {
-            let (origin, index) = line.rsplit_once(' ')?;
-            Some(At {
-                origin: origin.to_owned(),
-                index: index.parse().ok()?,
-            })
-        };
-        let through = at(lines.next()?)?;
-        let acts: Option<Vec<At>> = lines.map(at).collect();
-        Some(Pointers {
-            through,
-            acts: acts?,
-        })
-    }
-}
-
-/// The acts where the file says, and those after it; `None` if it says something wrong.
-fn pointed_at(
-    ledger: &Ledger,
-    pointers: &Pointers,
-) -> Result<Option<Vec<RecordedAct>>, LedgerError> {
-    let Pointers { through, acts } = pointers;
-    // A ledger from an older copy has not come so far: then nothing here is to be believed.
-    let origins = ledger.origins()?;
-    let known = |at: &At| origins.contains(&at.origin);
-    if !acts.iter().chain([through]).all(known)
-        || ledger.size_of(Some(&through.origin))? <= through.index
-    {
-        return Ok(None);
-    }
-    let mut found = Vec::with_capacity(acts.len());
-    for at in acts {
-        match read_act(ledger, at)? {
-            Some(act) => found.push(act),
-            None => return Ok(None),
-        }
-    }
-    let month = through.origin.rsplit('/').next().unwrap_or_default();
-    let Ok(since) = format!("{month}-01T00:00:00Z").parse::<Timestamp>() else {
-        return Ok(None);
-    };
-    ledger.scan_since(since, |stored| {
-        if stored.origin != through.origin || stored.index > through.index {
-            found.extend(act(stored));
-        }
-    })?;
-    Ok(Some(found))
+/// Every act on the record, oldest first.
+///
+/// # Errors
+/// If the ledger can't be read.
+pub(super) fn recall(file: &ActsFile, ledger: &Ledger) -> Result<Vec<RecordedAct>, LedgerError> {
+    Ok(file.recall(ledger)?.into_iter().filter_map(act).collect())
 }
 
 /// The act in one entry; `None` if it holds something else.
 pub(super) fn read_act(ledger: &Ledger, at: &At) -> Result<Option<RecordedAct>, LedgerError> {
-    let bytes = ledger.entry(Some(&at.origin), at.index)?;
-    let Ok(entry) = Entry::decode(bytes.as_slice()) else {
-        return Ok(None);
-    };
-    let ms = i64::try_from(entry.time_unix_ms).unwrap_or(i64::MAX);
-    Ok(match entry.event {
-        Some(Event::AgreementAct(act)) => Some(RecordedAct {
-            at: at.clone(),
-            time: Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX),
-            act,
-        }),
-        Some(_) | None => None,
-    })
+    Ok(read_at(ledger, at, AGREEMENT_ACT_TAG)?.and_then(act))
 }
 
-fn act(stored: &StoredEntry<'_>) -> Option<RecordedAct> {
-    // Decoding costs more than reading, so other events are passed over undecoded.
-    if stored.bytes.get(EVENT_TAG_AT) != Some(&AGREEMENT_ACT_TAG) {
-        return None;
-    }
-    let Some(Event::AgreementAct(act)) = Entry::decode(stored.bytes).ok()?.event else {
+fn act(recorded: Recorded) -> Option<RecordedAct> {
+    let Recorded { at, time, event } = recorded;
+    let Event::AgreementAct(act) = event else {
         return None;
     };
-    Some(RecordedAct {
-        at: At {
-            origin: stored.origin.to_owned(),
-            index: stored.index,
-        },
-        time: stored.time,
-        act,
-    })
+    Some(RecordedAct { at, time, act })
 }

@@ -18,6 +18,7 @@ pub(super) struct Held {
     view_failures: Gauge,
     subjects: Gauge,
     tag_keys_unsplit: Gauge,
+    key_halves_lost: Gauge,
     replays: Gauge,
     questions_in_flight: Gauge,
 }
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub subjects: usize,
     /// Keys of closed months that are not split yet.
     pub tag_keys_unsplit: usize,
+    /// Months whose sealed halves are not on the disk as they were split.
+    pub key_halves_lost: usize,
     /// Request ids whose answers are kept.
     pub replays: usize,
     /// Questions on their way.
@@ -80,6 +83,11 @@ impl Held {
                 &self.tag_keys_unsplit,
             ),
             (
+                "key_halves_lost",
+                "Closed months whose sealed halves are gone or damaged",
+                &self.key_halves_lost,
+            ),
+            (
                 "replays",
                 "Request ids whose answers are kept",
                 &self.replays,
@@ -119,6 +127,7 @@ impl Held {
         self.view_failures.set(number(snapshot.view_failures));
         self.subjects.set(count(snapshot.subjects));
         self.tag_keys_unsplit.set(count(snapshot.tag_keys_unsplit));
+        self.key_halves_lost.set(count(snapshot.key_halves_lost));
         self.replays.set(count(snapshot.replays));
         self.questions_in_flight
             .set(count(snapshot.questions_in_flight));

@@ -58,6 +58,7 @@ impl Gauges {
             view_failures: self.views.failures(),
             subjects: self.subjects.len(),
             tag_keys_unsplit: self.closed.overdue(),
+            key_halves_lost: self.closed.lost(),
             replays: self.replays.len(),
             questions_in_flight: self
                 .permits_max

@@ -15,17 +15,22 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::lines::{Lines, NotLine};
-use crate::{named::UnknownWord, subject::Month};
+use crate::{
+    c2sp::NoteError,
+    document::{Authorities, Authority, open, text_sha256},
+    msisdn::could_be_a_number,
+    named::UnknownWord,
+    statement::CASE_LEN_MAX,
+    subject::Month,
+};
 
 const HEADING: &str = "accord-key-act v1";
 const MONTH: &str = "month YYYY-MM";
 const AT: &str = "at INSTANT";
+/// The most bytes of a note with its signature.
+const NOTE_LEN_MAX: usize = 4_096;
 /// How far a note's time may lie from the broker's: an old note must not be used again.
 pub const ACT_AGE_MAX: SignedDuration = SignedDuration::from_mins(10);
-/// Longest reference of a case.
-const CASE_LEN_MAX: usize = 64;
-/// A number has 8 digits at least (see [`crate::msisdn`]), so no run of digits is that long.
-const CASE_DIGITS_MAX: usize = 7;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,6 +95,29 @@ pub enum ActMistake {
     /// The case.
     #[error("case: {0}")]
     Case(String),
+    /// Beyond the most bytes.
+    #[error("the note is longer than {NOTE_LEN_MAX} bytes: it is none")]
+    TooLong,
+    /// Not a signed note, or a signature does not match.
+    #[error("the note can't be believed: {0}")]
+    Note(#[from] NoteError),
+    /// Neither authority signed it.
+    #[error("the note is signed by neither authority's key, but by {0}")]
+    Stranger(String),
+    /// Both signed it.
+    #[error("the note is signed by both authorities; each asks by itself")]
+    Both,
+}
+
+/// A request that one authority signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedRequest {
+    /// What is asked.
+    pub request: KeyRequest,
+    /// Who asks.
+    pub by: Authority,
+    /// SHA-256 of the signed text: no request counts twice.
+    pub sha256: [u8; 32],
 }
 
 impl From<NotLine> for ActMistake {
@@ -109,16 +137,37 @@ pub fn case_reference(case: &str) -> Result<String, String> {
             "is 1 to {CASE_LEN_MAX} of 0-9, a-z, A-Z and `-._/:#`"
         ));
     }
-    let digits = case.split(|c: char| !c.is_ascii_digit()).map(str::len);
-    if digits.max().unwrap_or(0) > CASE_DIGITS_MAX {
-        return Err(format!(
-            "holds more than {CASE_DIGITS_MAX} digits in a row, which could be a phone number"
-        ));
+    if could_be_a_number(case) {
+        let rule = "holds what could be a phone number: seven digits or more in a row, whatever \
+                    stands between them but letters (2026-0042 may stand)";
+        return Err(rule.to_owned());
     }
     Ok(case.to_owned())
 }
 
 impl KeyRequest {
+    /// Opens a note: exactly one authority signed it.
+    ///
+    /// # Errors
+    /// [`ActMistake`]; the signature is checked before the text is read.
+    pub fn open(note: &str, authorities: &Authorities) -> Result<SignedRequest, ActMistake> {
+        if note.len() > NOTE_LEN_MAX {
+            return Err(ActMistake::TooLong);
+        }
+        let opened = open(note, authorities)?;
+        let by = match (opened.by_telecom_regulator, opened.by_central_bank) {
+            (true, false) => Authority::TelecomRegulator,
+            (false, true) => Authority::CentralBank,
+            (true, true) => return Err(ActMistake::Both),
+            (false, false) => return Err(ActMistake::Stranger(opened.strangers.join(", "))),
+        };
+        Ok(SignedRequest {
+            request: Self::parse(&opened.text)?,
+            by,
+            sha256: text_sha256(&opened.text),
+        })
+    }
+
     /// Reads the text of a note.
     ///
     /// # Errors
@@ -210,6 +259,29 @@ mod tests {
         assert!(wrong("2026-11-26T20:40:00Z", "today").contains("line 6"));
         assert!(wrong("CASE-2026-17", "447700900001").contains("phone number"));
         assert!(KeyRequest::parse(&format!("{text}more\n")).is_err());
+    }
+
+    #[test]
+    fn a_number_is_no_case_however_it_is_cut() {
+        for case in [
+            "447700900001",
+            "4477009-00001",
+            "4477-0090/0001",
+            "44:7700:900001",
+            "44#7700#900001",
+            "C/44770/0900",
+        ] {
+            let rule = case_reference(case).unwrap_err();
+            assert!(rule.contains("phone number"), "{case}: {rule}");
+        }
+        for case in [
+            "2026-0042",
+            "CASE-2026-17",
+            "FRAUD/2026-000042",
+            "B-0042-26",
+        ] {
+            assert!(case_reference(case).is_ok(), "{case}");
+        }
     }
 
     #[test]

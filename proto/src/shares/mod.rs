@@ -14,9 +14,11 @@
 
 mod act;
 mod key;
+mod life;
 mod lines;
 mod sealed;
 
-pub use act::{ACT_AGE_MAX, ActMistake, KeyRequest, RequestKind, case_reference};
+pub use act::{ACT_AGE_MAX, ActMistake, KeyRequest, RequestKind, SignedRequest, case_reference};
 pub use key::{ShareKey, ShareKeyError, ShareSecret};
+pub use life::{KeyActError, KeyLife, KeyNotNow, KeyPlace, MonthKey, RECORDED_WITHIN_MAX};
 pub use sealed::{OpenedShare, SealedShare, ShareError, ShareFacts, combine, split};

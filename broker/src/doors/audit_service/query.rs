@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use accord_proto::{
+    subject::Month,
     v1::{self, QueryRequest, QueryResponse, TailResponse},
-    wire::FieldError,
+    wire::{FieldError, parse_timestamp},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -13,6 +14,7 @@ use crate::{
     identity::Peer,
     index::{Begin, FoundEntry, IndexError, Search},
     path::Refusal,
+    subjects::tag_keys::Pair,
 };
 
 /// The method, for the record.
@@ -34,6 +36,10 @@ impl AuditDoor {
         let filter = request.filter.as_ref().unwrap_or(&everything);
         let keys = self.parts.tag_keys.pair();
         let search = Search::parse(filter, |msisdn| keys.tags(msisdn))?;
+        let months_not_held = match filter.msisdn.as_str() {
+            "" => Vec::new(),
+            _ => self.not_held(filter, &keys)?,
+        };
         let count_max = match request.page_size {
             0 => PAGE_ENTRIES_DEFAULT,
             size @ 1..=PAGE_ENTRIES_MAX => size,
@@ -72,7 +78,22 @@ impl AuditDoor {
                 .map_or_else(String::new, |next| token(&next, &digest)),
             indexed_origin,
             indexed_size,
+            months_not_held,
         })
+    }
+
+    /// The months of the time asked in which a number can't be searched.
+    fn not_held(&self, filter: &v1::Filter, keys: &Pair) -> Result<Vec<String>, Refusal> {
+        let month = |at: &Option<_>| at.as_ref().and_then(parse_timestamp).map(Month::of);
+        let (from, until) = (month(&filter.from), month(&filter.until));
+        let origins = self.parts.ledger.origins()?;
+        let months = origins
+            .iter()
+            .filter_map(|origin| Month::parse(origin.rsplit('/').next()?))
+            .filter(|month| from.is_none_or(|from| from <= *month))
+            .filter(|month| until.is_none_or(|until| *month <= until))
+            .filter(|month| keys.keys().all(|key| key.month() != *month));
+        Ok(months.map(|month| month.to_string()).collect())
     }
 }
 

@@ -1,150 +1,148 @@
-//! What has become of each closed month, folded from the ledger's `KeyAct` entries. The ledger is
-//! the truth; the file of this book only saves reading it from its beginning at each start.
+//! What has become of each closed month, as it follows from the ledger's entries. The ledger is the
+//! truth: the file beside the keys says where the entries lie, and nothing of what they say.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use accord_proto::{
+    document::Authorities,
+    shares::{KeyActError, KeyLife, KeyPlace, MonthKey},
     subject::Month,
-    v1::{Entry, KeyAct, entry::Event, key_act::Kind},
+    v1::{self, entry::Event, key_act::Kind},
 };
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::ClosedError;
 use crate::{
-    durable,
-    entry::{KEY_ACT_TAG, scan_events},
-    ledger::Ledger,
+    acts_file::{ActsFile, At, Recorded, scan},
+    entry::KEY_ACT_TAG,
+    ledger::{Committed, Ledger},
 };
 
-/// Its name, beside the keys.
-const NAME: &str = "closed-months.toml";
+/// The file's name, beside the keys.
+const NAME: &str = "key-acts";
+const HEADING: &str = "accord key acts v1";
 
 /// All months of which the ledger says anything.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 pub(super) struct Book {
-    /// Entries before this are folded in: milliseconds since 1970.
-    seen_ms: i64,
-    #[serde(default)]
-    months: BTreeMap<String, Page>,
-    #[serde(skip)]
-    path: PathBuf,
-}
-
-/// What the ledger says of one month.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Page {
-    /// `name sha256` of what the key was split into.
-    pub(super) split: Vec<String>,
-    /// Who set the legal hold in force.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) hold_by: Option<String>,
-    pub(super) lift_asked_by: BTreeSet<String>,
-    pub(super) shred_asked_by: BTreeSet<String>,
-    pub(super) shredded: bool,
-}
-
-impl Page {
-    fn fold(&mut self, act: &KeyAct, kind: Kind) {
-        let party = || act.party.clone();
-        match kind {
-            Kind::Split => self.split = split_of(act),
-            Kind::HoldSet => {
-                self.hold_by.get_or_insert_with(party);
-                // Whoever asked before knew of no such hold, and asks again.
-                self.lift_asked_by.clear();
-                self.shred_asked_by.clear();
-            }
-            Kind::HoldLiftAsked => drop(self.lift_asked_by.insert(party())),
-            Kind::HoldLifted => {
-                self.hold_by = None;
-                self.lift_asked_by.clear();
-            }
-            Kind::ShredAsked => drop(self.shred_asked_by.insert(party())),
-            Kind::Shredded => {
-                self.shredded = true;
-                self.shred_asked_by.insert(party());
-            }
-            Kind::Unspecified | Kind::ShareGiven | Kind::SubjectReported => {}
-        }
-    }
-}
-
-/// What a split left, as the book and the record compare it.
-pub(super) fn split_of(act: &KeyAct) -> Vec<String> {
-    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
-    let digests = act.digests.iter();
-    let texts = digests.map(|digest| format!("{} {}", digest.name, hex(&digest.sha256)));
-    texts.collect()
+    life: KeyLife,
+    /// Where the entries lie from which it follows, oldest first.
+    acts: Vec<At>,
+    file: ActsFile,
 }
 
 impl Book {
-    /// Reads the book and what the ledger said since. `until`: the last entry's time.
-    pub(super) fn open(dir: &Path, ledger: &Ledger, until: Timestamp) -> Result<Self, ClosedError> {
-        let path = dir.join(NAME);
-        let kept = durable::read_if_present(&path)?.map(|bytes| {
-            let text = String::from_utf8_lossy(&bytes);
-            toml::from_str::<Self>(&text)
-        });
-        let mut book = match kept {
-            Some(Ok(book)) => book,
-            Some(Err(error)) => {
-                tracing::warn!(%error, "the book of closed months is made anew from the ledger");
-                Self::default()
-            }
-            None => Self::default(),
+    /// Lets every act on the record happen again.
+    pub(super) fn open(
+        dir: &Path,
+        ledger: &Ledger,
+        authorities: &Authorities,
+    ) -> Result<Self, ClosedError> {
+        let file = ActsFile::new(dir.join(NAME), HEADING, KEY_ACT_TAG);
+        let mut book = Self {
+            life: KeyLife::new(ledger.key().name(), authorities.clone()),
+            acts: Vec::new(),
+            file,
         };
-        book.path = path;
-        let since = Timestamp::from_millisecond(book.seen_ms).unwrap_or(Timestamp::MIN);
-        scan_events(ledger, since, KEY_ACT_TAG, |entry: Entry, _| {
-            if let Some(Event::KeyAct(act)) = entry.event {
-                book.fold(&act);
-            }
-        })?;
-        book.save(until)?;
+        for recorded in book.file.recall(ledger)? {
+            book.again(recorded)?;
+        }
+        // Nothing else is recorded while a broker starts, so there is no act after the last one.
+        let origin = ledger.origin();
+        if let Some(index) = ledger.size_of(Some(&origin))?.checked_sub(1) {
+            book.write(&At { origin, index });
+        }
         Ok(book)
     }
 
-    /// Takes an act in. Acts that were taken in before change nothing when they come again in the
-    /// same order.
-    pub(super) fn fold(&mut self, act: &KeyAct) {
-        let Some(month) = Month::parse(&act.month) else {
-            return;
-        };
-        let kind = act.kind();
-        if matches!(
-            kind,
-            Kind::Unspecified | Kind::ShareGiven | Kind::SubjectReported
-        ) {
-            return;
+    /// What the ledger says of one month, read from the ledger alone.
+    pub(super) fn recorded(
+        ledger: &Ledger,
+        authorities: &Authorities,
+        month: Month,
+    ) -> Result<MonthKey, ClosedError> {
+        let mut life = KeyLife::new(ledger.key().name(), authorities.clone());
+        let of_month = month.to_string();
+        // Nobody acts on a month before it has begun.
+        for recorded in scan(ledger, begins(month), KEY_ACT_TAG)? {
+            let (At { origin, index }, act) = (recorded.at, act_of(recorded.event));
+            let Some(act) = act.filter(|act| act.month == of_month) else {
+                continue;
+            };
+            replay(&mut life, &act, At { origin, index })?;
         }
-        self.months
-            .entry(month.to_string())
-            .or_default()
-            .fold(act, kind);
+        Ok(life.month(month))
     }
 
-    /// Keeps the book; `until` is a time up to which every entry is in it. Entries of the last
-    /// minute are read again at the next start: others may have come between.
-    pub(super) fn save(&mut self, until: Timestamp) -> Result<(), ClosedError> {
-        let until = until.saturating_sub(SignedDuration::from_mins(1));
-        let until = until.unwrap_or(Timestamp::MIN).as_millisecond();
-        self.seen_ms = self.seen_ms.max(until);
-        let text = toml::to_string(self).map_err(|_| ClosedError::Book)?;
-        Ok(durable::replace(&self.path, text.as_bytes())?)
+    /// The state.
+    pub(super) const fn life(&self) -> &KeyLife {
+        &self.life
     }
 
-    pub(super) fn page(&self, month: Month) -> Page {
-        let page = self.months.get(&month.to_string());
-        page.cloned().unwrap_or_default()
+    pub(super) fn month(&self, month: Month) -> MonthKey {
+        self.life.month(month)
     }
 
-    pub(super) fn months(&self) -> impl Iterator<Item = Month> {
-        self.months.keys().filter_map(|month| Month::parse(month))
+    /// Takes in an act that was just recorded.
+    pub(super) fn take(
+        &mut self,
+        act: &v1::KeyAct,
+        committed: &Committed,
+        now: Timestamp,
+    ) -> Result<(), ClosedError> {
+        let at = At {
+            origin: committed.origin.to_string(),
+            index: committed.index,
+        };
+        replay(&mut self.life, act, at.clone())?;
+        self.life.forget_notes(now);
+        self.acts.push(at.clone());
+        self.write(&at);
+        Ok(())
     }
+
+    fn again(&mut self, recorded: Recorded) -> Result<(), ClosedError> {
+        let Some(act) = act_of(recorded.event) else {
+            return Ok(());
+        };
+        replay(&mut self.life, &act, recorded.at.clone())?;
+        self.acts.push(recorded.at);
+        Ok(())
+    }
+
+    /// The file only spares a start the reading of the whole ledger.
+    fn write(&self, through: &At) {
+        if let Err(error) = self.file.write(through, &self.acts) {
+            tracing::error!(%error, "can't write down where the acts on keys lie");
+        }
+    }
+}
+
+fn replay(life: &mut KeyLife, act: &v1::KeyAct, at: At) -> Result<(), ClosedError> {
+    let At { origin, index } = at;
+    let place = KeyPlace {
+        origin: origin.clone(),
+        index,
+    };
+    let replayed = life.replay(act, None, place);
+    replayed.map_err(|error: KeyActError| ClosedError::Act {
+        origin,
+        index,
+        error,
+    })
+}
+
+/// What is done to a month's key; `None` for what changes nothing.
+fn act_of(event: Event) -> Option<v1::KeyAct> {
+    let Event::KeyAct(act) = event else {
+        return None;
+    };
+    let idle = [Kind::ShareGiven, Kind::ShareKept, Kind::SubjectReported];
+    (!idle.contains(&act.kind())).then_some(act)
+}
+
+fn begins(month: Month) -> Timestamp {
+    let day = format!("{month}-01").parse::<Date>().ok();
+    let zoned = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+    zoned.map_or(Timestamp::MIN, |zoned| zoned.timestamp())
 }

@@ -7,15 +7,18 @@
 //! ```
 //!
 //! One act at a time: each looks at what is so, puts itself on the record, and only then does it.
-//! What a crash left undone is done at the next start.
+//! What a crash left undone is done at the next start. What the authorities asked follows from the
+//! notes in the ledger that they signed, never from a file; before halves are destroyed, the ledger
+//! itself is read once more.
 
 mod book;
 mod files;
+mod state;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -24,8 +27,11 @@ use std::{
 
 use accord_proto::{
     agreement::ShareKeys,
+    document::Authorities,
     party::PartyId,
-    shares::{KeyRequest, RequestKind, SealedShare, ShareError},
+    shares::{
+        KeyActError, KeyPlace, MonthKey, RequestKind, SealedShare, ShareError, SignedRequest,
+    },
     statement::Statement,
     subject::Month,
     v1::{self, key_act::Kind, key_month},
@@ -34,8 +40,9 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, MutexGuard};
 
 use self::{
-    book::{Book, Page, split_of},
-    files::Files,
+    book::Book,
+    files::{Files, digest, digests},
+    state::{LOST, closed, key_month, lost, refusal, refused, state},
 };
 use super::tag_keys::TagKeyError;
 use crate::{
@@ -57,18 +64,22 @@ pub enum ClosedError {
     /// Its file went away while it was to be split.
     #[error("the tag key of {0} is gone")]
     NoKey(Month),
-    /// A file of halves that was damaged.
-    #[error("`{0}` does not hold the two sealed halves of a key: restore it from a copy")]
-    Malformed(PathBuf),
     /// Sealing.
     #[error(transparent)]
     Share(#[from] ShareError),
     /// The record.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The book.
-    #[error("the book of closed months can't be written as text")]
-    Book,
+    /// An entry that no authority signed as it stands, or that can't have happened there.
+    #[error("entry {index} of {origin} is no act on a month's key: {error}")]
+    Act {
+        /// The log's origin.
+        origin: String,
+        /// Which entry.
+        index: u64,
+        /// Why.
+        error: KeyActError,
+    },
     /// The thread that reads files died.
     #[error("the reading of the keys' directory broke off")]
     BrokeOff,
@@ -85,32 +96,52 @@ impl From<ClosedError> for Refusal {
     }
 }
 
+/// What a half is given for.
+#[derive(Clone, Copy, Debug)]
+pub enum GivenFor<'a> {
+    /// A case, with what is stated of it.
+    Case(&'a Statement),
+    /// To be kept, so that the month does not hang on this broker's disk.
+    Keeping,
+}
+
 /// The keys of closed months.
 #[derive(Debug)]
 pub struct ClosedKeys {
     files: Files,
     ledger: Arc<Ledger>,
+    authorities: Authorities,
     book: Mutex<Book>,
     overdue: AtomicUsize,
+    lost: AtomicUsize,
 }
 
 impl ClosedKeys {
-    /// Reads what became of the closed months, and ends what a crash interrupted. `until` is the
-    /// time of the ledger's last entry.
+    /// Reads what became of the closed months, and ends what a crash interrupted. `keys` is the
+    /// directory of the months' keys, `sealed` that of their halves.
     ///
     /// # Errors
-    /// [`ClosedError`].
-    pub fn open(dir: &Path, ledger: Arc<Ledger>, until: Timestamp) -> Result<Self, ClosedError> {
-        let files = Files::new(dir);
-        let book = Book::open(dir, &ledger, until)?;
-        for month in book.months().filter(|month| book.page(*month).shredded) {
+    /// [`ClosedError`]; an entry that the authorities did not sign as it stands is named.
+    pub fn open(
+        keys: &Path,
+        sealed: &Path,
+        ledger: Arc<Ledger>,
+        authorities: Authorities,
+    ) -> Result<Self, ClosedError> {
+        let files = Files::open(keys, sealed)?;
+        let book = Book::open(keys, &ledger, &authorities)?;
+        let shredded = |month: &Month| book.month(*month).shredded();
+        for month in book.life().months().filter(shredded) {
             files.destroy(month)?;
         }
+        let lost = lost(&book, &files.months()?);
         Ok(Self {
             files,
             ledger,
+            authorities,
             book: Mutex::new(book),
             overdue: AtomicUsize::new(0),
+            lost: AtomicUsize::new(lost),
         })
     }
 
@@ -125,7 +156,9 @@ impl ClosedKeys {
     ) -> Result<Vec<Month>, ClosedError> {
         let mut book = self.book.lock().await;
         let last_month = Month::of(now).previous();
-        let found = self.on_disk(Files::months).await?.keys.into_iter();
+        let found = self.on_disk(Files::months).await?;
+        self.lost.store(lost(&book, &found), Ordering::Relaxed);
+        let found = found.keys.into_iter();
         let due: Vec<Month> = found.filter(|month| *month < last_month).collect();
         self.overdue.store(due.len(), Ordering::Relaxed);
         for month in &due {
@@ -141,6 +174,12 @@ impl ClosedKeys {
         self.overdue.load(Ordering::Relaxed)
     }
 
+    /// Months whose halves are not on this disk as they were split.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        self.lost.load(Ordering::Relaxed)
+    }
+
     async fn split(
         &self,
         book: &mut MutexGuard<'_, Book>,
@@ -148,22 +187,25 @@ impl ClosedKeys {
         keys: &ShareKeys,
         now: Timestamp,
     ) -> Result<(), ClosedError> {
-        if book.page(month).shredded {
+        if book.month(month).shredded() {
             return self.on_disk(move |files| files.destroy(month)).await;
         }
-        let (name, keys) = (self.ledger.key().name().to_owned(), keys.clone());
-        let shares = self.on_disk(move |files| files.split(&name, month, &keys));
-        let act = v1::KeyAct {
-            kind: Kind::Split as i32,
-            month: month.to_string(),
-            digests: digests(&shares.await?),
-            ..v1::KeyAct::default()
-        };
-        // After a crash behind the entry it is on the record already.
-        if book.page(month).split != split_of(&act) {
-            self.record(&act).await?;
-            book.fold(&act);
-            book.save(now)?;
+        // After a crash behind the entry the halves are there, and on the record, already. Halves
+        // that are not on the record could have been damaged since: as long as the key is there,
+        // new ones are made.
+        let kept = self.on_disk(move |files| files.shares(month)).await?;
+        let on_record = kept.is_some_and(|kept| book.month(month).split() == digests(&kept));
+        if !on_record {
+            let (name, keys) = (self.ledger.key().name().to_owned(), keys.clone());
+            let shares = self.on_disk(move |files| files.split(&name, month, &keys));
+            let act = v1::KeyAct {
+                kind: Kind::Split as i32,
+                month: month.to_string(),
+                digests: digests(&shares.await?),
+                ..v1::KeyAct::default()
+            };
+            let committed = self.record(&act).await?;
+            book.take(&act, &committed, now)?;
         }
         self.on_disk(move |files| files.erase_key(month)).await?;
         tracing::info!(%month, "a closed month's key is split between the authorities and erased");
@@ -177,11 +219,12 @@ impl ClosedKeys {
     pub async fn months(&self) -> Result<Vec<v1::KeyMonth>, ClosedError> {
         let book = self.book.lock().await;
         let found = self.on_disk(Files::months).await?;
-        let mut months = &found.keys | &found.shares;
-        months.extend(book.months());
+        let mut months = found.keys.clone();
+        months.extend(found.shares.keys());
+        months.extend(book.life().months());
         let known = |month: Month| {
-            let state = state(&book.page(month), &found, month)?;
-            Some(key_month(month, state, book.page(month)))
+            let key = book.month(month);
+            Some(key_month(month, state(&key, &found, month)?, &key))
         };
         Ok(months.into_iter().filter_map(known).collect())
     }
@@ -194,24 +237,31 @@ impl ClosedKeys {
         &self,
         month: Month,
         party: &PartyId,
-        statement: &Statement,
+        what_for: GivenFor<'_>,
     ) -> Result<SealedShare, Refusal> {
         let book = self.book.lock().await;
         let found = self.on_disk(Files::months).await?;
-        self.closed(&book.page(month), &found, month)?;
+        let key = book.month(month);
+        closed(&key, &found, month)?;
         let shares = self.on_disk(move |files| files.shares(month)).await?;
-        let own = shares.and_then(|shares| {
-            let mut shares = shares.into_iter();
-            shares.find(|share| share.facts().half == party.org().as_str())
-        });
+        let shares = shares.filter(|shares| key.split() == digests(shares));
+        let own = shares
+            .ok_or_else(|| refused(month, LOST))?
+            .into_iter()
+            .find(|share| share.facts().half == party.org().as_str());
         let own = own.ok_or(Refusal::NotFound("month"))?;
+        let (kind, statement) = match what_for {
+            GivenFor::Case(statement) => (Kind::ShareGiven, Some(statement)),
+            GivenFor::Keeping => (Kind::ShareKept, None),
+        };
+        let case = statement.and_then(Statement::case).unwrap_or_default();
         let act = v1::KeyAct {
-            kind: Kind::ShareGiven as i32,
+            kind: kind as i32,
             month: month.to_string(),
             party: party.to_string(),
-            case: statement.case().unwrap_or_default().to_owned(),
+            case: case.to_owned(),
             digests: vec![digest(own.facts().half.clone(), own.sha256())],
-            statement: Some(statement.to_wire()),
+            statement: statement.map(Statement::to_wire),
             ..v1::KeyAct::default()
         };
         self.record(&act).await?;
@@ -224,41 +274,30 @@ impl ClosedKeys {
     /// [`Refusal`]; then nothing changed.
     pub async fn act(
         &self,
-        request: &KeyRequest,
+        signed: &SignedRequest,
         party: &PartyId,
         note: String,
         now: Timestamp,
     ) -> Result<(v1::KeyMonth, Committed), Refusal> {
-        let month = request.month;
+        let (request, month) = (&signed.request, signed.request.month);
         let mut book = self.book.lock().await;
+        if let Some(place) = book.life().on_record(&signed.sha256) {
+            return Err(refusal(month, KeyActError::Twice(place.clone())));
+        }
         let found = self.on_disk(Files::months).await?;
-        let page = book.page(month);
-        let other = |asked: &std::collections::BTreeSet<String>| {
-            asked.iter().any(|by| *by != party.to_string())
-        };
-        let kind = match request.kind {
-            RequestKind::Hold => match state(&page, &found, month) {
-                None => return Err(Refusal::NotFound("month")),
-                Some(key_month::State::Shredded) => return Err(shredded(month)),
-                Some(_) => Kind::HoldSet,
-            },
-            RequestKind::Lift if page.hold_by.is_none() => {
-                return Err(refused(month, "it is under no legal hold"));
+        let key = book.month(month);
+        match request.kind {
+            RequestKind::Hold if state(&key, &found, month).is_none() => {
+                return Err(Refusal::NotFound("month"));
             }
-            RequestKind::Lift if other(&page.lift_asked_by) => Kind::HoldLifted,
-            RequestKind::Lift => Kind::HoldLiftAsked,
-            RequestKind::Shred => {
-                self.closed(&page, &found, month)?;
-                if let Some(by) = &page.hold_by {
-                    let why = format!("it is under a legal hold, set by {by}; both lift it first");
-                    return Err(refused(month, why));
-                }
-                match other(&page.shred_asked_by) {
-                    true => Kind::Shredded,
-                    false => Kind::ShredAsked,
-                }
-            }
-        };
+            RequestKind::Shred => closed(&key, &found, month)?,
+            RequestKind::Hold | RequestKind::Lift => {}
+        }
+        let kind = key.ask(request.kind, party);
+        let kind = kind.map_err(|not_now| refusal(month, not_now.into()))?;
+        if kind == Kind::Shredded {
+            self.as_recorded(month, key).await?;
+        }
         let act = v1::KeyAct {
             kind: kind as i32,
             month: month.to_string(),
@@ -267,29 +306,41 @@ impl ClosedKeys {
             note,
             ..v1::KeyAct::default()
         };
+        // What a start could not let happen again must not get on the record.
+        let place = KeyPlace {
+            origin: String::new(),
+            index: 0,
+        };
+        let tried = book.life().clone().replay(&act, Some(now), place);
+        tried.map_err(|error| refusal(month, error))?;
         let committed = self.record(&act).await?;
-        book.fold(&act);
+        book.take(&act, &committed, now)?;
         if kind == Kind::Shredded {
             self.on_disk(move |files| files.destroy(month)).await?;
         }
-        book.save(now)?;
         let found = self.on_disk(Files::months).await?;
-        let page = book.page(month);
-        let state = state(&page, &found, month).unwrap_or(key_month::State::Unspecified);
-        Ok((key_month(month, state, page), committed))
+        let key = book.month(month);
+        let state = state(&key, &found, month).unwrap_or(key_month::State::Unspecified);
+        Ok((key_month(month, state, &key), committed))
     }
 
-    /// Whether a month's halves are there.
-    fn closed(&self, page: &Page, found: &files::Months, month: Month) -> Result<(), Refusal> {
-        match state(page, found, month) {
-            None | Some(key_month::State::Unspecified) => Err(Refusal::NotFound("month")),
-            Some(key_month::State::Held) => Err(refused(
-                month,
-                "its key is not split: the broker holds the keys of this month and the last one",
-            )),
-            Some(key_month::State::Shredded) => Err(shredded(month)),
-            Some(key_month::State::Split) => Ok(()),
+    /// Before anything is destroyed: whether the ledger itself says what the book does.
+    async fn as_recorded(&self, month: Month, key: MonthKey) -> Result<(), Refusal> {
+        let (ledger, authorities) = (Arc::clone(&self.ledger), self.authorities.clone());
+        let read = move || Book::recorded(&ledger, &authorities, month);
+        let recorded = tokio::task::spawn_blocking(read).await;
+        let recorded = recorded.map_err(|_| ClosedError::BrokeOff)??;
+        if recorded == key {
+            return Ok(());
         }
+        tracing::error!(
+            %month,
+            "the ledger says something else of this month than `key-acts` beside the keys: nothing \
+             is destroyed; remove that file and start again"
+        );
+        let why = "the broker's list of acts is not the ledger's, so nothing is destroyed: its \
+                   operator starts it anew without `key-acts`";
+        Err(refused(month, why))
     }
 
     async fn record(&self, act: &v1::KeyAct) -> Result<Committed, LedgerError> {
@@ -306,53 +357,4 @@ impl ClosedKeys {
             .await
             .map_err(|_| ClosedError::BrokeOff)?
     }
-}
-
-/// `None`: the broker knows nothing of such a month.
-fn state(page: &Page, found: &files::Months, month: Month) -> Option<key_month::State> {
-    if page.shredded {
-        Some(key_month::State::Shredded)
-    } else if found.keys.contains(&month) {
-        Some(key_month::State::Held)
-    } else if found.shares.contains(&month) {
-        Some(key_month::State::Split)
-    } else {
-        None
-    }
-}
-
-fn key_month(month: Month, state: key_month::State, page: Page) -> v1::KeyMonth {
-    v1::KeyMonth {
-        month: month.to_string(),
-        state: state as i32,
-        hold_by: page.hold_by.unwrap_or_default(),
-        lift_asked_by: page.lift_asked_by.into_iter().collect(),
-        shred_asked_by: page.shred_asked_by.into_iter().collect(),
-    }
-}
-
-fn refused(month: Month, why: impl Into<String>) -> Refusal {
-    let why = why.into();
-    Refusal::KeyMonth { month, why }
-}
-
-fn shredded(month: Month) -> Refusal {
-    refused(
-        month,
-        "its halves are destroyed, and nobody can bring them back",
-    )
-}
-
-/// What is on the record of a split: both sealed halves, and what they make together.
-fn digests(shares: &[SealedShare; 2]) -> Vec<v1::NamedDigest> {
-    let halves = shares.iter();
-    let halves = halves.map(|share| digest(share.facts().half.clone(), share.sha256()));
-    let [one, _] = shares;
-    let commitment = digest("commitment".to_owned(), one.facts().commitment);
-    halves.chain([commitment]).collect()
-}
-
-fn digest(name: String, sha256: [u8; 32]) -> v1::NamedDigest {
-    let sha256 = sha256.to_vec();
-    v1::NamedDigest { name, sha256 }
 }

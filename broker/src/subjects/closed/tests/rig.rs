@@ -1,12 +1,12 @@
 //! A broker's ledger and keys in a directory, without the rest of it.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use accord_proto::{
-    c2sp::SigningKey,
+    c2sp::{SignedNote, SigningKey},
     clock::{Clock as _, ManualClock, SharedClock},
     msisdn::Msisdn,
-    shares::{ShareSecret, combine},
+    shares::{KeyRequest, ShareSecret, combine},
     subject::{SubjectTag, TagKey},
     v1::{KeyAct, entry::Event},
 };
@@ -26,6 +26,8 @@ pub(super) struct Rig {
     pub(super) key: SigningKey,
     pub(super) clock: Arc<ManualClock>,
     pub(super) secrets: [ShareSecret; 2],
+    /// With which the authorities sign, in the same order.
+    pub(super) signers: [SigningKey; 2],
     pub(super) ledger: Arc<Ledger>,
     pub(super) closed: ClosedKeys,
     /// Number, and its tag in September.
@@ -55,7 +57,8 @@ impl Rig {
             clock.set(at.parse().unwrap());
             assert!(keys.roll(clock.now()).unwrap());
         }
-        let (ledger, closed) = open(&dir, &key, &clock);
+        let signers = [REGULATOR, BANK].map(|name| SigningKey::generate(name).unwrap());
+        let (ledger, closed) = open(&dir, &key, &clock, &signers).unwrap();
         let secrets = [REGULATOR, BANK].map(|name| ShareSecret::generate(name).unwrap());
         let tagged = (number, tag);
         Self {
@@ -63,6 +66,7 @@ impl Rig {
             key,
             clock,
             secrets,
+            signers,
             ledger,
             closed,
             tagged,
@@ -71,8 +75,13 @@ impl Rig {
 
     /// As after a crash: what the process had in memory is gone.
     pub(super) fn restart(&mut self) {
+        self.try_restart().unwrap();
+    }
+
+    pub(super) fn try_restart(&mut self) -> Result<(), ClosedError> {
         self.ledger.stop();
-        (self.ledger, self.closed) = open(&self.dir, &self.key, &self.clock);
+        (self.ledger, self.closed) = open(&self.dir, &self.key, &self.clock, &self.signers)?;
+        Ok(())
     }
 
     pub(super) fn share_keys(&self) -> ShareKeys {
@@ -89,7 +98,16 @@ impl Rig {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.dir.path().join("keys").join(name).exists()
+        self.path(name).exists()
+    }
+
+    /// Where a file of keys or of halves lies.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        let dir = match name.ends_with(".sealed") {
+            true => "sealed",
+            false => "keys",
+        };
+        self.dir.path().join(dir).join(name)
     }
 
     /// What the record says of keys, in order.
@@ -121,7 +139,8 @@ impl Rig {
         let today = self.clock.now().to_zoned(TimeZone::UTC).date();
         let statement = Statement::parse(&wire, today).unwrap();
         let party = authority(org);
-        self.closed.give(month(text), &party, &statement).await
+        let case = GivenFor::Case(&statement);
+        self.closed.give(month(text), &party, case).await
     }
 
     pub(super) async fn act(
@@ -130,6 +149,14 @@ impl Rig {
         text: &str,
         org: &str,
     ) -> Result<v1::KeyMonth, Refusal> {
+        let note = self.note(kind, text, org);
+        // No two notes are the same.
+        self.clock.set(self.clock.now() + Duration::from_secs(1));
+        self.send(&note, org).await
+    }
+
+    /// A note as an authority signs it.
+    pub(super) fn note(&self, kind: RequestKind, text: &str, org: &str) -> String {
         let request = KeyRequest {
             ledger: "accord.test".to_owned(),
             kind,
@@ -137,8 +164,16 @@ impl Rig {
             case: "CASE-1".to_owned(),
             at: self.clock.now(),
         };
-        let (note, party, now) = (request.to_string(), authority(org), self.clock.now());
-        let acted = self.closed.act(&request, &party, note, now);
+        let mut note = SignedNote::unsigned(request.to_string()).unwrap();
+        let signer = self.signers.iter().find(|key| key.verifier().name() == org);
+        note.sign(signer.unwrap()).unwrap();
+        note.to_string()
+    }
+
+    pub(super) async fn send(&self, note: &str, org: &str) -> Result<v1::KeyMonth, Refusal> {
+        let signed = KeyRequest::open(note, &authorities(&self.signers)).unwrap();
+        let (party, now) = (authority(org), self.clock.now());
+        let acted = self.closed.act(&signed, &party, note.to_owned(), now);
         acted.await.map(|(month, _)| month)
     }
 
@@ -153,7 +188,16 @@ impl Rig {
     }
 }
 
-fn open(dir: &TempDir, key: &SigningKey, clock: &Arc<ManualClock>) -> (Arc<Ledger>, ClosedKeys) {
+fn authorities([regulator, bank]: &[SigningKey; 2]) -> Authorities {
+    Authorities::new(regulator.verifier().clone(), bank.verifier().clone()).unwrap()
+}
+
+fn open(
+    dir: &TempDir,
+    key: &SigningKey,
+    clock: &Arc<ManualClock>,
+    signers: &[SigningKey; 2],
+) -> Result<(Arc<Ledger>, ClosedKeys), ClosedError> {
     let own = key.renamed("accord.test").unwrap();
     let config = LedgerConfig {
         segment_bytes: 256 << 10,
@@ -161,9 +205,9 @@ fn open(dir: &TempDir, key: &SigningKey, clock: &Arc<ManualClock>) -> (Arc<Ledge
         free_bytes_min: 1,
         ..LedgerConfig::new(dir.path().join("ledger"), own)
     };
-    let (ledger, replayed) = Ledger::open(config, clock.clone()).unwrap();
+    let (ledger, _) = Ledger::open(config, clock.clone()).unwrap();
     let ledger = Arc::new(ledger);
-    let keys = dir.path().join("keys");
-    let closed = ClosedKeys::open(&keys, Arc::clone(&ledger), replayed.last_time).unwrap();
-    (ledger, closed)
+    let [keys, sealed] = ["keys", "sealed"].map(|name| dir.path().join(name));
+    let closed = ClosedKeys::open(&keys, &sealed, Arc::clone(&ledger), authorities(signers))?;
+    Ok((ledger, closed))
 }
