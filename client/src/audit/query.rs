@@ -26,6 +26,9 @@ pub struct QueryPage {
     pub next: Option<String>,
     /// Up to where the broker's index had come: origin and size.
     pub indexed: (String, u64),
+    /// Where a number was searched: the months of the time asked in which it was not, since the
+    /// broker does not hold their keys. That nothing was found says nothing of them.
+    pub months_not_held: Vec<String>,
 }
 
 /// A search, page by page.
@@ -113,6 +116,7 @@ impl Auditor {
             entries: entries.collect::<Result<_, _>>()?,
             next: (!response.next_page.is_empty()).then_some(response.next_page),
             indexed: (response.indexed_origin, response.indexed_size),
+            months_not_held: response.months_not_held,
         })
     }
 

@@ -66,12 +66,30 @@ impl Auditor {
             let message = v1::GetShareRequest {
                 month: month.to_string(),
                 statement: self.stated(),
+                to_keep: false,
             };
             subjects(channel).get_share(request(message, within)).await
         };
         let (response, _) = self.failover.call_one(self.deadline, call).await?;
-        let share = SealedShare::parse(&response.into_inner().share);
-        share.map_err(|_| Mistrust::Malformed("share").into())
+        share_of(&response.into_inner())
+    }
+
+    /// As [`key_share`](Self::key_share), to be kept at the close of the month: it takes no
+    /// statement, and is on the record all the same.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn own_share(&self, month: Month) -> Result<SealedShare, CallError> {
+        let call = async |channel: Channel, within: Duration| {
+            let message = v1::GetShareRequest {
+                month: month.to_string(),
+                statement: None,
+                to_keep: true,
+            };
+            subjects(channel).get_share(request(message, within)).await
+        };
+        let (response, _) = self.failover.call_one(self.deadline, call).await?;
+        share_of(&response.into_inner())
     }
 
     /// Asks for something to be done with a closed month's key, in a note signed with `key`.
@@ -157,6 +175,11 @@ impl Auditor {
             assurance,
         })
     }
+}
+
+fn share_of(response: &v1::GetShareResponse) -> Result<SealedShare, CallError> {
+    let share = SealedShare::parse(&response.share);
+    share.map_err(|_| Mistrust::Malformed("share").into())
 }
 
 fn subjects(channel: Channel) -> SubjectServiceClient<Channel> {

@@ -74,7 +74,7 @@ pub(super) struct Cli {
 }
 
 /// As whom to ask.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Whom {
     /// Directory of the profile
     #[arg(long, global = true, value_name = "DIR", env = "ACCORD_PROFILE")]
@@ -296,6 +296,10 @@ pub(super) enum AuditCommand {
     Statement {
         /// The file; a new one is made of the statement's options
         file: PathBuf,
+        /// The ledger that is to be read, such as accord.example: at another one the signatures mean
+        /// nothing; else the profile's
+        #[arg(long, value_name = "NAME")]
+        ledger: Option<String>,
         /// The authority's signing key (C2SP: PRIVATE+KEY+…)
         #[arg(long, value_name = "KEYFILE")]
         key: PathBuf,

@@ -7,7 +7,7 @@ use super::{
         exit::{Exit, Failure},
         terminal::Terminal,
     },
-    args,
+    args, note_not_held,
 };
 use crate::{LedgerEntry, audit::query::PAGE_SIZE_MAX, entry_view};
 
@@ -29,7 +29,9 @@ pub(super) async fn run(
     let mut shown = 0;
     let mut table = Rows::default();
     let mut more = false;
+    let mut not_held = Vec::new();
     'pages: while let Some(page) = search.next().await? {
+        not_held = page.months_not_held;
         for entry in page.entries {
             if shown == limit {
                 more = true;
@@ -44,7 +46,11 @@ pub(super) async fn run(
         }
         terminal.flush()?;
     }
+    note_not_held(&not_held, terminal);
     match (shown, more) {
+        (0, _) if !not_held.is_empty() => {
+            terminal.note("no entry matches in the months searched, within what you may read");
+        }
         (0, _) => terminal.note("no entry matches, within what you may read"),
         (_, true) => terminal.note(&format!("{shown} entries, and there are more: --limit")),
         (_, false) => terminal.note(&format!("{shown} entries")),

@@ -15,7 +15,7 @@ use super::{
         terminal::Terminal,
         trusted,
     },
-    args,
+    args, note_not_held,
 };
 use crate::{
     Auditor, LedgerEntry,
@@ -54,9 +54,12 @@ pub(super) async fn read(
     }
     let auditor = audit::reader(whom, stating, terminal, "entries")?;
     let mut search = auditor.search(filter, PAGE_SIZE_MAX);
+    let mut not_held = Vec::new();
     while let Some(page) = search.next().await? {
+        not_held = page.months_not_held;
         page.entries.into_iter().try_for_each(&mut *each)?;
     }
+    note_not_held(&not_held, terminal);
     Ok(Some(auditor))
 }
 

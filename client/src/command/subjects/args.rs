@@ -16,8 +16,8 @@ pub(in crate::command) enum SubjectsCommand {
         output: Option<PathBuf>,
     },
     /// Shows what has become of each month's key: held by the broker, split between the authorities,
-    /// or destroyed
-    Months,
+    /// lost, or destroyed
+    Months(MonthsArgs),
     /// Fetches your half of a closed month's key for a case (--case), and seals it to the other
     /// authority, to be handed over in the open
     Share(ShareArgs),
@@ -47,6 +47,21 @@ pub(in crate::command) enum SubjectsCommand {
     },
 }
 
+#[derive(Debug, Args)]
+pub(in crate::command) struct MonthsArgs {
+    /// Fetches your own half of each month that was split into this directory, one file a month, to
+    /// be kept: it opens with your share key only. What is there already is left alone
+    #[arg(long, value_name = "DIR", conflicts_with = "verify")]
+    pub(in crate::command) fetch: Option<PathBuf>,
+    /// Reads all acts on the record, and holds each against its author's signature and against those
+    /// before it
+    #[arg(long)]
+    pub(in crate::command) verify: bool,
+    /// With --verify: a ledger's directory or a mirror, read offline
+    #[arg(long, value_name = "DIR", requires = "verify")]
+    pub(in crate::command) dir: Option<PathBuf>,
+}
+
 /// With what an act is signed.
 #[derive(Debug, Args)]
 pub(in crate::command) struct Signed {
@@ -62,6 +77,19 @@ pub(in crate::command) struct ShareArgs {
     /// Your secret share key, which opens your half (`accord new-share-key`)
     #[arg(long, value_name = "KEYFILE")]
     pub(in crate::command) share_key: PathBuf,
+    /// The half that you kept (`accord audit months --fetch`): nothing is asked of the broker, and
+    /// nothing of this stands on its record
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::command) kept: Option<PathBuf>,
+    /// With --kept: the other authority's share key, as the agreement names it; else it is read from
+    /// the agreement that the broker gives
+    #[arg(
+        long,
+        value_name = "SHARE KEY",
+        requires = "kept",
+        conflicts_with = "own"
+    )]
+    pub(in crate::command) to: Option<String>,
     /// Where the half goes, sealed to the other authority; a file that is there is left alone
     #[arg(long, short, value_name = "FILE")]
     pub(in crate::command) output: PathBuf,

@@ -1,18 +1,16 @@
-//! Months' keys: what became of them, one's own half, legal holds, and shredding.
+//! One's own half of a closed month's key, sealed to whom it is handed over.
+
+use std::path::Path;
 
 use accord_proto::{
     agreement::{ShareKeys, SignedAgreement},
-    clock::SystemClock,
     document::Authorities,
-    shares::{KeyRequest, RequestKind, ShareKey, case_reference},
-    v1::{self, key_month::State},
+    shares::{SealedShare, ShareKey, ShareSecret},
+    subject::Month,
 };
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use super::{
-    args::{ShareArgs, Signed},
-    month,
-};
+use super::{args::ShareArgs, month};
 use crate::{
     Auditor,
     command::{
@@ -25,70 +23,6 @@ use crate::{
     },
 };
 
-/// `accord audit months`.
-pub(super) async fn months(auditor: &Auditor, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let months = auditor.key_months().await?;
-    if terminal.is_json() {
-        let months: Vec<_> = months.iter().map(month_json).collect();
-        terminal.json(&json!({ "months": months }))?;
-        return Ok(Exit::Ok);
-    }
-    let rows: Vec<_> = months
-        .iter()
-        .map(|month| {
-            vec![
-                month.month.clone().into(),
-                state_words(month.state()).into(),
-                org(&month.hold_by).to_owned().into(),
-                asked_words(month).into(),
-            ]
-        })
-        .collect();
-    terminal.table(&["month", "key", "legal hold by", "asked for"], &rows)?;
-    Ok(Exit::Ok)
-}
-
-const fn state_words(state: State) -> &'static str {
-    match state {
-        State::Held => "held by the broker",
-        State::Split => "split between the authorities",
-        State::Shredded => "destroyed",
-        State::Unspecified => "unknown",
-    }
-}
-
-/// The organisation of a SPIFFE id.
-fn org(id: &str) -> &str {
-    id.rsplit('/').next().unwrap_or_default()
-}
-
-fn asked_words(month: &v1::KeyMonth) -> String {
-    let asked = |what: &str, by: &[String]| {
-        let by: Vec<_> = by.iter().map(|id| org(id)).collect();
-        (!by.is_empty()).then(|| format!("{what} by {}", by.join(" and ")))
-    };
-    let asked = [
-        asked("lifting", &month.lift_asked_by),
-        asked("shredding", &month.shred_asked_by),
-    ];
-    asked.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-fn month_json(month: &v1::KeyMonth) -> Json {
-    json!({
-        "month": month.month,
-        "state": match month.state() {
-            State::Held => "held",
-            State::Split => "split",
-            State::Shredded => "shredded",
-            State::Unspecified => "unknown",
-        },
-        "hold_by": (!month.hold_by.is_empty()).then_some(&month.hold_by),
-        "lift_asked_by": month.lift_asked_by,
-        "shred_asked_by": month.shred_asked_by,
-    })
-}
-
 /// `accord audit share`.
 pub(super) async fn share(
     whom: &Whom,
@@ -99,14 +33,19 @@ pub(super) async fn share(
     let month = month(&args.month)?;
     let secret = signing::share_secret(&args.share_key)?;
     signing::check_new(&args.output)?;
-    let auditor = reader(whom, stating, terminal, &format!("the half for {month}"))?;
-    let to = match args.own {
-        true => secret.key().clone(),
-        false => other_key(whom, &auditor).await?,
+    let (share, to) = match &args.kept {
+        Some(file) => kept(whom, args, month, file, &secret, terminal).await?,
+        None => {
+            let auditor = reader(whom, stating, terminal, &format!("the half for {month}"))?;
+            let to = match args.own {
+                true => secret.key().clone(),
+                false => other_key(whom, &auditor).await?,
+            };
+            (auditor.key_share(month).await?, to)
+        }
     };
-    let share = auditor.key_share(month).await?;
     let opened = share.open(&secret).map_err(|error| {
-        Failure::new(Exit::Failure, "the half that the broker gave")
+        Failure::new(Exit::Failure, format!("the half for {month}"))
             .because(&error)
             .hint("it is sealed to the share key of the agreement in force when the month closed")
     })?;
@@ -159,90 +98,29 @@ async fn other_key(whom: &Whom, auditor: &Auditor) -> Result<ShareKey, Failure> 
     }
 }
 
-/// `accord audit hold`.
-pub(super) async fn hold(
+/// The half that the authority kept, and to whom it is to be sealed. The other authority's key comes
+/// from the command line, so that it can be done with the broker gone.
+async fn kept(
     whom: &Whom,
-    stating: &Stating,
-    month: &str,
-    lift: bool,
-    signed: &Signed,
-    terminal: &mut Terminal,
-) -> Result<Exit, Failure> {
-    let kind = match lift {
-        true => RequestKind::Lift,
-        false => RequestKind::Hold,
-    };
-    let after = act(whom, stating, kind, month, signed, terminal).await?;
-    let month = &after.month;
-    let line = match (lift, after.hold_by.as_str()) {
-        (false, by) => format!("{month} is under a legal hold, set by {}", org(by)),
-        (true, "") => format!("the legal hold on {month} is lifted"),
-        (true, by) => format!(
-            "asked; {month} stays under the legal hold of {} until the other authority asks as well",
-            org(by)
-        ),
-    };
-    told(&after, &line, terminal)
-}
-
-/// `accord audit shred`.
-pub(super) async fn shred(
-    whom: &Whom,
-    stating: &Stating,
-    month: &str,
-    signed: &Signed,
-    terminal: &mut Terminal,
-) -> Result<Exit, Failure> {
-    let after = act(whom, stating, RequestKind::Shred, month, signed, terminal).await?;
-    let month = &after.month;
-    let line = match after.state() {
-        State::Shredded => format!("{month} is shredded: nobody finds a subject in it any more"),
-        State::Held | State::Split | State::Unspecified => {
-            format!("asked; {month} is shredded once the other authority asks as well")
-        }
-    };
-    told(&after, &line, terminal)
-}
-
-fn told(month: &v1::KeyMonth, line: &str, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    match terminal.is_json() {
-        true => terminal.json(&month_json(month))?,
-        false => terminal.line(line)?,
-    }
-    Ok(Exit::Ok)
-}
-
-async fn act(
-    whom: &Whom,
-    stating: &Stating,
-    kind: RequestKind,
-    month: &str,
-    signed: &Signed,
+    args: &ShareArgs,
+    month: Month,
+    file: &Path,
+    secret: &ShareSecret,
     terminal: &Terminal,
-) -> Result<v1::KeyMonth, Failure> {
-    let month = super::month(month)?;
-    let case = stating.case.as_deref().ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            "--case is required: it goes on the record with the act",
-        )
-    })?;
-    let case =
-        case_reference(case).map_err(|rule| Failure::new(Exit::Usage, format!("--case {rule}")))?;
-    let key = signing::signing_key(&signed.key)?;
-    let name = key.verifier().name().to_owned();
-    let what = format!("{} {month}, signed with the key of {name}", kind.name());
-    let auditor = auditor(whom, terminal, &what)?;
-    let ledger = auditor.ledger_name().await?;
-    let asked = KeyRequest {
-        ledger,
-        kind,
-        month,
-        case,
-        at: SystemClock::shared().now(),
+) -> Result<(SealedShare, ShareKey), Failure> {
+    let named = |error: &dyn std::error::Error| {
+        Failure::new(Exit::Failure, format!("`{}`", file.display())).because(error)
     };
-    let acted = auditor.act_on_key(&asked, &key).await?;
-    acted
-        .month
-        .ok_or_else(|| Failure::new(Exit::Failure, "the broker did not say what became of it"))
+    let share = SealedShare::parse(&signing::read(file)?).map_err(|error| named(&error))?;
+    if share.facts().month != month {
+        let message = format!("`{}` is of {}", file.display(), share.facts().month);
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let to = match &args.to {
+        _ if args.own => secret.key().clone(),
+        Some(text) => ShareKey::parse(text)
+            .map_err(|error| Failure::new(Exit::Usage, "--to").because(&error))?,
+        None => other_key(whom, &auditor(whom, terminal, "the agreement")?).await?,
+    };
+    Ok((share, to))
 }

@@ -1,7 +1,9 @@
 //! `accord audit subject`, `months`, `share`, `unmask`, `find`, `hold` and `shred`.
 
+mod acts;
 pub(super) mod args;
 mod keys;
+mod months;
 mod report;
 mod unmask;
 
@@ -10,7 +12,7 @@ use accord_proto::{msisdn::Msisdn, subject::Month};
 use self::args::SubjectsCommand;
 use super::{
     args::{Stating, Whom},
-    audit::{self, auditor},
+    audit,
     exit::{Exit, Failure},
     terminal::Terminal,
 };
@@ -30,10 +32,7 @@ pub(super) async fn run(
             let auditor = audit::reader(whom, stating, terminal, what)?;
             report::run(&auditor, &number, output.as_deref(), terminal).await
         }
-        SubjectsCommand::Months => {
-            let auditor = auditor(whom, terminal, "the months' keys")?;
-            keys::months(&auditor, terminal).await
-        }
+        SubjectsCommand::Months(args) => months::run(whom, stating, args, terminal).await,
         SubjectsCommand::Share(args) => keys::share(whom, stating, args, terminal).await,
         SubjectsCommand::Unmask(args) => unmask::unmask(args, terminal),
         SubjectsCommand::Find(args) => unmask::find(whom, args, terminal),
@@ -41,9 +40,9 @@ pub(super) async fn run(
             month,
             lift,
             signed,
-        } => keys::hold(whom, stating, month, *lift, signed, terminal).await,
+        } => acts::hold(whom, stating, month, *lift, signed, terminal).await,
         SubjectsCommand::Shred { month, signed } => {
-            keys::shred(whom, stating, month, signed, terminal).await
+            acts::shred(whom, stating, month, signed, terminal).await
         }
     }
 }
