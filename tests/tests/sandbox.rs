@@ -86,8 +86,8 @@ impl Drop for Serving {
 }
 
 /// A sandbox that serves, and all that it printed before.
-fn serving(dir: &Path) -> (Serving, String) {
-    let mut child = on_free_ports(dir, &[])
+fn serving(dir: &Path, arguments: &[&str]) -> (Serving, String) {
+    let mut child = on_free_ports(dir, arguments)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -146,7 +146,7 @@ fn the_quotas_of_a_ledger_that_is_kept_stay_used() {
 #[test]
 fn every_printed_command_works_as_pasted() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut child, page) = serving(dir.path());
+    let (mut child, page) = serving(dir.path(), &[]);
     let commands = commands(&page);
     assert_eq!(commands.len(), 25, "{page}");
     assert!(page.contains("Quotas bind a bank"), "{page}");
@@ -178,6 +178,48 @@ fn every_printed_command_works_as_pasted() {
     said.read_to_string(&mut error).unwrap();
     assert_eq!(tail.wait().unwrap().code(), Some(UNAVAILABLE), "{error}");
     assert!(error.contains("no broker answers"), "{error}");
+}
+
+#[test]
+fn a_closed_month_can_be_tried_twice_in_a_row() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let (mut child, page) = serving(dir.path(), &["--closed-month"]);
+        assert!(page.contains("Ledger accord-sandbox/"), "{page}");
+        let commands = commands(&page);
+        let begins = commands.iter().position(|it| it.contains("months --fetch"));
+        let own = &commands[begins.unwrap()..];
+        let own: Vec<_> = own.iter().filter(|it| it.contains(" audit ")).collect();
+        assert!(own.len() >= 12, "{page}");
+        for command in own {
+            match command.contains("audit unmask") {
+                true => unmasks(dir.path(), command),
+                false => gives_an_answer(dir.path(), command),
+            }
+        }
+        let months = pasted(dir.path(), "accord audit months").output().unwrap();
+        assert!(said(&months).contains("destroyed"), "{}", said(&months));
+        end(&mut child.0);
+    }
+}
+
+/// A number is shown on a terminal only.
+fn unmasks(dir: &Path, command: &str) {
+    let program = broker_binary().unwrap().with_file_name("accord");
+    let rest = command.strip_prefix("accord").unwrap();
+    let inner = format!("{}{rest}", program.display());
+    let output = Command::new("script")
+        .args(["-qec", &inner, "/dev/null"])
+        .current_dir(dir)
+        .env_remove("ACCORD_PROFILE")
+        .output()
+        .unwrap();
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("+447700900100") && said.contains("1 of 1 tags"),
+        "{said}"
+    );
 }
 
 /// Runs a printed command: it ends as it should, and no quota stands in its way.
@@ -220,7 +262,7 @@ fn end(child: &mut Child) {
 #[test]
 fn every_command_of_the_readme_works_as_pasted() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut child, _page) = serving(dir.path());
+    let (mut child, _page) = serving(dir.path(), &[]);
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
     let readme = fs::read_to_string(readme).unwrap();
     let commands: Vec<&str> = readme

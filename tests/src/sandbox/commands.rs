@@ -28,6 +28,7 @@ the same window, date and moment, or about a number that was not asked, such as 
 impl Page<'_> {
     pub(super) fn commands(&self, screen: &mut Screen) -> Result<(), SandboxError> {
         let online = [self.online().as_slice(), &self.mirror(), &self.acts()].concat();
+        let online = [online, self.closed_month()].concat();
         let offline = self.offline();
         if self.serves {
             screen.heading("Try, in another terminal:")?;

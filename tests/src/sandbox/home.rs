@@ -13,7 +13,7 @@ use accord_adapters::virtual_operator::TEST_NUMBERS;
 use accord_certs::disk;
 use tracing_subscriber::EnvFilter;
 
-use super::SandboxError;
+use super::{SandboxError, closed::SHARE_FILES};
 use crate::world::{NORTH_PREFIX, WorldError, WorldFiles, WorldSpec};
 
 /// Says that the directory is the sandbox's, so that it may remove files from it.
@@ -28,6 +28,8 @@ const RUN_FILES: [&str; 3] = ["broker.log", "numbers.txt", "numbers.txt.answers.
 pub(super) const DAMAGED_DIR: &str = "ledger-damaged";
 /// Where the printed commands put a mirror.
 pub(super) const MIRROR_DIR: &str = "mirror";
+/// Where they put the halves that the authorities keep.
+pub(super) const HALVES_DIR: &str = "halves";
 
 /// The directory, while this process works in it.
 #[derive(Debug)]
@@ -63,7 +65,8 @@ impl Home {
         WorldFiles::forget_runs(&self.dir)?;
         remove_dir(&self.dir.join(DAMAGED_DIR))?;
         remove_dir(&self.dir.join(MIRROR_DIR))?;
-        for name in RUN_FILES {
+        remove_dir(&self.dir.join(HALVES_DIR))?;
+        for name in RUN_FILES.into_iter().chain(SHARE_FILES) {
             remove_file(&self.dir.join(name))?;
         }
         Ok(())

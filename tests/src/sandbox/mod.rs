@@ -6,6 +6,7 @@
 //! ```
 
 mod ask;
+mod closed;
 mod commands;
 mod flip;
 mod home;
@@ -25,7 +26,7 @@ use accord_proto::clock::SystemClock;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::{ask::Asked, home::Home, page::Page, table::Screen};
+use self::{ask::Asked, closed::ClosedMonth, home::Home, page::Page, table::Screen};
 use crate::world::{World, WorldError, WorldFiles, WorldSpec};
 
 /// A whole Accord on this machine, with two banks, two mobile operators and two authorities, all
@@ -45,6 +46,10 @@ pub struct Args {
     /// empty one
     #[arg(long)]
     keep: bool,
+    /// Begins the ledger two months ago, so that there is a month that is closed: its key is split
+    /// between the authorities, and what they can do with it is shown
+    #[arg(long, conflicts_with = "keep")]
+    closed_month: bool,
     /// Where everything is made
     #[arg(long, global = true, value_name = "DIR", default_value = ".accord")]
     dir: PathBuf,
@@ -170,6 +175,10 @@ async fn sandbox(args: &Args, screen: &mut Screen) -> Result<(), SandboxError> {
     .limit("drain_seconds_max", 5);
     let clock = SystemClock::shared();
     let files = WorldFiles::write(&args.dir, &spec)?;
+    let closed = match args.closed_month {
+        true => ClosedMonth::begin(&files)?,
+        false => None,
+    };
     let numbers = home.write_numbers(&spec)?;
     let world = World::start(files, clock.clone()).await?;
     let asked = Asked::everything(&world, clock.now()).await?;
@@ -179,6 +188,7 @@ async fn sandbox(args: &Args, screen: &mut Screen) -> Result<(), SandboxError> {
         witnessed: &witnessed,
         asked: &asked,
         numbers: &numbers,
+        closed,
         now: clock.now(),
         serves: !args.once,
     };

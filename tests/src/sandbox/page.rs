@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::{
     SandboxError,
     ask::{Asked, BankAsked, Told},
+    closed::ClosedMonth,
     table::{Cell, Row, Screen},
     told::{Legend, row, runs},
 };
@@ -26,6 +27,8 @@ pub(super) struct Page<'a> {
     pub(super) asked: &'a Asked,
     /// The file of numbers to be screened.
     pub(super) numbers: &'a Path,
+    /// A month that is closed, where one was wanted.
+    pub(super) closed: Option<ClosedMonth>,
     pub(super) now: Timestamp,
     /// Whether the sandbox goes on serving.
     pub(super) serves: bool,

@@ -15,6 +15,7 @@ use accord_client::{
 use accord_proto::{
     c2sp::{KeyError, NoteError},
     document::{AuthoritiesError, Mistakes},
+    msisdn::MsisdnError,
     shares::ShareKeyError,
 };
 
@@ -56,6 +57,9 @@ pub enum WorldError {
         #[source]
         source: io::Error,
     },
+    /// A number to be asked about.
+    #[error(transparent)]
+    Number(#[from] MsisdnError),
     /// A note key.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -23,10 +23,11 @@ use super::{
 
 /// What a run leaves behind, and a fresh start removes. Certificates, the authorities' keys and
 /// the signed documents stay.
-const STATE: [&str; 8] = [
+const STATE: [&str; 9] = [
     "ledger",
     "ledger.key",
     "keys",
+    "sealed",
     "view",
     "replay",
     "index",

@@ -17,7 +17,7 @@
 //! authorities/<name>.key           with which the authorities sign
 //! authorities/<name>.share.key     with which each opens its halves of the months' keys
 //! ledger/  ledger.key              the record
-//! keys/  view/  replay/            what the broker keeps beside it
+//! keys/  sealed/  view/  replay/   what the broker keeps beside it
 //! adapters/<operator>.toml         an adapter's configuration
 //! adapters/<operator>/             its journal and keys
 //! witnesses/<authority>/           what each authority's witness has seen, and its key
@@ -30,6 +30,7 @@ mod configs;
 mod documents;
 mod error;
 mod files;
+mod past;
 mod pki;
 mod ports;
 mod running;
@@ -42,6 +43,7 @@ pub use child::{ChildBroker, broker_binary};
 pub use documents::{CENTRAL_BANK, TELECOM_REGULATOR};
 pub use error::WorldError;
 pub use files::WorldFiles;
+pub use past::{PastAccess, PastMonth};
 pub use running::World;
 pub use spec::{AGREEMENT, BankSpec, NORTH_PREFIX, OperatorSpec, SUD_PREFIX, WorldSpec};
 pub use wait::{WAIT_MAX, wait_until};

@@ -13,6 +13,7 @@ mod anomalies;
 mod closed;
 mod desk;
 mod index;
+mod kept;
 mod keys;
 mod latency;
 mod mirror;

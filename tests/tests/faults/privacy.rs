@@ -197,7 +197,7 @@ fn assert_clean(search: &Search, paths: &[PathBuf]) {
 
 fn written_by_broker(dir: &Path) -> Vec<PathBuf> {
     let mut paths = vec![dir.join("broker.log"), dir.join("metrics.txt")];
-    for name in ["ledger", "view", "replay", "keys"] {
+    for name in ["ledger", "view", "replay", "keys", "sealed"] {
         paths.extend(files_below(&dir.join(name)));
     }
     paths.extend(views_set_aside(dir).iter().flat_map(|dir| files_below(dir)));
