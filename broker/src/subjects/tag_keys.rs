@@ -58,8 +58,8 @@ pub enum TagKeyError {
     File(#[from] durable::Failed),
     /// The key, or what it is checked against, is not as it was written.
     #[error(
-        "`{0}` is damaged: put it back from a backup; under another key nobody would find this \
-         month's subjects again"
+        "`{0}` is damaged: put it back as it was, if anybody can; under another key nobody would \
+         find this month's subjects again"
     )]
     Damaged(PathBuf),
     /// Not 32 bytes.

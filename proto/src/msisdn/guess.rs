@@ -67,7 +67,9 @@ fn counts(row: &[Group]) -> bool {
     let international = row.iter().any(|group| group.before.contains('+'));
     // What stands before the first group joins it to no digits.
     let mut row = row.to_vec();
-    row.iter_mut().take(1).for_each(|first| first.before.clear());
+    row.iter_mut()
+        .take(1)
+        .for_each(|first| first.before.clear());
     let mut digits = 0;
     let mut rest = row.as_slice();
     while let Some((first, after)) = rest.split_first() {

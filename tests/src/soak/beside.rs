@@ -8,10 +8,14 @@ use std::{
 
 use accord_adapters::{config::AdapterConfig, journal};
 use accord_broker::{config::Config, serve};
-use accord_client::{Lookup, profile::LoadedProfile, words};
+use accord_client::{Auditor, Lookup, profile::LoadedProfile, words};
 use accord_proto::{
+    c2sp::SigningKey,
+    clock::{Clock as _, SystemClock},
     purpose::Purpose,
-    v1::{self, entry::Event},
+    shares::{KeyRequest, RequestKind},
+    subject::Month,
+    v1::{self, entry::Event, key_month::State},
 };
 use prost::Message as _;
 
@@ -22,7 +26,9 @@ use super::{
     table::{Name, Outcome, Table},
     told::copy_dir,
 };
-use crate::world::{NORTH_PREFIX, RunningAdapter, WorldError, WorldFiles, WorldSpec};
+use crate::world::{
+    CENTRAL_BANK, NORTH_PREFIX, PastMonth, RunningAdapter, WorldError, WorldFiles, WorldSpec,
+};
 
 const FAULT: &str = "one flipped bit";
 const AGREEMENT: &str = "signed agreement";
@@ -32,13 +38,19 @@ const LOG_KEY: &str = "the log's signing key";
 const TAG_KEY: &str = "tag key of the month";
 const VIEW: &str = "view (derived)";
 const JOURNAL: &str = "adapter's journal";
+const HALVES: &str = "sealed halves of a closed month's key";
+const KEY_ACTS: &str = "list of acts on keys (derived)";
+const AGREEMENT_ACTS: &str = "list of acts on the agreement (derived)";
 
-pub(super) const ROWS: [Name; 7] = [
+pub(super) const ROWS: [Name; 10] = [
     Name::either(FAULT, AGREEMENT),
     Name::either(FAULT, IN_FORCE),
     Name::either(FAULT, REGISTER),
     Name::refused(FAULT, LOG_KEY),
     Name::refused(FAULT, TAG_KEY),
+    Name::refused(FAULT, HALVES),
+    Name::kept(FAULT, KEY_ACTS),
+    Name::kept(FAULT, AGREEMENT_ACTS),
     Name::either(FAULT, VIEW),
     Name::refused(FAULT, JOURNAL),
 ];
@@ -48,8 +60,11 @@ const BANK: &str = "first-bank";
 /// Numbers asked about; their answers lie in the view.
 const NUMBERS: std::ops::Range<u16> = 100..112;
 const STRIDE: usize = 7_919;
+/// What was asked about in a month that is closed.
+const ASKED_THEN: &str = "+447700900100";
 
-/// What a bank was told, and under which tag it is on the record.
+/// What a bank was told, and under which tag it is on the record; and what became of the months'
+/// keys.
 type Said = Vec<(String, Vec<u8>)>;
 
 /// Flips `each` bits of every kind.
@@ -62,6 +77,9 @@ pub(super) async fn run(
     let template = dir.join("world");
     let mut files = WorldFiles::write(&template, &WorldSpec::default())?;
     files.fix_ports()?;
+    let closed = Month::of(SystemClock.now()).previous().previous();
+    files.begin_in_past(&[PastMonth::fresh(closed, &[ASKED_THEN])?])?;
+    hold(&template, closed).await.map_err(refused)?;
     // The second time the view answers, and every tag and document is there.
     ask(&template).await.map_err(refused)?;
     let said = ask(&template).await.map_err(refused)?;
@@ -120,6 +138,9 @@ fn spots(world: &Path, place: &str) -> Result<Vec<(PathBuf, usize)>, SoakError> 
         REGISTER => name == "parties.toml",
         LOG_KEY => name == "ledger.key",
         TAG_KEY => name.starts_with("keys/tag-") && name.ends_with(".key"),
+        HALVES => name.starts_with("sealed/"),
+        KEY_ACTS => name == "keys/key-acts",
+        AGREEMENT_ACTS => name == "keys/agreement-acts",
         VIEW => name == "view/db",
         JOURNAL => name.starts_with(&format!("adapters/{OPERATOR}/journal/")),
         _ => false,
@@ -152,7 +173,7 @@ fn journal_head(world: &Path) -> Result<journal::Verified, String> {
 /// Starts broker and adapter in a world's directory and asks about each number; says why that is not
 /// possible.
 async fn ask(world: &Path) -> Result<Said, String> {
-    let clock = accord_proto::clock::SystemClock::shared();
+    let clock = SystemClock::shared();
     let config = Config::read(&world.join("broker.toml")).map_err(|error| chain(&error))?;
     let running = serve::start(config, clock.clone())
         .await
@@ -195,5 +216,56 @@ async fn said(world: &Path, ledger: &accord_broker::ledger::Ledger) -> Result<Sa
         let words = signals.map(|signal| words::outcome_words(signal, words::Place::Line));
         said.push((words.collect::<Vec<_>>().join(", "), tag));
     }
+    said.extend(months(&authority(world)?).await?);
     Ok(said)
+}
+
+fn authority(world: &Path) -> Result<Auditor, String> {
+    let profile = LoadedProfile::load(world).map_err(|error| chain(&error))?;
+    let party = profile.profile.party(CENTRAL_BANK);
+    let party = party.map_err(|error| chain(&error))?;
+    profile.auditor(party).map_err(|error| chain(&error))
+}
+
+/// What became of each month's key; a month whose halves are not whole is refused by name.
+async fn months(authority: &Auditor) -> Result<Said, String> {
+    let months = authority.key_months().await;
+    let months = months.map_err(|error| chain(&error))?.into_iter();
+    let told = months.map(|month| match month.state() {
+        State::Lost => Err(format!(
+            "month {}: its sealed halves are not on the broker's disk as they were split",
+            month.month
+        )),
+        state @ (State::Held | State::Split | State::Shredded | State::Unspecified) => {
+            let held = &month.hold_by;
+            let told = format!("{} {}, hold by {held}", month.month, state.as_str_name());
+            Ok((told, Vec::new()))
+        }
+    });
+    told.collect()
+}
+
+/// Puts a closed month under a legal hold, so that there is something to forget.
+async fn hold(world: &Path, month: Month) -> Result<(), String> {
+    let config = Config::read(&world.join("broker.toml")).map_err(|error| chain(&error))?;
+    let running = serve::start(config, SystemClock::shared())
+        .await
+        .map_err(|error| chain(&error))?;
+    let held = async {
+        let path = world.join(format!("authorities/{CENTRAL_BANK}.key"));
+        let key = fs::read_to_string(path).map_err(|error| chain(&error))?;
+        let key = SigningKey::parse(key.trim()).map_err(|error| chain(&error))?;
+        let asked = KeyRequest {
+            ledger: running.ledger().key().name().to_owned(),
+            kind: RequestKind::Hold,
+            month,
+            case: "2026-0042".to_owned(),
+            at: SystemClock.now(),
+        };
+        let acted = authority(world)?.act_on_key(&asked, &key).await;
+        acted.map(drop).map_err(|error| chain(&error))
+    };
+    let held = held.await;
+    running.drain().await;
+    held
 }
