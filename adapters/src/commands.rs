@@ -104,11 +104,13 @@ const fn not_opened(failed: &OpenError) -> u8 {
             DiameterError::Config { .. } | DiameterError::Journal(_) | DiameterError::Tls(_),
         )
         | SourceError::OsmoHlr(_)
+        | SourceError::Sql(_)
         | SourceError::Virtual(_) => EXIT_USAGE,
         SourceError::Diameter(
             DiameterError::Interrupted | DiameterError::NoPeer(_) | DiameterError::Sh(_),
         )
-        | SourceError::Export(_) => EXIT_FAILURE,
+        | SourceError::Export(_)
+        | SourceError::SqlFault(_) => EXIT_FAILURE,
     }
 }
 

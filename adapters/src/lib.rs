@@ -14,5 +14,6 @@ pub mod runtime;
 pub mod several;
 pub mod source;
 pub mod sources;
+pub mod sql;
 pub mod status;
 pub mod virtual_operator;

@@ -15,10 +15,14 @@ use crate::{
     osmo_hlr::{OsmoHlr, OsmoHlrConfig, OsmoHlrError},
     several::{Part, Several},
     source::Source,
+    sql::{SqlConfig, SqlError, SqlFault, SqlSource},
     virtual_operator::{PrefixError, VirtualOperator},
 };
 
 pub use section::{SOURCES_MAX, SourceSection};
+
+/// How far an order's time may lie from when the network carried it out.
+const ORDER_ERROR_MS: u64 = 300_000;
 
 /// The keys of one kind of source.
 #[derive(Clone, Debug, Deserialize)]
@@ -30,6 +34,8 @@ pub enum SourceConfig {
     DiameterSh(Box<DiameterConfig>),
     /// A real osmo-hlr.
     OsmoHlr(Box<OsmoHlrConfig>),
+    /// A PostgreSQL database.
+    Sql(Box<SqlConfig>),
     /// Invented subscribers.
     Virtual(VirtualConfig),
 }
@@ -57,6 +63,12 @@ pub enum SourceError {
     /// The osmo-hlr source.
     #[error("{0}")]
     OsmoHlr(#[from] OsmoHlrError),
+    /// The configuration of the database.
+    #[error("{0}")]
+    Sql(#[from] SqlError),
+    /// The database gives no answers.
+    #[error("{name}: {0}", name = .0.name())]
+    SqlFault(#[from] SqlFault),
     /// The virtual operator.
     #[error("`prefix`: {0}")]
     Virtual(#[from] PrefixError),
@@ -166,6 +178,7 @@ impl SourceConfig {
             Self::Csv(_) => "csv",
             Self::DiameterSh(_) => "diameter_sh",
             Self::OsmoHlr(_) => "osmo_hlr",
+            Self::Sql(_) => "sql",
             Self::Virtual(_) => "virtual",
         }
     }
@@ -178,6 +191,7 @@ impl SourceConfig {
             // A day, or the time of the export: its intervals say how far they reach. A poll's
             // instants are the adapter's own.
             Self::Csv(_) | Self::DiameterSh(_) | Self::OsmoHlr(_) | Self::Virtual(_) => 0,
+            Self::Sql(_) => ORDER_ERROR_MS,
         }
     }
 
@@ -186,7 +200,7 @@ impl SourceConfig {
     pub(crate) const fn every_subscriber(&self) -> bool {
         match self {
             Self::DiameterSh(_) | Self::OsmoHlr(_) => true,
-            Self::Csv(_) | Self::Virtual(_) => false,
+            Self::Csv(_) | Self::Sql(_) | Self::Virtual(_) => false,
         }
     }
 
@@ -226,6 +240,18 @@ impl SourceConfig {
                     prepare: None,
                 }
             }
+            Self::Sql(config) => {
+                let source = Arc::new(SqlSource::open(config, clock)?);
+                let (watching, asking) = (Arc::clone(&source), Arc::clone(&source));
+                OpenSource {
+                    source,
+                    background: Some(Box::pin(async move { watching.watch().await })),
+                    prepare: Some(Box::pin(async move {
+                        asking.probe().await?;
+                        Ok(())
+                    })),
+                }
+            }
             Self::Virtual(config) => OpenSource {
                 source: Arc::new(VirtualOperator::new(&config.prefix, clock)?),
                 background: None,
@@ -260,6 +286,13 @@ impl SourceConfig {
                 let key_file = &mut config.journal_key_file;
                 journal_apart(name, scratch, &mut config.journal_dir, key_file)?;
             }
+            Self::Sql(config) => {
+                if let Some(changes) = &mut config.changes {
+                    let apart = scratch.place(name, "bookmark");
+                    scratch.copy(&changes.bookmark_file, &apart)?;
+                    changes.bookmark_file = apart;
+                }
+            }
             Self::Virtual(_) => {}
         }
         Ok(())
@@ -276,6 +309,7 @@ impl SourceConfig {
                 .into_iter()
                 .chain(&mut config.sqlite_file)
                 .collect(),
+            Self::Sql(config) => config.paths(),
             Self::Virtual(_) => Vec::new(),
         }
     }

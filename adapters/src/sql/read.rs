@@ -1,0 +1,168 @@
+//! Asks one connection about one number.
+
+use accord_proto::clock::Clock;
+use futures_util::future::join;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::answer::{Begin, Doubt, Period};
+use super::cell::{Absurd, Cell, instant};
+use super::connect::Live;
+use super::fault::SqlFault;
+use super::plan::{Column, OWN_COLUMNS, Plan, ROWS_MAX};
+
+/// What the database says of one number.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// Until when it is vouched for; or why nobody can tell.
+    pub(super) observed_at: Result<Timestamp, Doubt>,
+    pub(super) periods: Vec<Period>,
+    /// Texts that the configuration does not list, by their column.
+    pub(super) unlisted: Vec<&'static str>,
+}
+
+/// Looks a number up. The caller bounds the time.
+pub(super) async fn look_up(
+    live: &Live,
+    plan: &Plan,
+    clock: &dyn Clock,
+    number: &str,
+) -> Result<Looked, SqlFault> {
+    let sent = clock.now();
+    let parameters: [&(dyn ToSql + Sync); 1] = [&number];
+    let data = live.client.query(&live.lookup, &parameters);
+    let (replayed, rows) = match &live.replayed {
+        // The first is sent before the second: what it claims was replayed before the data are read.
+        Some(replayed) => {
+            let (replayed, rows) = join(live.client.query_one(replayed, &[]), data).await;
+            (Some(replayed?.try_get::<_, Cell>(0)?), rows?)
+        }
+        None => (None, data.await?),
+    };
+    let received = clock.now();
+    let first = rows.first().ok_or_else(|| failed("no row"))?;
+    let Cell::Instant(micros) = first.try_get(0)? else {
+        return Err(failed("no time"));
+    };
+    let server_now = instant(micros).map_err(|_| failed("no time"))?;
+    check_clock(plan, server_now, sent, received)?;
+    let standby = first.try_get::<_, Cell>(1)? == Cell::Bool(true);
+    let vouched = match (standby, replayed) {
+        (false, _) => server_now,
+        (true, Some(Cell::Instant(micros))) => {
+            instant(micros).map_err(|_| failed("a standby without a time"))?
+        }
+        (true, Some(_)) => return Err(failed("the standby has replayed nothing yet")),
+        // It was a primary when the connection was made.
+        (true, None) => return Err(SqlFault::Gone),
+    };
+    let mut looked = Looked {
+        // Clocks within the tolerance may differ still, and nobody vouches for the future.
+        observed_at: Ok(vouched.min(received)),
+        periods: Vec::with_capacity(rows.len()),
+        unlisted: Vec::new(),
+    };
+    for row in &rows {
+        if row.try_get::<_, Cell>(OWN_COLUMNS - 1)? == Cell::Bool(true) {
+            looked.take(plan, row)?;
+        }
+    }
+    if looked.periods.len() > ROWS_MAX {
+        return Err(SqlFault::TooManyRows(ROWS_MAX));
+    }
+    Ok(looked)
+}
+
+impl Looked {
+    fn take(&mut self, plan: &Plan, row: &Row) -> Result<(), SqlFault> {
+        let mut period = Period {
+            activated: Ok(None),
+            ceased: Ok(None),
+            begin: Begin::NewLine,
+            sim: Ok(None),
+            sim_kind: None,
+            device: Ok(None),
+        };
+        for (index, column) in (OWN_COLUMNS..).zip(&plan.columns) {
+            let cell: Cell = row.try_get(index)?;
+            match column {
+                Column::SimChangedAt => period.sim = plan.dates.when(&cell),
+                Column::DeviceChangedAt => period.device = plan.dates.when(&cell),
+                Column::ActivatedAt => period.activated = plan.dates.began(&cell),
+                Column::CeasedAt => period.ceased = plan.dates.ends(&cell),
+                Column::ObservedAt => self.hold_until(&cell),
+                Column::SimChangeReason => {
+                    let text = self.text(column.key(), &cell);
+                    let kind = text.map(|text| plan.config.reasons.get(text.trim_end()));
+                    period.sim_kind = self.listed(column.key(), kind).copied();
+                }
+                Column::BeginReason => {
+                    let text = self.text(column.key(), &cell);
+                    let begin = text.map(|text| plan.begin(text.trim_end()));
+                    let begin = self.listed(column.key(), begin);
+                    period.begin = begin.unwrap_or(Begin::Unlisted);
+                }
+            }
+        }
+        if plan.config.columns.activated_at.is_none() {
+            period.begin = Begin::Unlisted;
+        }
+        self.periods.push(period);
+        Ok(())
+    }
+
+    /// All rows hold until the earliest time that one of them states.
+    fn hold_until(&mut self, cell: &Cell) {
+        let at = match cell {
+            Cell::Instant(micros) => instant(*micros),
+            Cell::Bool(_) | Cell::Day(_) | Cell::Local(_) | Cell::Null | Cell::Text(_) => {
+                Err(Absurd::Unreadable)
+            }
+        };
+        self.observed_at = match (self.observed_at, at) {
+            (Ok(before), Ok(at)) => Ok(before.min(at)),
+            (Err(doubt), _) => Err(doubt),
+            (Ok(_), Err(absurd)) => Err(("observed_at", absurd)),
+        };
+    }
+
+    /// A text; none if the cell is empty. One that is no UTF-8 is not listed either.
+    fn text<'a>(&mut self, column: &'static str, cell: &'a Cell) -> Option<&'a str> {
+        match cell {
+            Cell::Text(Some(text)) => Some(text),
+            Cell::Text(None) => {
+                self.unlisted.push(column);
+                None
+            }
+            Cell::Bool(_) | Cell::Day(_) | Cell::Instant(_) | Cell::Local(_) | Cell::Null => None,
+        }
+    }
+
+    fn listed<T>(&mut self, column: &'static str, found: Option<Option<T>>) -> Option<T> {
+        if matches!(found, Some(None)) {
+            self.unlisted.push(column);
+        }
+        found.flatten()
+    }
+}
+
+/// Times of the database mean nothing here if its clock is not the adapter's, more or less.
+pub(super) fn check_clock(
+    plan: &Plan,
+    server_now: Timestamp,
+    sent: Timestamp,
+    received: Timestamp,
+) -> Result<(), SqlFault> {
+    let behind = sent.duration_since(server_now);
+    let ahead = server_now.duration_since(received);
+    let off = behind.max(ahead);
+    if off > plan.clock_tolerance {
+        return Err(SqlFault::ClockOff(off.as_secs()));
+    }
+    Ok(())
+}
+
+fn failed(what: &str) -> SqlFault {
+    SqlFault::Failed(what.to_owned())
+}

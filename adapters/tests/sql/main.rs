@@ -1,0 +1,13 @@
+//! The SQL source against a real PostgreSQL (Debian package `postgresql-15`). Run with
+//! `--ignored --test-threads 1`.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail by panicking"
+)]
+
+mod answers;
+mod bad;
+mod changes;
+mod rig;
+mod servers;
