@@ -100,6 +100,7 @@ impl Failure {
 const fn not_opened(failed: &OpenError) -> u8 {
     match failed.error {
         SourceError::Csv(_)
+        | SourceError::Events(_)
         | SourceError::Diameter(
             DiameterError::Config { .. } | DiameterError::Journal(_) | DiameterError::Tls(_),
         )

@@ -5,6 +5,7 @@ pub mod conformance;
 pub mod csv_export;
 pub mod diameter;
 mod disk;
+pub mod events;
 pub mod interval_journal;
 pub mod journal;
 pub mod merge;

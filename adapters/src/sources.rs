@@ -12,6 +12,7 @@ use crate::{
     conformance::Scratch,
     csv_export::{CsvConfig, CsvError, CsvExport, Refusal},
     diameter::{DiameterConfig, DiameterError, DiameterSh},
+    events::{EventSource, EventsConfig, EventsError},
     osmo_hlr::{OsmoHlr, OsmoHlrConfig, OsmoHlrError},
     several::{Part, Several},
     source::Source,
@@ -32,6 +33,8 @@ pub enum SourceConfig {
     Csv(Box<CsvConfig>),
     /// An HSS by Diameter Sh.
     DiameterSh(Box<DiameterConfig>),
+    /// A stream of events.
+    Events(Box<EventsConfig>),
     /// A real osmo-hlr.
     OsmoHlr(Box<OsmoHlrConfig>),
     /// A PostgreSQL database.
@@ -57,6 +60,9 @@ pub enum SourceError {
     /// The Diameter source.
     #[error("{0}")]
     Diameter(#[from] DiameterError),
+    /// The stream of events.
+    #[error(transparent)]
+    Events(#[from] EventsError),
     /// The newest export was refused.
     #[error("the newest export was refused")]
     Export(#[from] Refusal),
@@ -177,6 +183,7 @@ impl SourceConfig {
         match self {
             Self::Csv(_) => "csv",
             Self::DiameterSh(_) => "diameter_sh",
+            Self::Events(_) => "events",
             Self::OsmoHlr(_) => "osmo_hlr",
             Self::Sql(_) => "sql",
             Self::Virtual(_) => "virtual",
@@ -191,7 +198,7 @@ impl SourceConfig {
             // A day, or the time of the export: its intervals say how far they reach. A poll's
             // instants are the adapter's own.
             Self::Csv(_) | Self::DiameterSh(_) | Self::OsmoHlr(_) | Self::Virtual(_) => 0,
-            Self::Sql(_) => ORDER_ERROR_MS,
+            Self::Events(_) | Self::Sql(_) => ORDER_ERROR_MS,
         }
     }
 
@@ -200,7 +207,7 @@ impl SourceConfig {
     pub(crate) const fn every_subscriber(&self) -> bool {
         match self {
             Self::DiameterSh(_) | Self::OsmoHlr(_) => true,
-            Self::Csv(_) | Self::Sql(_) | Self::Virtual(_) => false,
+            Self::Csv(_) | Self::Events(_) | Self::Sql(_) | Self::Virtual(_) => false,
         }
     }
 
@@ -229,6 +236,15 @@ impl SourceConfig {
                     source,
                     background: Some(Box::pin(async move { watching.watch().await })),
                     prepare: Some(Box::pin(async move { Ok(waiting.ready(READY_MAX).await?) })),
+                }
+            }
+            Self::Events(config) => {
+                let source = Arc::new(EventSource::open(config, clock)?);
+                let watching = Arc::clone(&source);
+                OpenSource {
+                    source,
+                    background: Some(Box::pin(async move { watching.watch().await })),
+                    prepare: None,
                 }
             }
             Self::OsmoHlr(config) => {
@@ -281,6 +297,13 @@ impl SourceConfig {
                 let key_file = &mut config.journal_key_file;
                 journal_apart(name, scratch, &mut config.journal_dir, key_file)?;
             }
+            Self::Events(config) => {
+                // Two that take the same events take them from each other.
+                config.apart = true;
+                let config = &mut **config;
+                let key_file = &mut config.journal_key_file;
+                journal_apart(name, scratch, &mut config.journal_dir, key_file)?;
+            }
             Self::OsmoHlr(config) => {
                 let config = &mut **config;
                 let key_file = &mut config.journal_key_file;
@@ -309,6 +332,7 @@ impl SourceConfig {
                 .into_iter()
                 .chain(&mut config.sqlite_file)
                 .collect(),
+            Self::Events(config) => config.paths(),
             Self::Sql(config) => config.paths(),
             Self::Virtual(_) => Vec::new(),
         }

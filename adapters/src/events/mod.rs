@@ -1,0 +1,312 @@
+//! A stream of an operator's events, as a source of `sim_swap`, `device_swap`, `call_forwarding`,
+//! `number_recycling`, `tenure` and `signalling_anomaly`.
+//!
+//! ```text
+//!   JetStream ─▶ pull, in order ─┐
+//!                                ├─▶ envelope ─▶ registers ─▶ journal, synced ─▶ acknowledged
+//!   webhook ───▶ signature ──────┘                                  └──────────▶ pushed
+//! ```
+//!
+//! At least once, twice and late is the rule: registers keep the newest of each fact by the event's
+//! own time (`line.rs`), so neither order nor duplicates matter, and nothing is acknowledged before
+//! it is on the disk. A number of which nothing was told counts as unchanged since the watch began;
+//! so whatever may have been lost (a message that can't be read, a stream that was made anew or has
+//! dropped messages, a silent producer) begins the watch again. A stream that is silent is not
+//! fresh: only events and heartbeats move `observed_at`.
+
+mod answer;
+mod config;
+pub mod envelope;
+mod line;
+mod nats;
+mod store;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
+mod watch;
+pub mod webhook;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use accord_proto::{clock::SharedClock, msisdn::Msisdn, reason::Reason, signal::Signal};
+use jiff::{SignedDuration, Timestamp};
+use tokio::{
+    sync::{mpsc, watch as tokio_watch},
+    time::Instant,
+};
+
+use self::answer::Known;
+pub use self::config::{Carried, EventsConfig, EventsConfigError, NatsSection, WebhookSection};
+use self::envelope::{Event, Happened, What};
+use self::store::Store;
+pub use self::store::StoreError;
+use self::watch::{Pace, micros};
+use crate::source::{
+    Condition, Observations, Source, SourceChange, SourceFuture, SourceState, StateCell,
+};
+
+/// Changes that wait for the runtime. Who brings more of them waits too.
+const CHANGES_MAX: usize = 1_024;
+
+/// Why the source can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum EventsError {
+    /// A key of the configuration breaks a rule.
+    #[error("{0}")]
+    Config(#[from] EventsConfigError),
+    /// The journal.
+    #[error("the journal of events can't be used")]
+    Store(#[from] StoreError),
+}
+
+/// Why events were not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeError {
+    /// An event lies further ahead than the clocks may differ.
+    #[error("an event lies in the future")]
+    Future,
+    /// The journal.
+    #[error("the journal of events failed")]
+    Store(#[from] StoreError),
+    /// The program is stopping.
+    #[error("the program is stopping")]
+    Stopping,
+}
+
+/// The source. Make it with [`EventSource::open`] and run [`EventSource::watch`] beside it.
+#[derive(Debug)]
+pub struct EventSource {
+    config: EventsConfig,
+    pace: Pace,
+    store: Arc<Store>,
+    signals: Vec<Signal>,
+    clock: SharedClock,
+    state: StateCell,
+    changes: mpsc::Sender<SourceChange>,
+    changes_out: Mutex<Option<mpsc::Receiver<SourceChange>>>,
+    listening: tokio_watch::Sender<Option<SocketAddr>>,
+}
+
+impl EventSource {
+    /// Opens the journal. Nothing else need be up.
+    ///
+    /// # Errors
+    /// [`EventsError`]
+    pub fn open(config: &EventsConfig, clock: SharedClock) -> Result<Self, EventsError> {
+        config.check()?;
+        let millis = |ms: u64| {
+            micros(SignedDuration::from_millis(
+                i64::try_from(ms).unwrap_or(i64::MAX),
+            ))
+        };
+        let store = Store::open(
+            &config.journal_dir,
+            &config.journal_key_file,
+            config.subscribers_max,
+        )?;
+        let (changes, changes_out) = mpsc::channel(CHANGES_MAX);
+        Ok(Self {
+            pace: Pace {
+                lateness: millis(config.lateness_ms),
+                gap_max: millis(config.gap_max_ms),
+            },
+            store: Arc::new(store),
+            signals: config.signals(),
+            config: config.clone(),
+            clock,
+            state: StateCell::default(),
+            changes,
+            changes_out: Mutex::new(Some(changes_out)),
+            listening: tokio_watch::Sender::new(None),
+        })
+    }
+
+    /// Takes events for ever.
+    pub async fn watch(&self) {
+        let stream = async {
+            match &self.config.nats {
+                Some(section) => nats::follow(self, section).await,
+                None => std::future::pending().await,
+            }
+        };
+        let webhook = async {
+            match &self.config.webhook {
+                // Its port is the running adapter's.
+                Some(section) if !self.config.apart => webhook::serve(self, section).await,
+                Some(_) | None => std::future::pending().await,
+            }
+        };
+        tokio::join!(stream, webhook);
+    }
+
+    /// Where the webhook's server listens, once it does.
+    #[must_use]
+    pub fn listening(&self) -> tokio_watch::Receiver<Option<SocketAddr>> {
+        self.listening.subscribe()
+    }
+
+    /// Takes events: on the disk when this returns, and then pushed.
+    pub(crate) async fn take(
+        &self,
+        events: Vec<Event>,
+        place: Option<nats::Place>,
+    ) -> Result<(), TakeError> {
+        let latest = self.latest();
+        if events.iter().any(|event| event.time > latest) {
+            return Err(TakeError::Future);
+        }
+        let mut changed = Vec::new();
+        for event in events {
+            let at = event.time.as_microsecond();
+            if let What::Subscriber(msisdn, happened) = event.what
+                && self.store.change(&msisdn, |line| line.take(happened, at))?
+            {
+                changed.push((msisdn, happened));
+            }
+            // A producer that tells of other things lives too.
+            self.store.set_watch(|watch| watch.heard(at, self.pace));
+        }
+        if let Some(place) = place {
+            self.store.set_watch(|watch| {
+                watch.sequence = place.sequence;
+                watch.stream_made = place.stream_made;
+            });
+        }
+        self.flush().await?;
+        self.state.set(Condition::Up, "", self.clock.now());
+        for (msisdn, happened) in changed {
+            self.push(msisdn, happened).await?;
+        }
+        Ok(())
+    }
+
+    /// Something of the stream was lost, or can't be read: the watch begins again.
+    pub(crate) async fn lost(&self, why: &'static str) -> Result<(), TakeError> {
+        tracing::warn!(why, "events may be lost; the watch begins again");
+        self.store.set_watch(watch::Watch::restart);
+        self.flush().await
+    }
+
+    async fn flush(&self) -> Result<(), TakeError> {
+        let store = Arc::clone(&self.store);
+        let flushed = tokio::task::spawn_blocking(move || store.flush()).await;
+        Ok(flushed.map_err(|_| TakeError::Stopping)??)
+    }
+
+    /// The latest time that an event may have.
+    fn latest(&self) -> Timestamp {
+        let now = self.clock.now();
+        let ahead = i64::try_from(self.config.clock_tolerance_ms).unwrap_or(0);
+        now.checked_add(SignedDuration::from_millis(ahead))
+            .unwrap_or(now)
+    }
+
+    async fn push(&self, msisdn: Msisdn, happened: Happened) -> Result<(), TakeError> {
+        let known = self.known(&msisdn);
+        for signal in touched(happened) {
+            if !self.signals.contains(signal) {
+                continue;
+            }
+            let Ok(observation) = known.observation(*signal) else {
+                continue;
+            };
+            let change = SourceChange {
+                msisdn,
+                signal: *signal,
+                observation,
+            };
+            let sent = self.changes.send(change).await;
+            sent.map_err(|_| TakeError::Stopping)?;
+        }
+        Ok(())
+    }
+
+    fn known(&self, msisdn: &Msisdn) -> Known {
+        let (line, watch) = self.store.known(msisdn);
+        Known {
+            line,
+            watch,
+            pace: self.pace,
+        }
+    }
+
+    /// A transport does not work.
+    pub(crate) fn ill(&self, condition: Condition, why: String) {
+        if self.state.set(condition, why.clone(), self.clock.now()) {
+            tracing::warn!(state = condition.name(), why, "no events");
+        }
+    }
+
+    /// A transport works.
+    pub(crate) fn well(&self) {
+        if self.state.set(Condition::Up, "", self.clock.now()) {
+            tracing::info!("events can come");
+        }
+    }
+}
+
+/// The signals that an event says something of.
+const fn touched(happened: Happened) -> &'static [Signal] {
+    match happened {
+        Happened::Activate(_) | Happened::PortIn => {
+            &[Signal::SimSwap, Signal::NumberRecycling, Signal::Tenure]
+        }
+        Happened::DeviceChange => &[Signal::DeviceSwap],
+        Happened::Forwarding(..) => &[Signal::CallForwarding],
+        Happened::SimSwap(_) => &[Signal::SimSwap],
+        Happened::SignallingAlarm { passed: true, .. } => &[Signal::SignallingAnomaly],
+        // What was blocked is no news; what a broker keeps of a number that left grows old by itself.
+        Happened::Cease | Happened::PortOut | Happened::SignallingAlarm { .. } => &[],
+    }
+}
+
+impl Source for EventSource {
+    fn signals(&self) -> &[Signal] {
+        &self.signals
+    }
+
+    fn observe<'a>(
+        &'a self,
+        msisdn: Msisdn,
+        signals: &'a [Signal],
+        _: Instant,
+    ) -> SourceFuture<'a> {
+        let known = self.known(&msisdn);
+        let of = |signal: &Signal| {
+            let said = if self.signals.contains(signal) {
+                known.observation(*signal)
+            } else {
+                Err(Reason::NotAvailable)
+            };
+            (*signal, said)
+        };
+        let told = Observations {
+            signals: signals.iter().map(of).collect(),
+            ..Observations::default()
+        };
+        Box::pin(std::future::ready(told))
+    }
+
+    fn state(&self) -> SourceState {
+        let mut state = self.state.get();
+        let observed_to = self.store.watch().observed_to(self.pace);
+        let observed_to = Timestamp::from_microsecond(observed_to).ok();
+        state.observed_to = observed_to.filter(|at| *at > Timestamp::UNIX_EPOCH);
+        let heard = Timestamp::from_microsecond(self.store.watch().newest);
+        let silence = heard.map(|heard| self.clock.now().duration_since(heard).as_millis());
+        let patience = i128::from(self.config.heartbeat_max_ms);
+        if state.condition == Condition::Up && silence.is_ok_and(|silence| silence > patience) {
+            state.condition = Condition::Behind;
+            state.why = "no event and no heartbeat for longer than `heartbeat_max_ms`".into();
+        }
+        state
+    }
+
+    fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {
+        let mut out = self
+            .changes_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        out.take()
+    }
+}

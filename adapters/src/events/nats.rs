@@ -1,0 +1,291 @@
+//! The stream of NATS JetStream: a durable pull consumer, acknowledged when the journal is synced.
+//!
+//! The adapter remembers which stream it reads and how far. So it sees whether messages went
+//! before they were read: the stream was made anew, has fewer messages than were taken, or begins
+//! behind the next one.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{
+    self, Message,
+    consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
+};
+use async_nats::{Client, ConnectOptions};
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::config::NatsSection;
+use super::envelope::{self, BATCH_MAX};
+use super::line::Micros;
+use super::{EventSource, TakeError};
+use crate::source::Condition;
+
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// What is not acknowledged by then comes again.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// The server says at least so often that it lives.
+const IDLE_HEARTBEAT: Duration = Duration::from_secs(2);
+/// How long a pull stands.
+const PULL_EXPIRES: Duration = Duration::from_secs(20);
+/// How often to look whether messages went unread.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Where in the stream the adapter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) stream_made: Micros,
+    pub(crate) sequence: u64,
+}
+
+/// Why no events come. No variant holds a message.
+#[derive(Debug, thiserror::Error)]
+enum NatsFault {
+    #[error("no connection: {0}")]
+    Connect(String),
+    #[error("the server refuses the credentials")]
+    Refused,
+    #[error("can't read `{0}`")]
+    File(String),
+    #[error("no stream of this name, or no right to use it: {0}")]
+    Stream(String),
+    #[error("the server does not answer")]
+    Silent,
+    #[error(transparent)]
+    Take(#[from] TakeError),
+}
+
+impl NatsFault {
+    const fn condition(&self) -> Condition {
+        match self {
+            Self::Connect(_) | Self::Silent => Condition::Down,
+            Self::Refused | Self::File(_) => Condition::Refused,
+            Self::Stream(_) | Self::Take(_) => Condition::Unusable,
+        }
+    }
+}
+
+/// Follows the stream for ever; connects again when it ends.
+pub(super) async fn follow(source: &EventSource, section: &NatsSection) {
+    let mut pause = PAUSE_MIN;
+    loop {
+        let began = Instant::now();
+        if let Err(fault) = follow_once(source, section).await {
+            source.ill(fault.condition(), fault.to_string());
+        }
+        pause = if began.elapsed() > PAUSE_MAX {
+            PAUSE_MIN
+        } else {
+            (pause * 2).min(PAUSE_MAX)
+        };
+        sleep_until(Instant::now() + pause).await;
+    }
+}
+
+async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), NatsFault> {
+    let client = connect(section).await?;
+    if source.config.apart {
+        return try_out(source, section, &client).await;
+    }
+    let answered = timeout(ANSWER_MAX, open(source, section, &client)).await;
+    let (mut stream, consumer, made) = answered.map_err(|_| NatsFault::Silent)??;
+    let messages = consumer
+        .stream()
+        .max_messages_per_batch(BATCH_MAX)
+        .heartbeat(IDLE_HEARTBEAT)
+        .expires(PULL_EXPIRES)
+        .messages();
+    let messages = timeout(ANSWER_MAX, messages).await;
+    let mut messages = messages
+        .map_err(|_| NatsFault::Silent)?
+        .map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
+    source.well();
+    let mut look_at = Instant::now() + LOOK_EVERY;
+    loop {
+        let next = timeout(LOOK_EVERY, messages.next()).await;
+        let mut batch = Vec::new();
+        match next {
+            Ok(Some(Ok(message))) => batch.push(message),
+            // A missed heartbeat, a consumer or a stream that was deleted, a server that went.
+            Ok(Some(Err(_)) | None) => return Err(NatsFault::Silent),
+            Err(_) => {}
+        }
+        // What is there already shares the sync.
+        while batch.len() < BATCH_MAX
+            && let Some(Some(Ok(message))) = messages.next().now_or_never()
+        {
+            batch.push(message);
+        }
+        if !batch.is_empty() {
+            take(source, &batch, made).await?;
+        }
+        if Instant::now() >= look_at {
+            look_at = Instant::now() + LOOK_EVERY;
+            let info = timeout(ANSWER_MAX, stream.info()).await;
+            let info = info.map_err(|_| NatsFault::Silent)?;
+            let info = info.map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
+            look(source, info).await?;
+        }
+    }
+}
+
+/// Whether there is a stream, without a consumer, which would take events from the one that runs.
+async fn try_out(
+    source: &EventSource,
+    section: &NatsSection,
+    client: &Client,
+) -> Result<(), NatsFault> {
+    let context = jetstream::new(client.clone());
+    let stream = timeout(ANSWER_MAX, context.get_stream(&section.stream)).await;
+    let stream = stream.map_err(|_| NatsFault::Silent)?;
+    stream.map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
+    source.well();
+    std::future::pending().await
+}
+
+async fn connect(section: &NatsSection) -> Result<Client, NatsFault> {
+    let file = |path: &std::path::Path| NatsFault::File(path.display().to_string());
+    let mut options = ConnectOptions::new()
+        .name("accord-adapter")
+        .connection_timeout(CONNECT_MAX)
+        .request_timeout(Some(ANSWER_MAX))
+        // Each connection is a new one, with what is in the files by then.
+        .max_reconnects(Some(1));
+    if let Some(roots) = &section.roots {
+        options = options
+            .require_tls(true)
+            .add_root_certificates(roots.clone());
+    }
+    if let (Some(certificate), Some(key)) = (&section.certificate, &section.key) {
+        options = options.add_client_certificate(certificate.clone(), key.clone());
+    }
+    if let Some(path) = &section.credentials_file {
+        let text = tokio::fs::read_to_string(path).await;
+        let text = text.map_err(|_| file(path))?;
+        options = options.credentials(&text).map_err(|_| file(path))?;
+    }
+    if let (Some(user), Some(path)) = (&section.user, &section.password_file) {
+        let password = tokio::fs::read_to_string(path).await;
+        let password = password.map_err(|_| file(path))?;
+        let password = password.trim_end_matches(['\n', '\r']).to_owned();
+        options = options.user_and_password(user.clone(), password);
+    }
+    let connecting = options.connect(section.servers.clone());
+    let connected = timeout(CONNECT_MAX * 2, connecting).await;
+    connected
+        .map_err(|_| NatsFault::Silent)?
+        .map_err(|error| match error.kind() {
+            async_nats::ConnectErrorKind::AuthorizationViolation
+            | async_nats::ConnectErrorKind::Authentication => NatsFault::Refused,
+            kind @ (async_nats::ConnectErrorKind::ServerParse
+            | async_nats::ConnectErrorKind::Dns
+            | async_nats::ConnectErrorKind::TimedOut
+            | async_nats::ConnectErrorKind::Tls
+            | async_nats::ConnectErrorKind::Io
+            | async_nats::ConnectErrorKind::MaxReconnects) => NatsFault::Connect(kind.to_string()),
+        })
+}
+
+/// Finds the stream and the consumer, and whether something was lost meanwhile.
+async fn open(
+    source: &EventSource,
+    section: &NatsSection,
+    client: &Client,
+) -> Result<(jetstream::stream::Stream, PullConsumer, Micros), NatsFault> {
+    let mut context = jetstream::new(client.clone());
+    context.set_timeout(ANSWER_MAX);
+    let stream = context.get_stream(&section.stream).await;
+    let stream = stream.map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
+    let info = stream.cached_info();
+    look(source, info).await?;
+    let made = made_at(info);
+    let taken = source.store.watch().sequence;
+    let config = pull::Config {
+        durable_name: Some(section.durable.clone()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        filter_subject: section.subject.clone().unwrap_or_default(),
+        deliver_policy: match taken {
+            0 => DeliverPolicy::All,
+            taken => DeliverPolicy::ByStartSequence {
+                start_sequence: taken.saturating_add(1),
+            },
+        },
+        ..pull::Config::default()
+    };
+    // A pull of a connection that died without a word still waits at the server, and what it is
+    // given comes again much later, behind newer events. With the consumer it goes; where to begin
+    // is in the journal.
+    let _ = stream.delete_consumer(&section.durable).await;
+    let consumer = stream.create_consumer(config).await;
+    let consumer = consumer.map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
+    Ok((stream, consumer, made))
+}
+
+fn made_at(info: &jetstream::stream::Info) -> Micros {
+    let nanos = info.created.unix_timestamp_nanos() / 1_000;
+    Micros::try_from(nanos).unwrap_or(1).max(1)
+}
+
+/// Whether messages went before they were read.
+async fn look(source: &EventSource, info: &jetstream::stream::Info) -> Result<(), NatsFault> {
+    let watch = source.store.watch();
+    if watch.stream_made == 0 {
+        return Ok(());
+    }
+    let state = &info.state;
+    let why = if watch.stream_made != made_at(info) || state.last_sequence < watch.sequence {
+        "the stream was made anew"
+    } else if state.first_sequence > watch.sequence.saturating_add(1) {
+        "the stream dropped messages that were not read"
+    } else {
+        return Ok(());
+    };
+    source.lost(why).await?;
+    // From here on this stream counts, from its first message.
+    let made = made_at(info);
+    let before = state.first_sequence.saturating_sub(1);
+    source.store.set_watch(|watch| {
+        watch.stream_made = made;
+        watch.sequence = before;
+    });
+    Ok(())
+}
+
+async fn take(
+    source: &EventSource,
+    batch: &[Message],
+    stream_made: Micros,
+) -> Result<(), NatsFault> {
+    let mut events = Vec::with_capacity(batch.len());
+    let mut newest = source.store.watch().sequence;
+    let latest = source.latest();
+    let mut unreadable = false;
+    for message in batch {
+        if let Ok(info) = message.info() {
+            newest = newest.max(info.stream_sequence);
+        }
+        match envelope::parse(&message.payload) {
+            Ok(event) if event.time <= latest => events.push(event),
+            // It may have been about anybody.
+            Ok(_) | Err(_) => unreadable = true,
+        }
+    }
+    if unreadable {
+        source
+            .lost("a message is no event, or lies in the future")
+            .await?;
+    }
+    let place = Place {
+        stream_made,
+        sequence: newest,
+    };
+    source.take(events, Some(place)).await?;
+    for message in batch {
+        // One that gets lost comes again, and changes nothing then.
+        let _ = message.ack().await;
+    }
+    Ok(())
+}

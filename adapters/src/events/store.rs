@@ -1,0 +1,393 @@
+//! What is known of every number, durably: a file of records of one length, appended and synced
+//! before anybody is told that an event was taken.
+//!
+//! ```text
+//!   header: magic (16), a keyed digest that shows whose key it is (16)
+//!   record: kind (1), flag (1), 0 (6), digest or times (16 …), registers (11 × 9), 0 (1), CRC-32C (4)
+//! ```
+//!
+//! A number stands there as a keyed digest (HMAC-SHA256, 16 bytes) and in no other form; the key
+//! file belongs on another volume. A record is the whole state of its line, so the newest one of a
+//! line counts, and a file that has grown is written anew with one for each.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use accord_proto::msisdn::Msisdn;
+
+use super::line::{Line, Micros, Newest, REGISTERS};
+use super::watch::Watch;
+use crate::journal::{KeyFileError, SubjectKey};
+
+const MAGIC: &[u8; 16] = b"accord-events-01";
+const HEADER_LEN: usize = 32;
+const RECORD_LEN: usize = 128;
+const BODY_LEN: usize = RECORD_LEN - 4;
+const FILE: &str = "events.journal";
+const FILE_NEW: &str = "events.journal.new";
+const FILE_DAMAGED: &str = "events.journal.damaged";
+const FILE_LOCK: &str = "lock";
+/// A file is written anew when it has more records than this beyond two for each line.
+const SPARE_MAX: usize = 4_096;
+/// No subscriber's number, for the digest in the header.
+const NOBODY: &str = "+999999999999999";
+
+type Digest = [u8; 16];
+
+/// Why the journal can't be used. It never names a number.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Reading or writing failed.
+    #[error("can't {doing} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process has it open.
+    #[error("another process uses the journal of events in `{}`", .0.display())]
+    Locked(PathBuf),
+    /// It is no journal of this version.
+    #[error("`{}` is no journal of events of this version", .0.display())]
+    Foreign(PathBuf),
+    /// It was written under another key.
+    #[error("the key is not the one that `{}` was written with", .0.display())]
+    WrongKey(PathBuf),
+    /// The key file.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// More numbers than the limit.
+    #[error("the journal of events holds `subscribers_max` numbers, and there is another one")]
+    Full,
+}
+
+/// The journal.
+pub(super) struct Store {
+    directory: PathBuf,
+    key: SubjectKey,
+    lines_max: usize,
+    table: Mutex<Table>,
+    disk: Mutex<Disk>,
+}
+
+struct Table {
+    lines: HashMap<Digest, Line>,
+    watch: Watch,
+    pending: Vec<u8>,
+}
+
+struct Disk {
+    file: File,
+    records: usize,
+    /// The end of the file is not what memory says: write it anew.
+    broken: bool,
+    _lock: File,
+}
+
+impl Store {
+    pub(super) fn open(
+        directory: &Path,
+        key_file: &Path,
+        lines_max: usize,
+    ) -> Result<Self, StoreError> {
+        let key = SubjectKey::load_or_make(key_file)?;
+        std::fs::create_dir_all(directory).map_err(io("make", directory))?;
+        let lock = lock(directory)?;
+        let path = directory.join(FILE);
+        let mut table = Table {
+            lines: HashMap::new(),
+            watch: Watch::default(),
+            pending: Vec::new(),
+        };
+        if !path.exists() {
+            write_whole(directory, &header(&key))?;
+        }
+        let (records, damaged) = read(&path, &key, &mut table)?;
+        if damaged {
+            let aside = directory.join(FILE_DAMAGED);
+            std::fs::copy(&path, &aside).map_err(io("set aside", &aside))?;
+            tracing::error!("the journal of events is damaged; the watch restarts");
+            table.watch.restart();
+        }
+        if table.lines.len() > lines_max {
+            return Err(StoreError::Full);
+        }
+        let file = OpenOptions::new().append(true).open(&path);
+        Ok(Self {
+            directory: directory.to_owned(),
+            key,
+            lines_max,
+            table: Mutex::new(table),
+            disk: Mutex::new(Disk {
+                file: file.map_err(io("open", &path))?,
+                records,
+                // What is torn or damaged goes with the first write.
+                broken: true,
+                _lock: lock,
+            }),
+        })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of a number, and of the watch.
+    pub(super) fn known(&self, msisdn: &Msisdn) -> (Line, Watch) {
+        let digest = self.key.subject(msisdn).0;
+        let table = self.table();
+        let line = table.lines.get(&digest).copied();
+        (line.unwrap_or_default(), table.watch)
+    }
+
+    /// How far it has come.
+    pub(super) fn watch(&self) -> Watch {
+        self.table().watch
+    }
+
+    /// Changes what is known of the watch. Durable after the next [`flush`](Self::flush).
+    pub(super) fn set_watch(&self, change: impl FnOnce(&mut Watch)) {
+        let mut table = self.table();
+        let before = table.watch;
+        change(&mut table.watch);
+        if table.watch != before {
+            let record = watch_record(&table.watch);
+            table.pending.extend(record);
+        }
+    }
+
+    /// Changes what is known of a number. True if it is something else than before; durable after
+    /// the next [`flush`](Self::flush).
+    pub(super) fn change(
+        &self,
+        msisdn: &Msisdn,
+        change: impl FnOnce(&mut Line) -> bool,
+    ) -> Result<bool, StoreError> {
+        let digest = self.key.subject(msisdn).0;
+        let mut table = self.table();
+        let known = table.lines.get(&digest).copied();
+        if known.is_none() && table.lines.len() >= self.lines_max {
+            return Err(StoreError::Full);
+        }
+        let mut line = known.unwrap_or_default();
+        if !change(&mut line) {
+            return Ok(false);
+        }
+        table.lines.insert(digest, line);
+        let record = line_record(&digest, &line);
+        table.pending.extend(record);
+        Ok(true)
+    }
+
+    /// Writes and syncs what is pending; blocks. After a failure the next flush writes the whole
+    /// anew into another file: a failed sync is never repeated on the same one.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
+        let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        let (pending, lines) = {
+            let mut table = self.table();
+            (std::mem::take(&mut table.pending), table.lines.len())
+        };
+        if pending.is_empty() && !disk.broken {
+            return Ok(());
+        }
+        let path = self.directory.join(FILE);
+        let added = pending.len() / RECORD_LEN;
+        let most = lines.saturating_mul(2).saturating_add(SPARE_MAX);
+        if disk.broken || disk.records.saturating_add(added) > most {
+            disk.broken = true;
+            let (bytes, records) = self.snapshot();
+            write_whole(&self.directory, &bytes)?;
+            let file = OpenOptions::new().append(true).open(&path);
+            disk.file = file.map_err(io("open", &path))?;
+            disk.records = records;
+        } else {
+            // Until it is known that all is on the disk, the file's end is not.
+            disk.broken = true;
+            let written = disk.file.write_all(&pending);
+            written
+                .and_then(|()| disk.file.sync_data())
+                .map_err(io("append to", &path))?;
+            disk.records += added;
+        }
+        disk.broken = false;
+        Ok(())
+    }
+
+    fn snapshot(&self) -> (Vec<u8>, usize) {
+        let mut bytes = header(&self.key);
+        let mut table = self.table();
+        // What is in the lines need not be written again after them.
+        table.pending.clear();
+        for (digest, line) in &table.lines {
+            bytes.extend(line_record(digest, line));
+        }
+        bytes.extend(watch_record(&table.watch));
+        (bytes, table.lines.len() + 1)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+fn io(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io {
+        doing,
+        path: path.clone(),
+        source,
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join(FILE_LOCK);
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(&path).map_err(io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
+    }
+}
+
+/// The digest of no number shows whether a file was written under a key.
+fn header(key: &SubjectKey) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    if let Ok(nobody) = Msisdn::parse(NOBODY) {
+        bytes.extend(key.subject(&nobody).0);
+    }
+    bytes
+}
+
+fn read(path: &Path, key: &SubjectKey, table: &mut Table) -> Result<(usize, bool), StoreError> {
+    let mut bytes = Vec::new();
+    let mut file = File::open(path).map_err(io("open", path))?;
+    file.read_to_end(&mut bytes).map_err(io("read", path))?;
+    let expected = header(key);
+    let (found, body) = bytes
+        .split_at_checked(HEADER_LEN)
+        .filter(|(found, _)| found.starts_with(MAGIC))
+        .ok_or_else(|| StoreError::Foreign(path.to_owned()))?;
+    if found != expected {
+        return Err(StoreError::WrongKey(path.to_owned()));
+    }
+    let mut whole = true;
+    let mut damaged = false;
+    let mut records = 0;
+    for record in body.chunks(RECORD_LEN) {
+        // Whole records behind a bad one mean damage: an unfinished write has nothing after it.
+        match decode(record) {
+            Some(_) if !whole => damaged = true,
+            Some(Record::Line(digest, line)) => {
+                table.lines.insert(digest, line);
+                records += 1;
+            }
+            Some(Record::Watch(watch)) => {
+                table.watch = watch;
+                records += 1;
+            }
+            None => whole = false,
+        }
+    }
+    Ok((records, damaged))
+}
+
+/// Writes a journal under another name, syncs it, and puts it in its place.
+fn write_whole(directory: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let (new, path) = (directory.join(FILE_NEW), directory.join(FILE));
+    let write = || {
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&new, &path)?;
+        File::open(directory)?.sync_all()
+    };
+    write().map_err(io("write", &new))
+}
+
+enum Record {
+    Line(Digest, Line),
+    Watch(Watch),
+}
+
+const KIND_LINE: u8 = 1;
+const KIND_WATCH: u8 = 2;
+
+fn finished(mut body: Vec<u8>) -> Vec<u8> {
+    body.resize(BODY_LEN, 0);
+    let crc = crc32c::crc32c(&body);
+    body.extend(crc.to_le_bytes());
+    body
+}
+
+fn line_record(digest: &Digest, line: &Line) -> Vec<u8> {
+    let mut body = vec![KIND_LINE, 0, 0, 0, 0, 0, 0, 0];
+    body.extend(digest);
+    for register in line.registers() {
+        body.extend(register.at.to_le_bytes());
+        body.push(register.code);
+    }
+    finished(body)
+}
+
+fn watch_record(watch: &Watch) -> Vec<u8> {
+    let mut body = vec![KIND_WATCH, 0, 0, 0, 0, 0, 0, 0];
+    for value in watch.to_numbers() {
+        body.extend(value.to_le_bytes());
+    }
+    finished(body)
+}
+
+/// `None`: unfinished or damaged.
+fn decode(record: &[u8]) -> Option<Record> {
+    let (body, crc) = record.split_at_checked(BODY_LEN)?;
+    if crc32c::crc32c(body) != u32::from_le_bytes(crc.try_into().ok()?) {
+        return None;
+    }
+    let (head, rest) = body.split_first_chunk::<8>()?;
+    match *head.first()? {
+        KIND_LINE => {
+            let (digest, mut rest) = rest.split_first_chunk::<16>()?;
+            let mut registers = [Newest::default(); REGISTERS];
+            for register in &mut registers {
+                let (at, after) = rest.split_first_chunk::<8>()?;
+                let (code, after) = after.split_first()?;
+                *register = Newest {
+                    at: Micros::from_le_bytes(*at),
+                    code: *code,
+                };
+                rest = after;
+            }
+            Some(Record::Line(*digest, Line::from_registers(registers)))
+        }
+        KIND_WATCH => {
+            let mut numbers = [0; Watch::NUMBERS];
+            let mut rest = rest;
+            for number in &mut numbers {
+                let (value, after) = rest.split_first_chunk::<8>()?;
+                *number = i64::from_le_bytes(*value);
+                rest = after;
+            }
+            Some(Record::Watch(Watch::from_numbers(numbers)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

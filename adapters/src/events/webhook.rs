@@ -1,0 +1,345 @@
+//! A small server that takes signed webhooks, by the rules of
+//! [Standard Webhooks](https://www.standardwebhooks.com): `webhook-id`, `webhook-timestamp` and
+//! `webhook-signature: v1,base64(HMAC-SHA256(secret, id.timestamp.body))`.
+//!
+//! It answers 204 when what came is on the disk, and not before; whoever hears anything else, or
+//! nothing, sends again. That a request comes twice changes nothing (see `line.rs`), so no ids are
+//! kept; an old one that somebody caught is refused by its timestamp.
+
+use std::convert::Infallible;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use accord_proto::secret::Secret;
+use aws_lc_rs::hmac;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::config::WebhookSection;
+use super::envelope::{self, BATCH_MAX, EVENT_BYTES_MAX};
+use super::{EventSource, TakeError};
+use crate::source::Condition;
+
+/// Where events are posted to.
+pub const PATH: &str = "/events";
+/// A connection may take so long to shake hands, and a request so long to come whole.
+const REQUEST_MAX: Duration = Duration::from_secs(10);
+/// A connection ends after so long; whoever has more to say comes again.
+const CONNECTION_MAX: Duration = Duration::from_secs(300);
+const RETRY: Duration = Duration::from_secs(2);
+const HEADER_BYTES_MAX: usize = 16_384;
+const SIGNATURES_MAX: usize = 8;
+const SECRETS_MAX: usize = 4;
+
+/// Serves for ever.
+pub(super) async fn serve(source: &EventSource, section: &WebhookSection) {
+    loop {
+        let why = match serve_once(source, section).await {
+            Ok(()) => "the listener ended".to_owned(),
+            Err(why) => why,
+        };
+        source.ill(Condition::Down, why);
+        sleep(RETRY).await;
+    }
+}
+
+async fn serve_once(source: &EventSource, section: &WebhookSection) -> Result<(), String> {
+    let tls = tls(section)?;
+    // Whether there is a secret shows at the start, not with the first request.
+    secrets(&section.secret_file).map_err(str::to_owned)?;
+    let listener = TcpListener::bind(section.listen).await;
+    let listener = listener.map_err(|error| format!("can't listen: {}", error.kind()))?;
+    source.listening.send_replace(listener.local_addr().ok());
+    source.well();
+    let permits = Arc::new(Semaphore::new(section.connections_max));
+    let rate = NonZeroU32::new(section.requests_per_second).unwrap_or(NonZeroU32::MIN);
+    let door = Door {
+        source,
+        section,
+        rate: RateLimiter::direct(Quota::per_second(rate)),
+    };
+    let mut connections = futures_util::stream::FuturesUnordered::new();
+    loop {
+        let permit = Arc::clone(&permits).acquire_owned();
+        tokio::select! {
+            // Beyond `connections_max` they wait in the system's queue, which is short.
+            accepted = async { (permit.await, listener.accept().await) } => {
+                let (Ok(permit), Ok((stream, _))) = accepted else {
+                    continue;
+                };
+                let door = &door;
+                let tls = tls.clone();
+                connections.push(async move {
+                    door.connection(stream, tls).await;
+                    drop(permit);
+                });
+            }
+            Some(()) = futures_util::StreamExt::next(&mut connections) => {}
+        }
+    }
+}
+
+struct Door<'a> {
+    source: &'a EventSource,
+    section: &'a WebhookSection,
+    rate: DefaultDirectRateLimiter,
+}
+
+impl Door<'_> {
+    async fn connection(&self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+        // Requests are small and waited for.
+        let _ = stream.set_nodelay(true);
+        match tls {
+            None => self.requests(stream).await,
+            Some(tls) => {
+                if let Ok(Ok(stream)) = timeout(REQUEST_MAX, tls.accept(stream)).await {
+                    self.requests(stream).await;
+                }
+            }
+        }
+    }
+
+    async fn requests<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) {
+        let answer = service_fn(|request: Request<Incoming>| async move {
+            let (status, text) = self.answer(request).await;
+            let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+            *response.status_mut() = status;
+            Ok::<_, Infallible>(response)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(REQUEST_MAX)
+            .max_buf_size(HEADER_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), answer);
+        // Who breaks off, or sends no HTTP, sends again.
+        let _ = timeout(CONNECTION_MAX, connection).await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> (StatusCode, &'static str) {
+        if request.uri().path() != PATH {
+            return (StatusCode::NOT_FOUND, "events are posted to /events\n");
+        }
+        if request.method() != Method::POST {
+            return (StatusCode::METHOD_NOT_ALLOWED, "events are posted\n");
+        }
+        if self.rate.check().is_err() {
+            return (StatusCode::TOO_MANY_REQUESTS, "too many requests\n");
+        }
+        let (head, body) = request.into_parts();
+        let whole = Limited::new(body, EVENT_BYTES_MAX * BATCH_MAX).collect();
+        let body = match timeout(REQUEST_MAX, whole).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                return (StatusCode::PAYLOAD_TOO_LARGE, "too large\n");
+            }
+            Ok(Err(_)) => return (StatusCode::BAD_REQUEST, "the body broke off\n"),
+            Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body took too long\n"),
+        };
+        let now = self.source.clock.now();
+        let Ok(secrets) = secrets(&self.section.secret_file) else {
+            return (StatusCode::SERVICE_UNAVAILABLE, "no secret\n");
+        };
+        let window = i64::from(self.section.replay_window_s);
+        if let Err(why) = check(&head.headers, &body, &secrets, now, window) {
+            return (StatusCode::UNAUTHORIZED, why);
+        }
+        let events = match envelope::parse_batch(&body) {
+            Ok(events) => events,
+            Err(error) => return (StatusCode::BAD_REQUEST, said(error)),
+        };
+        match self.source.take(events, None).await {
+            Ok(()) => (StatusCode::NO_CONTENT, ""),
+            Err(TakeError::Future) => (StatusCode::BAD_REQUEST, "`time` lies in the future\n"),
+            Err(error @ (TakeError::Store(_) | TakeError::Stopping)) => {
+                self.source.ill(Condition::Unusable, error.to_string());
+                (StatusCode::SERVICE_UNAVAILABLE, "not taken; send again\n")
+            }
+        }
+    }
+}
+
+const fn said(error: envelope::EnvelopeError) -> &'static str {
+    use envelope::EnvelopeError::{Data, Name, Shape, Size, Subject, Time};
+    match error {
+        Data => "`data` does not fit `type`\n",
+        Name => "`id` and `source` have 1 to 128 bytes\n",
+        Shape => "no JSON object, or array of objects, with `id`, `source`, `type` and `time`\n",
+        Size => "too many events, or too large ones\n",
+        Subject => "`subject` is a number in E.164 form\n",
+        Time => "`time` is an instant as in RFC 3339\n",
+    }
+}
+
+/// The secrets in force, a line each.
+fn secrets(path: &Path) -> Result<Vec<Secret<Vec<u8>>>, &'static str> {
+    let text = std::fs::read_to_string(path).map_err(|_| "can't read `webhook.secret_file`")?;
+    let mut secrets = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let bytes = line
+            .strip_prefix("whsec_")
+            .and_then(|base64| BASE64_STANDARD.decode(base64).ok())
+            .filter(|bytes| (24..=64).contains(&bytes.len()));
+        let bytes = bytes.ok_or("a line of `webhook.secret_file` is no `whsec_` secret")?;
+        secrets.push(Secret::new(bytes));
+    }
+    if secrets.is_empty() || secrets.len() > SECRETS_MAX {
+        return Err("`webhook.secret_file` has 1 to 4 secrets");
+    }
+    Ok(secrets)
+}
+
+/// Whether a request was signed under one of the secrets, a short while ago.
+fn check(
+    headers: &HeaderMap,
+    body: &[u8],
+    secrets: &[Secret<Vec<u8>>],
+    now: Timestamp,
+    window: i64,
+) -> Result<(), &'static str> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let id = header("webhook-id").ok_or("no `webhook-id`\n")?;
+    let at = header("webhook-timestamp").ok_or("no `webhook-timestamp`\n")?;
+    let signatures = header("webhook-signature").ok_or("no `webhook-signature`\n")?;
+    let seconds: i64 = at
+        .parse()
+        .map_err(|_| "`webhook-timestamp` is no number\n")?;
+    let signed = [id.as_bytes(), b".", at.as_bytes(), b".", body].concat();
+    let good = signatures
+        .split(' ')
+        .take(SIGNATURES_MAX)
+        .filter_map(|one| BASE64_STANDARD.decode(one.strip_prefix("v1,")?).ok())
+        .any(|signature| {
+            secrets.iter().any(|secret| {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
+                hmac::verify(&key, &signed, &signature).is_ok()
+            })
+        });
+    if !good {
+        return Err("no signature is good\n");
+    }
+    if now.as_second().saturating_sub(seconds).saturating_abs() > window {
+        return Err("`webhook-timestamp` is too old, or lies ahead\n");
+    }
+    Ok(())
+}
+
+/// What a producer sends beside a body: for tests, and for who writes one in Rust.
+///
+/// # Errors
+/// If the secret is none.
+pub fn sign(
+    secret: &str,
+    id: &str,
+    at: Timestamp,
+    body: &[u8],
+) -> Result<[(&'static str, String); 3], &'static str> {
+    let base64 = secret.strip_prefix("whsec_").ok_or("no `whsec_` secret")?;
+    let bytes = BASE64_STANDARD.decode(base64).map_err(|_| "no base64")?;
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+    let seconds = at.as_second().to_string();
+    let signed = [id.as_bytes(), b".", seconds.as_bytes(), b".", body].concat();
+    let signature = BASE64_STANDARD.encode(hmac::sign(&key, &signed));
+    Ok([
+        ("webhook-id", id.to_owned()),
+        ("webhook-timestamp", seconds),
+        ("webhook-signature", format!("v1,{signature}")),
+    ])
+}
+
+fn tls(section: &WebhookSection) -> Result<Option<TlsAcceptor>, String> {
+    let (Some(certificate), Some(key)) = (&section.certificate, &section.key) else {
+        return Ok(None);
+    };
+    let bad = |path: &Path| format!("can't use `{}`", path.display());
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|_| bad(certificate))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|_| bad(key))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| "no TLS".to_owned())?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|_| bad(certificate))?;
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the Standard Webhooks specification.
+    #[test]
+    fn the_example_of_the_specification_is_good_and_nothing_else_is() {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let (id, seconds) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330);
+        let body = br#"{"test": 2432232314}"#;
+        let at = Timestamp::from_second(seconds).unwrap();
+        let headers = sign(secret, id, at, body).unwrap();
+        assert_eq!(
+            headers[2].1,
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        );
+        let map = |headers: &[(&'static str, String)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(*name, value.parse().unwrap());
+            }
+            map
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret");
+        let old = format!("whsec_{}", BASE64_STANDARD.encode([7; 32]));
+        std::fs::write(&file, format!("{old}\n{secret}\n")).unwrap();
+        let secrets = secrets(&file).unwrap();
+        let good = map(&headers);
+        assert_eq!(check(&good, body, &secrets, at, 300), Ok(()));
+        assert!(check(&good, b"{}", &secrets, at, 300).is_err());
+        let later = Timestamp::from_second(seconds + 301).unwrap();
+        assert!(
+            check(&good, body, &secrets, later, 300)
+                .unwrap_err()
+                .contains("too old")
+        );
+        let [first, ..] = secrets.as_slice() else {
+            panic!("two secrets");
+        };
+        assert!(check(&good, body, std::slice::from_ref(first), at, 300).is_err());
+        for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+            let mut less = good.clone();
+            less.remove(name);
+            assert!(
+                check(&less, body, &secrets, at, 300)
+                    .unwrap_err()
+                    .contains(name)
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_of_secrets_has_secrets_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret");
+        for text in ["", "whsec_AAAA\n", "secret\n", "whsec_!!\n"] {
+            std::fs::write(&file, text).unwrap();
+            assert!(secrets(&file).is_err(), "{text}");
+        }
+        assert!(secrets(&dir.path().join("absent")).is_err());
+    }
+}

@@ -1,0 +1,196 @@
+//! The webhook's server, as a producer meets it: good requests, bad ones, and slow ones.
+
+use std::net::SocketAddr;
+
+use accord_adapters::events::webhook::sign;
+use accord_proto::clock::{Clock as _, SystemClock};
+use accord_proto::observation::SwapKind;
+use accord_proto::reason::Reason;
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Duration, timeout};
+
+use super::rig::{Running, event, heartbeat};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+struct Hook {
+    running: Running,
+    address: SocketAddr,
+    dir: TempDir,
+}
+
+impl Hook {
+    async fn start(more: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let secret = dir.path().join("secret");
+        std::fs::write(&secret, SECRET).unwrap();
+        let running = Running::start(
+            dir.path(),
+            &format!("webhook = {{ listen = \"127.0.0.1:0\", secret_file = {secret:?}{more} }}"),
+        );
+        let mut listening = running.source.listening();
+        let listening = timeout(Duration::from_secs(30), listening.wait_for(Option::is_some));
+        let address = listening.await.unwrap().unwrap().unwrap();
+        Self {
+            running,
+            address,
+            dir,
+        }
+    }
+
+    /// Posts a body with these headers; the status.
+    async fn post(&self, headers: &[(&str, String)], body: &[u8]) -> u16 {
+        let mut request = format!(
+            "POST /events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n",
+            body.len()
+        );
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("\r\n");
+        self.raw(&[request.as_bytes(), body].concat()).await
+    }
+
+    async fn raw(&self, bytes: &[u8]) -> u16 {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // Who refuses a body may close before it is sent.
+        let _ = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let read = timeout(Duration::from_secs(30), stream.read_to_end(&mut answer));
+        let _ = read.await.unwrap();
+        let text = String::from_utf8_lossy(&answer);
+        text.split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or(0)
+    }
+
+    async fn send(&self, id: &str, body: &str) -> u16 {
+        let headers = sign(SECRET, id, SystemClock.now(), body.as_bytes()).unwrap();
+        self.post(&headers, body.as_bytes()).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_with_204_is_on_the_disk() {
+    let hook = Hook::start("").await;
+    assert_eq!(hook.send("1", &heartbeat(60)).await, 204);
+    let swap = event("2", "sim_swap", 1, 30, r#"{"kind":"replacement"}"#);
+    assert_eq!(hook.send("2", &swap).await, 204);
+    assert_eq!(
+        hook.send("2", &swap).await,
+        204,
+        "again, as a producer does that heard nothing"
+    );
+    let kind = hook.running.swap(1).await.unwrap().kind;
+    assert_eq!(kind, Some(SwapKind::Replacement));
+    let both = format!("[{},{}]", heartbeat(1), event("3", "cease", 2, 5, "{}"));
+    assert_eq!(hook.send("3", &both).await, 204);
+    assert_eq!(hook.running.swap(2).await, Err(Reason::UnknownNumber));
+
+    let Hook { running, dir, .. } = hook;
+    running.stop().await;
+    let journal = std::fs::read(dir.path().join("journal/events.journal")).unwrap();
+    assert!(!journal.windows(10).any(|part| part == b"7700900001"));
+    let again = Running::start(
+        dir.path(),
+        &format!(
+            "webhook = {{ listen = \"127.0.0.1:0\", secret_file = {:?} }}",
+            dir.path().join("secret")
+        ),
+    );
+    assert_eq!(
+        again.swap(1).await.unwrap().kind,
+        Some(SwapKind::Replacement)
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_signed_just_now_and_whole_changes_nothing() {
+    let hook = Hook::start("").await;
+    let body = event("1", "sim_swap", 1, 5, "{}");
+    let now = SystemClock.now();
+    let good = |at: Timestamp| sign(SECRET, "1", at, body.as_bytes()).unwrap();
+    let other = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for (headers, status) in [
+        (Vec::new(), 401),
+        (
+            sign(other, "1", now, body.as_bytes()).unwrap().to_vec(),
+            401,
+        ),
+        (good(now - SignedDuration::from_secs(400)).to_vec(), 401),
+        (good(now + SignedDuration::from_secs(400)).to_vec(), 401),
+        (good(now)[..2].to_vec(), 401),
+    ] {
+        assert_eq!(hook.post(&headers, body.as_bytes()).await, status);
+    }
+    // Signed, and another body.
+    assert_eq!(hook.post(&good(now), &body.as_bytes()[1..]).await, 401);
+    for (body, status) in [
+        ("", 400),
+        ("[", 400),
+        ("{}", 400),
+        (&event("1", "sim_swap", 1, -3_600, "{}"), 400),
+        (
+            &event("1", "forward_set", 1, 5, r#"{"target":"+447700900002"}"#),
+            400,
+        ),
+        ("\u{0}\u{1}", 400),
+    ] {
+        assert_eq!(hook.send("1", body).await, status, "{body}");
+    }
+    // ISO-8859-1 is no JSON.
+    let latin = b"{\"id\":\"\xe9\"}";
+    let headers = sign(SECRET, "1", now, latin).unwrap();
+    assert_eq!(hook.post(&headers, latin).await, 400);
+    // Ten times what is allowed, which is not read to its end.
+    let large = vec![b' '; 10 * 4 * 1_048_576];
+    let headers = sign(SECRET, "1", now, &large).unwrap();
+    assert!(matches!(hook.post(&headers, &large).await, 413 | 0));
+    assert_eq!(
+        hook.raw(b"GET /events HTTP/1.1\r\nconnection: close\r\n\r\n")
+            .await,
+        405
+    );
+    assert_eq!(
+        hook.raw(b"POST /other HTTP/1.1\r\nconnection: close\r\n\r\n")
+            .await,
+        404
+    );
+    assert_eq!(
+        hook.running.swap(1).await,
+        Err(Reason::NotWatched),
+        "none of it counts"
+    );
+    assert_eq!(hook.send("9", &body).await, 204, "and the next one does");
+}
+
+#[tokio::test]
+async fn who_sends_slowly_or_too_often_keeps_nobody_out() {
+    let hook = Hook::start(", connections_max = 3, requests_per_second = 5").await;
+    // Two that send a byte and no more hold two of three connections.
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(hook.address).await.unwrap();
+        stream
+            .write_all(b"POST /events HTTP/1.1\r\ncontent-length: 5\r\n")
+            .await
+            .unwrap();
+        slow.push(stream);
+    }
+    assert_eq!(hook.send("1", &heartbeat(1)).await, 204);
+    let mut refused = 0;
+    for _ in 0..50 {
+        refused += u32::from(hook.send("1", &heartbeat(1)).await == 429);
+    }
+    assert!(refused > 0);
+    // The slow ones are sent away when their time is over.
+    for mut stream in slow {
+        let mut rest = Vec::new();
+        let ended = timeout(Duration::from_secs(40), stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "it is held for ever");
+    }
+}
