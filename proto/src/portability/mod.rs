@@ -27,16 +27,19 @@ pub use row::{RowError, When};
 
 use crate::{msisdn::Msisdn, observation::ChangedIn};
 
-/// So many rows lie between two entries of the upper level of the search, which stays in the
-/// processor's cache.
-const FENCE_ROWS: usize = 128;
+/// A search goes through three levels, each small enough to touch few lines of the processor's cache:
+/// of each so many rows one number is kept beside, and of each so many of those one more.
+const BLOCK_ROWS: usize = 16;
+const GROUP_BLOCKS: usize = 64;
 
 /// A database of ported numbers in memory: 12 bytes for each number, 16 for each range.
 pub struct PortabilityDatabase {
     /// Sorted by number, then by when.
     numbers: Vec<NumberRow>,
-    /// The key of each 128th of them.
-    fences: Vec<(u64, u32)>,
+    /// The number of the first row of each block of them.
+    blocks: Vec<u64>,
+    /// The number of the first row of each group of blocks.
+    groups: Vec<u64>,
     /// Sorted by first number, then by when. Two with another beginning never overlap.
     ranges: Vec<RangeRow>,
     recipients: Vec<Box<str>>,
@@ -74,12 +77,23 @@ impl PortabilityDatabase {
 
     fn find_number(&self, number: u64, by: u32) -> Option<(u16, When)> {
         let key = (number, by);
-        let block = self.fences.partition_point(|fence| *fence <= key);
-        let start = block.checked_sub(1)? * FENCE_ROWS;
-        let end = self.numbers.len().min(start + FENCE_ROWS);
-        let rows = self.numbers.get(start..end)?;
-        let place = rows.partition_point(|row| row.key() <= key);
-        let row = rows.get(place.checked_sub(1)?)?;
+        let group = self.groups.partition_point(|first| *first <= number);
+        let first = group.checked_sub(1)? * GROUP_BLOCKS;
+        let blocks = slice(&self.blocks, first, GROUP_BLOCKS)?;
+        let block = first + count(blocks, |first| *first <= number);
+        let rows = slice(
+            &self.numbers,
+            block.checked_sub(1)? * BLOCK_ROWS,
+            BLOCK_ROWS,
+        )?;
+        let row = match count(rows, |row| row.key() <= key).checked_sub(1) {
+            Some(place) => rows.get(place)?,
+            // The ports of one number lie in two blocks.
+            None => {
+                let place = self.numbers.partition_point(|row| row.key() <= key);
+                self.numbers.get(place.checked_sub(1)?)?
+            }
+        };
         (row.number() == number).then(|| (row.operator(), row.when()))
     }
 
@@ -134,10 +148,21 @@ impl PortabilityDatabase {
     pub fn bytes(&self) -> usize {
         let names: usize = self.recipients.iter().map(|name| name.len() + 16).sum();
         self.numbers.capacity() * size_of::<NumberRow>()
-            + self.fences.capacity() * size_of::<(u64, u32)>()
+            + (self.blocks.capacity() + self.groups.capacity()) * size_of::<u64>()
             + self.ranges.capacity() * size_of::<RangeRow>()
             + names
     }
+}
+
+/// How many of a few sorted items come first. All are looked at: the processor fetches them at once,
+/// where a binary search would wait for one after the other.
+fn count<T>(items: &[T], is_before: impl Fn(&T) -> bool) -> usize {
+    items.iter().map(|item| usize::from(is_before(item))).sum()
+}
+
+/// So many items from a place on, or fewer at the end.
+fn slice<T>(all: &[T], from: usize, most: usize) -> Option<&[T]> {
+    all.get(from..all.len().min(from + most))
 }
 
 /// Numbers are no matter for a log.

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    PortabilityDatabase,
+    GROUP_BLOCKS, PortabilityDatabase,
     row::{RECIPIENTS_MAX, RowError, When, check_recipient, numbers},
     rows::{Doubt, Rows},
 };
@@ -172,8 +172,10 @@ impl PortabilityDatabase {
         if let Some(doubt) = doubt {
             return Err(find_lines(source, head, &doubt));
         }
+        let blocks = rows.blocks();
         Ok(Self {
-            fences: rows.fences(),
+            groups: blocks.iter().copied().step_by(GROUP_BLOCKS).collect(),
+            blocks,
             numbers: rows.numbers,
             ranges: rows.ranges,
             recipients: rows.recipients,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    FENCE_ROWS,
+    BLOCK_ROWS,
     read::Row,
     row::{NumberRow, RECIPIENTS_MAX, RangeRow, When},
 };
@@ -82,11 +82,12 @@ impl Rows {
         Some(Doubt { of, what })
     }
 
-    pub(super) fn fences(&self) -> Vec<(u64, u32)> {
-        let blocks = self.numbers.chunks(FENCE_ROWS);
+    /// The first number of each block of rows.
+    pub(super) fn blocks(&self) -> Vec<u64> {
+        let blocks = self.numbers.chunks(BLOCK_ROWS);
         blocks
             .filter_map(|block| block.first())
-            .map(|row| row.key())
+            .map(|row| row.number())
             .collect()
     }
 }

@@ -108,6 +108,36 @@ fn the_last_port_that_has_come_counts() {
 }
 
 #[test]
+fn the_many_ports_of_one_number_are_told_apart_over_the_blocks_of_the_search() {
+    let mut rows = String::new();
+    for number in 0..3 {
+        for day in 1..=28 {
+            writeln!(
+                rows,
+                "+44770090000{number},op-{number}-{day},2026-10-{day:02}"
+            )
+            .unwrap();
+        }
+    }
+    let database = read(&file(&rows)).unwrap();
+    for number_at in 0..3 {
+        for day in 1..=28 {
+            let now = format!("2026-10-{day:02}T12:30:00Z").parse().unwrap();
+            let number = number(&format!("+44770090000{number_at}"));
+            let port = database.find(&number, now).unwrap();
+            // A day that is one anywhere has begun ten hours before that of UTC.
+            assert_eq!(
+                port.recipient,
+                format!("op-{number_at}-{}", (day + 1).min(28))
+            );
+        }
+        let before = "2026-09-01T00:00:00Z".parse().unwrap();
+        let number = number(&format!("+44770090000{number_at}"));
+        assert!(database.find(&number, before).is_none());
+    }
+}
+
+#[test]
 fn a_day_lasts_as_long_as_it_may_where_it_is_local() {
     let interval = |head: &str, cell: &str| {
         let text = ended(&format!(
