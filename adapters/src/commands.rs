@@ -104,13 +104,18 @@ const fn not_opened(failed: &OpenError) -> u8 {
         | SourceError::Diameter(
             DiameterError::Config { .. } | DiameterError::Journal(_) | DiameterError::Tls(_),
         )
+        | SourceError::Lists(_)
         | SourceError::OsmoHlr(_)
+        | SourceError::Portability(_)
         | SourceError::Sql(_)
         | SourceError::Virtual(_) => EXIT_USAGE,
         SourceError::Diameter(
             DiameterError::Interrupted | DiameterError::NoPeer(_) | DiameterError::Sh(_),
         )
+        | SourceError::Database(_)
         | SourceError::Export(_)
+        | SourceError::Fetch(_)
+        | SourceError::List(_)
         | SourceError::SqlFault(_) => EXIT_FAILURE,
     }
 }

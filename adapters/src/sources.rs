@@ -1,25 +1,30 @@
 //! The kinds of source that a configuration can name. A new kind is a module, a variant of
 //! [`SourceConfig`], and an arm of each of its functions.
 
+mod apart;
+mod error;
 mod section;
 
-use std::{fmt, future::Future, io, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use accord_proto::clock::SharedClock;
 use serde::Deserialize;
 
 use crate::{
-    conformance::Scratch,
-    csv_export::{CsvConfig, CsvError, CsvExport, Refusal},
-    diameter::{DiameterConfig, DiameterError, DiameterSh},
-    events::{EventSource, EventsConfig, EventsError},
-    osmo_hlr::{OsmoHlr, OsmoHlrConfig, OsmoHlrError},
+    csv_export::{CsvConfig, CsvExport},
+    diameter::{DiameterConfig, DiameterSh},
+    events::{EventSource, EventsConfig},
+    file_drop::{FileDrop, SftpConfig},
+    number_list::{ListConfig, NumberList},
+    osmo_hlr::{OsmoHlr, OsmoHlrConfig},
+    portability::{Portability, PortabilityConfig},
     several::{Part, Several},
     source::Source,
-    sql::{SqlConfig, SqlError, SqlFault, SqlSource},
-    virtual_operator::{PrefixError, VirtualOperator},
+    sql::{SqlConfig, SqlSource},
+    virtual_operator::VirtualOperator,
 };
 
+pub use error::{OpenError, SourceError};
 pub use section::{SOURCES_MAX, SourceSection};
 
 /// How far an order's time may lie from when the network carried it out.
@@ -35,8 +40,12 @@ pub enum SourceConfig {
     DiameterSh(Box<DiameterConfig>),
     /// A stream of events.
     Events(Box<EventsConfig>),
+    /// A regulator's lists of disconnected numbers.
+    NumberList(Box<ListConfig>),
     /// A real osmo-hlr.
     OsmoHlr(Box<OsmoHlrConfig>),
+    /// The national database of ported numbers.
+    Portability(Box<PortabilityConfig>),
     /// A PostgreSQL database.
     Sql(Box<SqlConfig>),
     /// Invented subscribers.
@@ -49,46 +58,6 @@ pub enum SourceConfig {
 pub struct VirtualConfig {
     /// What its thousand numbers begin with.
     pub prefix: String,
-}
-
-/// Why a source can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The CSV source.
-    #[error(transparent)]
-    Csv(#[from] CsvError),
-    /// The Diameter source.
-    #[error("{0}")]
-    Diameter(#[from] DiameterError),
-    /// The stream of events.
-    #[error(transparent)]
-    Events(#[from] EventsError),
-    /// The newest export was refused.
-    #[error("the newest export was refused")]
-    Export(#[from] Refusal),
-    /// The osmo-hlr source.
-    #[error("{0}")]
-    OsmoHlr(#[from] OsmoHlrError),
-    /// The configuration of the database.
-    #[error("{0}")]
-    Sql(#[from] SqlError),
-    /// The database gives no answers.
-    #[error("{name}: {0}", name = .0.name())]
-    SqlFault(#[from] SqlFault),
-    /// The virtual operator.
-    #[error("`prefix`: {0}")]
-    Virtual(#[from] PrefixError),
-}
-
-/// A source can't be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("source `{name}`: {error}")]
-pub struct OpenError {
-    /// Its name.
-    pub name: String,
-    /// Why not.
-    #[source]
-    pub error: SourceError,
 }
 
 /// How long a check waits for the first Diameter connection.
@@ -184,7 +153,9 @@ impl SourceConfig {
             Self::Csv(_) => "csv",
             Self::DiameterSh(_) => "diameter_sh",
             Self::Events(_) => "events",
+            Self::NumberList(_) => "number_list",
             Self::OsmoHlr(_) => "osmo_hlr",
+            Self::Portability(_) => "portability",
             Self::Sql(_) => "sql",
             Self::Virtual(_) => "virtual",
         }
@@ -197,7 +168,12 @@ impl SourceConfig {
         match self {
             // A day, or the time of the export: its intervals say how far they reach. A poll's
             // instants are the adapter's own.
-            Self::Csv(_) | Self::DiameterSh(_) | Self::OsmoHlr(_) | Self::Virtual(_) => 0,
+            Self::Csv(_)
+            | Self::DiameterSh(_)
+            | Self::NumberList(_)
+            | Self::OsmoHlr(_)
+            | Self::Portability(_)
+            | Self::Virtual(_) => 0,
             Self::Events(_) | Self::Sql(_) => ORDER_ERROR_MS,
         }
     }
@@ -207,7 +183,12 @@ impl SourceConfig {
     pub(crate) const fn every_subscriber(&self) -> bool {
         match self {
             Self::DiameterSh(_) | Self::OsmoHlr(_) => true,
-            Self::Csv(_) | Self::Events(_) | Self::Sql(_) | Self::Virtual(_) => false,
+            Self::Csv(_)
+            | Self::Events(_)
+            | Self::NumberList(_)
+            | Self::Portability(_)
+            | Self::Sql(_)
+            | Self::Virtual(_) => false,
         }
     }
 
@@ -220,14 +201,13 @@ impl SourceConfig {
             Self::Csv(config) => {
                 let source = Arc::new(CsvExport::open(config.as_ref().clone(), clock)?);
                 let (watching, loading) = (Arc::clone(&source), Arc::clone(&source));
-                OpenSource {
+                let first = async move { Ok(loading.reload_once().await.map(drop)?) };
+                from_files(
+                    source.files(),
                     source,
-                    background: Some(Box::pin(async move { watching.watch().await })),
-                    prepare: Some(Box::pin(async move {
-                        loading.reload_once().await?;
-                        Ok(())
-                    })),
-                }
+                    async move { watching.watch().await },
+                    first,
+                )
             }
             Self::DiameterSh(config) => {
                 let source = Arc::new(DiameterSh::open(config, clock)?);
@@ -247,6 +227,12 @@ impl SourceConfig {
                     prepare: None,
                 }
             }
+            Self::NumberList(config) => {
+                let source = Arc::new(NumberList::open(config.as_ref().clone(), clock)?);
+                let (watching, loading) = (Arc::clone(&source), Arc::clone(&source));
+                let first = async move { Ok(loading.reload_now().await?) };
+                from_files(source.files(), source, watching.watch(), first)
+            }
             Self::OsmoHlr(config) => {
                 let source = Arc::new(OsmoHlr::open(config, clock)?);
                 let watching = Arc::clone(&source);
@@ -255,6 +241,12 @@ impl SourceConfig {
                     background: Some(Box::pin(async move { watching.watch().await })),
                     prepare: None,
                 }
+            }
+            Self::Portability(config) => {
+                let source = Arc::new(Portability::open(config.as_ref().clone(), clock)?);
+                let (watching, loading) = (Arc::clone(&source), Arc::clone(&source));
+                let first = async move { Ok(loading.reload_now().await?) };
+                from_files(source.files(), source, watching.watch(), first)
             }
             Self::Sql(config) => {
                 let source = Arc::new(SqlSource::open(config, clock)?);
@@ -276,82 +268,54 @@ impl SourceConfig {
         })
     }
 
-    /// Has the source keep what it writes elsewhere, beginning with a copy of what it has, so that it
-    /// can be tried while the adapter runs and leaves nothing behind. A key that there is, is read.
-    ///
-    /// # Errors
-    /// Those of copying.
-    pub fn keep_apart(&mut self, name: &str, scratch: &Scratch) -> io::Result<()> {
-        match self {
-            Self::Csv(config) => {
-                if let Some(file) = &mut config.state_file {
-                    let apart = scratch.place(name, "state");
-                    scratch.copy(file, &apart)?;
-                    *file = apart;
-                }
-            }
-            Self::DiameterSh(config) => {
-                // The server would go on notifying.
-                config.subscribe.clear();
-                let config = &mut **config;
-                let key_file = &mut config.journal_key_file;
-                journal_apart(name, scratch, &mut config.journal_dir, key_file)?;
-            }
-            Self::Events(config) => {
-                // Two that take the same events take them from each other.
-                config.apart = true;
-                let config = &mut **config;
-                let key_file = &mut config.journal_key_file;
-                journal_apart(name, scratch, &mut config.journal_dir, key_file)?;
-            }
-            Self::OsmoHlr(config) => {
-                let config = &mut **config;
-                let key_file = &mut config.journal_key_file;
-                journal_apart(name, scratch, &mut config.journal_dir, key_file)?;
-            }
-            Self::Sql(config) => {
-                if let Some(changes) = &mut config.changes {
-                    let apart = scratch.place(name, "bookmark");
-                    scratch.copy(&changes.bookmark_file, &apart)?;
-                    changes.bookmark_file = apart;
-                }
-            }
-            Self::Virtual(_) => {}
-        }
-        Ok(())
-    }
-
     /// Every path of the section, to be resolved.
     pub(crate) fn paths(&mut self) -> Vec<&mut PathBuf> {
         match self {
-            Self::Csv(config) => std::iter::once(&mut config.directory)
-                .chain(&mut config.state_file)
-                .collect(),
+            Self::Csv(config) => {
+                let config = config.as_mut();
+                let sftp = config.sftp.iter_mut().flat_map(SftpConfig::paths);
+                std::iter::once(&mut config.directory)
+                    .chain(&mut config.state_file)
+                    .chain(sftp)
+                    .collect()
+            }
             Self::DiameterSh(config) => config.paths(),
             Self::OsmoHlr(config) => [&mut config.journal_dir, &mut config.journal_key_file]
                 .into_iter()
                 .chain(&mut config.sqlite_file)
                 .collect(),
             Self::Events(config) => config.paths(),
+            Self::NumberList(config) => config.paths().collect(),
+            Self::Portability(config) => config.paths().collect(),
             Self::Sql(config) => config.paths(),
             Self::Virtual(_) => Vec::new(),
         }
     }
 }
 
-/// Has an interval journal, or several in one folder, continue in a copy.
-fn journal_apart(
-    name: &str,
-    scratch: &Scratch,
-    dir: &mut PathBuf,
-    key_file: &mut PathBuf,
-) -> io::Result<()> {
-    let apart = scratch.place(name, "journal");
-    if key_file.exists() {
-        scratch.copy(dir, &apart)?;
-    } else {
-        *key_file = scratch.place(name, "key");
+/// A source whose files may come from a server.
+fn from_files(
+    files: Option<Arc<FileDrop>>,
+    source: Arc<dyn Source>,
+    watching: impl Future<Output = ()> + Send + 'static,
+    first: impl Future<Output = Result<(), SourceError>> + Send + 'static,
+) -> OpenSource {
+    let fetching = files.clone();
+    OpenSource {
+        source,
+        background: Some(Box::pin(async move {
+            match files {
+                None => watching.await,
+                Some(files) => {
+                    let ((), ()) = tokio::join!(files.watch(), watching);
+                }
+            }
+        })),
+        prepare: Some(Box::pin(async move {
+            if let Some(files) = fetching {
+                files.fetch().await?;
+            }
+            first.await
+        })),
     }
-    *dir = apart;
-    Ok(())
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use accord_proto::observation::SwapKind;
 
+use crate::file_drop::SftpConfig;
+
 /// One export, and how to read it. Unknown keys are refused.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +56,8 @@ pub struct CsvConfig {
     /// How often to look for a new file.
     #[serde(default = "default_reload_ms")]
     pub reload_ms: u64,
+    /// A server from which files come into the directory.
+    pub sftp: Option<SftpConfig>,
 }
 
 /// How numbers are written.
@@ -119,6 +123,13 @@ pub enum Complete {
     /// A file `<name>.done` beside it, not older; if it holds a number, that is the number of
     /// rows.
     DoneFile,
+    /// A file `<name>.sha256` beside it, as `sha256sum` writes it.
+    Sha256File,
+    /// A file that lists the SHA-256 of several, as `sha256sum` writes them.
+    Manifest {
+        /// Its name.
+        name: String,
+    },
     /// The last line ends with a newline. The weakest: a file cut between two lines passes, and
     /// only `shrink_max_percent` stands against it.
     FinalNewline,

@@ -68,7 +68,7 @@ fn second(at: i64) -> Timestamp {
 
 /// How precise a format is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Precision {
+pub(crate) enum Precision {
     Day,
     Minute,
     Second,
@@ -76,7 +76,7 @@ pub(super) enum Precision {
 
 /// A format with its zone.
 #[derive(Clone, Debug)]
-pub(super) struct DateFormat {
+pub(crate) struct DateFormat {
     format: String,
     pub(super) precision: Precision,
     zone: TimeZone,
@@ -87,7 +87,7 @@ const TRIAL: Timestamp = Timestamp::UNIX_EPOCH;
 
 impl DateFormat {
     /// `None`: not a format with year, month and day, all in digits, or with hours but no minutes.
-    pub(super) fn new(format: &str, zone: &TimeZone) -> Option<Self> {
+    pub(crate) fn new(format: &str, zone: &TimeZone) -> Option<Self> {
         let text = TRIAL.to_zoned(TimeZone::UTC).strftime(format).to_string();
         let parsed = BrokenDownTime::parse(format, &text).ok()?;
         parsed.to_date().ok()?;
@@ -105,7 +105,7 @@ impl DateFormat {
     }
 
     /// The interval that a text stands for: the whole day, minute or second. `None`: unreadable.
-    pub(super) fn bounds(&self, text: &str) -> Option<(Timestamp, Timestamp)> {
+    pub(crate) fn bounds(&self, text: &str) -> Option<(Timestamp, Timestamp)> {
         let parsed = BrokenDownTime::parse(&self.format, text).ok()?;
         let date = parsed.to_date().ok()?;
         let length = match self.precision {

@@ -8,15 +8,27 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::config::Complete;
+use super::hashed::Content;
 use super::plan::{ExportedPlan, Plan};
 use super::refusal::Refusal;
 use crate::disk;
+use crate::file_drop::{Role, Wanted};
 
 /// The most entries of the directory that are looked at.
 const ENTRIES_MAX: usize = 10_000;
 
 /// The most files tried at once, newest first.
 const CANDIDATES_MAX: usize = 8;
+
+/// The largest file of checksums.
+const CHECKSUM_BYTES_MAX: u64 = 1 << 20;
+
+/// What is said of a file beside it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Declared {
+    pub(super) rows: Option<u64>,
+    pub(super) sha256: Option<Content>,
+}
 
 /// Which bytes a file has, as far as can be told without reading them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -94,14 +106,35 @@ impl Candidate {
         metadata.is_ok_and(|metadata| stamp(&self.path, &metadata) == self.stamp)
     }
 
-    /// Looks at the marker, where one is required, and gives the number of rows in it.
-    pub(super) fn declared_rows(&self, plan: &Plan) -> Result<Option<u64>, Refusal> {
-        match plan.config.complete {
-            Complete::DoneFile => {}
-            Complete::Trailer { .. } | Complete::FinalNewline => return Ok(None),
+    /// Looks at the marker or checksum, where one is required, and gives what it says.
+    pub(super) fn declared(&self, plan: &Plan) -> Result<Declared, Refusal> {
+        let rows = |rows| Declared { rows, sha256: None };
+        let sha256 = |sha256| Declared {
+            rows: None,
+            sha256: Some(sha256),
+        };
+        match &plan.config.complete {
+            Complete::Trailer { .. } | Complete::FinalNewline => Ok(rows(None)),
+            Complete::DoneFile => self.done().map(rows),
+            Complete::Sha256File => {
+                let text = read_checksums(&beside(&self.path, ".sha256"))?;
+                checksum_of(&text, self.name(), true).map(sha256)
+            }
+            Complete::Manifest { name } => {
+                let text = read_checksums(&self.path.with_file_name(name))?;
+                checksum_of(&text, self.name(), false).map(sha256)
+            }
         }
-        let mut marker = self.path.clone().into_os_string();
-        marker.push(".done");
+    }
+
+    fn name(&self) -> &str {
+        let name = self.path.file_name();
+        name.and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// The rows that the marker declares.
+    fn done(&self) -> Result<Option<u64>, Refusal> {
+        let marker = beside(&self.path, ".done");
         let metadata = std::fs::metadata(&marker).map_err(|_| Refusal::NotDone)?;
         if (metadata.mtime(), metadata.mtime_nsec()) < self.stamp.written {
             return Err(Refusal::NotDone);
@@ -114,6 +147,81 @@ impl Candidate {
         let text = text.map_err(|error| Refusal::Io("read the marker", error))?;
         Ok(text.trim().parse().ok())
     }
+}
+
+pub(crate) fn beside(path: &Path, added: &str) -> PathBuf {
+    let mut path = path.to_owned().into_os_string();
+    path.push(added);
+    PathBuf::from(path)
+}
+
+pub(crate) fn read_checksums(path: &Path) -> Result<String, Refusal> {
+    let metadata = std::fs::metadata(path).map_err(|_| Refusal::NoChecksum)?;
+    if metadata.len() > CHECKSUM_BYTES_MAX {
+        return Err(Refusal::BadChecksum);
+    }
+    let bytes = std::fs::read(path);
+    let bytes = bytes.map_err(|error| Refusal::Io("read the checksum", error))?;
+    String::from_utf8(bytes).map_err(|_| Refusal::BadChecksum)
+}
+
+/// The checksum of a file, out of lines such as `<64 hex digits>  <name>` or ` *<name>`. One that
+/// stands `alone` may lack the name.
+pub(crate) fn checksum_of(text: &str, name: &str, alone: bool) -> Result<Content, Refusal> {
+    let mut found = None;
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let (hex, named) = line
+            .trim_end()
+            .split_at_checked(64)
+            .ok_or(Refusal::BadChecksum)?;
+        let named = named
+            .trim_start_matches([' ', '*'])
+            .trim_start_matches("./");
+        if named != name && !(alone && named.is_empty()) {
+            continue;
+        }
+        let content = parse_hex(hex).ok_or(Refusal::BadChecksum)?;
+        if found.is_some_and(|found| found != content) {
+            return Err(Refusal::BadChecksum);
+        }
+        found = Some(content);
+    }
+    found.ok_or(Refusal::NoChecksum)
+}
+
+fn parse_hex(text: &str) -> Option<Content> {
+    let mut content = Content::default();
+    for (byte, at) in content.iter_mut().zip((0..64).step_by(2)) {
+        let pair = text.get(at..at + 2)?;
+        let digits = pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+        *byte = u8::from_str_radix(pair, 16).ok().filter(|_| digits)?;
+    }
+    Some(content)
+}
+
+/// Which names a server's files have that are wanted: the export's, and what says that it is whole.
+pub(super) fn wanted(plan: &Plan) -> Wanted {
+    let pattern = match &plan.exported_at {
+        ExportedPlan::FileName { format, added } => Some((format.clone(), added.clone())),
+        ExportedPlan::Column { .. } => None,
+    };
+    let (fixed, complete) = (plan.config.file_name.clone(), plan.config.complete.clone());
+    Box::new(move |name: &str| {
+        let is_export = |name: &str| match &pattern {
+            Some((format, added)) => format.bounds(&format!("{name}{added}")).is_some(),
+            None => name == fixed,
+        };
+        let says_more = match &complete {
+            Complete::DoneFile => name.strip_suffix(".done").is_some_and(is_export),
+            Complete::Sha256File => name.strip_suffix(".sha256").is_some_and(is_export),
+            Complete::Manifest { name: manifest } => name == manifest,
+            Complete::Trailer { .. } | Complete::FinalNewline => false,
+        };
+        if says_more {
+            return Some(Role::About);
+        }
+        is_export(name).then_some(Role::Content)
+    })
 }
 
 /// What is remembered of the last accepted file over a restart.

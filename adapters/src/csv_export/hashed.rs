@@ -5,28 +5,30 @@ use std::io::Read;
 use aws_lc_rs::digest::{Context, SHA256};
 
 /// SHA-256 of all that was read.
-pub(super) type Content = [u8; 32];
+pub(crate) type Content = [u8; 32];
 
 /// Hashes what is read through it.
-pub(super) struct Hashed<R> {
+pub(crate) struct Hashed<R> {
     from: R,
     context: Context,
 }
 
 impl<R: Read> Hashed<R> {
-    pub(super) fn new(from: R) -> Self {
+    pub(crate) fn new(from: R) -> Self {
         Self {
             from,
             context: Context::new(&SHA256),
         }
     }
 
-    pub(super) fn finish(self) -> Content {
+    /// Of all of it, whoever read it stopped where.
+    pub(crate) fn finish_reading(mut self) -> std::io::Result<Content> {
+        std::io::copy(&mut self, &mut std::io::sink())?;
         let mut content = Content::default();
         for (to, from) in content.iter_mut().zip(self.context.finish().as_ref()) {
             *to = *from;
         }
-        content
+        Ok(content)
     }
 }
 

@@ -47,13 +47,16 @@ pub(super) fn load(
     }
     let whole = match plan.config.complete {
         Complete::Trailer { .. } => loading.declared.is_some(),
-        Complete::DoneFile => true,
+        Complete::DoneFile | Complete::Sha256File | Complete::Manifest { .. } => true,
         Complete::FinalNewline => reader.get_ref().ends_with_newline(),
     };
     if !whole {
         let what = match plan.config.complete {
             Complete::Trailer { .. } => "it has no trailer",
-            Complete::DoneFile | Complete::FinalNewline => "its last line does not end",
+            Complete::DoneFile
+            | Complete::Sha256File
+            | Complete::Manifest { .. }
+            | Complete::FinalNewline => "its last line does not end",
         };
         return Err(Refusal::Partial(what));
     }

@@ -16,18 +16,19 @@
 
 mod answer;
 mod config;
-mod dates;
+pub(crate) mod dates;
 mod decode;
-mod files;
+pub(crate) mod files;
 #[doc(hidden)]
 pub mod fixture;
-mod hashed;
+pub(crate) mod hashed;
 mod header;
 mod load;
-mod number;
+pub(crate) mod number;
 mod plan;
 mod refusal;
 mod table;
+mod told;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -51,7 +52,10 @@ pub use self::plan::CsvConfigError;
 use self::plan::Plan;
 pub use self::refusal::{BadCell, Refusal, Report};
 use self::table::Table;
-use crate::source::{RestrictionsWatch, Source, SourceFuture, SourceRestrictions};
+use crate::file_drop::{FileDrop, SftpConfigError};
+use crate::source::{
+    RestrictionsWatch, Source, SourceFuture, SourceRestrictions, SourceState, StateCell,
+};
 
 /// Why the source could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +63,9 @@ pub enum CsvError {
     /// A key of the configuration breaks a rule.
     #[error("the configuration of the export breaks a rule")]
     Config(#[from] CsvConfigError),
+    /// The server that files come from.
+    #[error(transparent)]
+    Sftp(#[from] SftpConfigError),
     /// What is remembered of the last file can't be read. Removing it forgets how large that was.
     #[error("can't read `{}`", path.display())]
     State {
@@ -84,6 +91,7 @@ pub enum Reload {
 pub struct CsvExport {
     inner: Arc<Inner>,
     signals: Vec<Signal>,
+    files: Option<Arc<FileDrop>>,
 }
 
 #[derive(Debug)]
@@ -92,6 +100,7 @@ struct Inner {
     clock: SharedClock,
     state: Mutex<State>,
     restrictions: watch::Sender<Option<Arc<SourceRestrictions>>>,
+    told: StateCell,
     /// One reload at a time.
     reloading: Mutex<()>,
 }
@@ -123,6 +132,19 @@ impl CsvExport {
             None => None,
         };
         let signals = answer::signals(&plan);
+        let files = match plan.config.sftp.clone() {
+            None => None,
+            Some(sftp) => {
+                let (spool, wanted) = (plan.config.directory.clone(), files::wanted(&plan));
+                let clock = Arc::clone(&clock);
+                Some(Arc::new(FileDrop::open(
+                    sftp,
+                    spool,
+                    Box::new(wanted),
+                    clock,
+                )?))
+            }
+        };
         let state = State {
             previous_rows: accepted.map(|accepted| accepted.rows),
             ..State::default()
@@ -132,9 +154,14 @@ impl CsvExport {
             clock,
             state: Mutex::new(state),
             restrictions: watch::Sender::new(None),
+            told: StateCell::default(),
             reloading: Mutex::default(),
         });
-        Ok(Self { inner, signals })
+        Ok(Self {
+            inner,
+            signals,
+            files,
+        })
     }
 
     /// Looks for a new file for ever, beginning now. A refusal is logged once for each file.
@@ -148,7 +175,7 @@ impl CsvExport {
             let refusal = match self.reload_once().await {
                 Ok(Reload::Unchanged) => continue,
                 Ok(Reload::Taken(report)) => {
-                    log(&report);
+                    told::log(&report);
                     String::new()
                 }
                 Err(refusal) => refusal.to_string(),
@@ -168,7 +195,15 @@ impl CsvExport {
     pub async fn reload_once(&self) -> Result<Reload, Refusal> {
         let inner = Arc::clone(&self.inner);
         let reloaded = tokio::task::spawn_blocking(move || inner.reload()).await;
-        reloaded.map_err(|_| Refusal::Interrupted)?
+        let reloaded = reloaded.map_err(|_| Refusal::Interrupted)?;
+        self.inner.tell(&reloaded);
+        reloaded
+    }
+
+    /// The server that files come from, where there is one.
+    #[must_use]
+    pub fn files(&self) -> Option<Arc<FileDrop>> {
+        self.files.clone()
     }
 
     /// What was in the file in force.
@@ -190,6 +225,11 @@ impl Source for CsvExport {
         _deadline: Instant,
     ) -> SourceFuture<'a> {
         Box::pin(async move { self.answer(&msisdn, signals) })
+    }
+
+    fn state(&self) -> SourceState {
+        let server = self.files.as_ref().map(|files| files.state().get());
+        told::state(self.inner.told.get(), server)
     }
 
     fn restrictions(&self) -> Option<RestrictionsWatch> {
@@ -254,9 +294,10 @@ impl Inner {
         candidate: &Candidate,
         in_force: Option<Timestamp>,
     ) -> Result<Option<Arc<Report>>, Refusal> {
+        let declared = candidate.declared(&self.plan)?;
         let before = load::Before {
             exported_at: candidate.exported_at,
-            rows: candidate.declared_rows(&self.plan)?,
+            rows: declared.rows,
             previous_rows: self.state().previous_rows,
             now: self.clock.now(),
         };
@@ -268,11 +309,20 @@ impl Inner {
         if !candidate.is_unchanged() {
             return Err(Refusal::Changing);
         }
+        // What is wrong with a file that is not the one that was sent is no matter.
+        let loaded = match declared.sha256 {
+            None => Ok(loaded?),
+            Some(_) => loaded,
+        };
+        let content = file.finish_reading();
+        let content = content.map_err(|error| Refusal::Io("read the file", error))?;
+        if declared.sha256.is_some_and(|sha256| sha256 != content) {
+            return Err(Refusal::Checksum);
+        }
         let (table, report) = loaded?;
         if Some(report.exported_at) < in_force {
             return Err(Refusal::Older(report.exported_at));
         }
-        let content = file.finish();
         if Some(report.exported_at) == in_force {
             return if self.state().content == Some(content) {
                 Ok(None)
@@ -299,28 +349,5 @@ impl Inner {
         drop(state);
         self.restrictions.send_replace(Some(restrictions));
         Ok(Some(report))
-    }
-}
-
-fn log(report: &Report) {
-    tracing::info!(
-        rows = report.rows,
-        numbers = report.numbers,
-        exported_at = %report.exported_at,
-        bad_rows = report.bad_rows,
-        identical = report.identical,
-        former = report.former,
-        contradicted = report.contradicted,
-        unmapped_kinds = report.unmapped_kinds,
-        extra_columns = ?report.extra_columns,
-        "took an export"
-    );
-    for cell in &report.bad_cells {
-        tracing::warn!(
-            line = cell.line,
-            column = cell.column,
-            what = cell.what,
-            "unreadable row"
-        );
     }
 }

@@ -5,7 +5,7 @@ use accord_proto::msisdn::Msisdn;
 use super::config::{Bare, NumberConfig};
 
 /// Reads one cell. The error does not repeat it.
-pub(super) fn parse(cell: &str, rules: &NumberConfig) -> Result<Msisdn, &'static str> {
+pub(crate) fn parse(cell: &str, rules: &NumberConfig) -> Result<Msisdn, &'static str> {
     let text: String = cell
         .chars()
         .filter(|char| !rules.separators.contains(*char))
@@ -32,7 +32,7 @@ pub(super) fn parse(cell: &str, rules: &NumberConfig) -> Result<Msisdn, &'static
 }
 
 /// A number as an integer, which is smaller. Country codes never begin with zero, so it is unique.
-pub(super) fn packed(msisdn: &Msisdn) -> u64 {
+pub(crate) fn packed(msisdn: &Msisdn) -> u64 {
     msisdn
         .expose_digits()
         .bytes()

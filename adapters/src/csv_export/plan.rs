@@ -137,7 +137,14 @@ fn check_limits(config: &CsvConfig) -> Result<(), CsvConfigError> {
     }
     match &config.complete {
         Complete::Trailer { text } if text.is_empty() => Err(broken("complete.text", "is empty")),
-        Complete::Trailer { .. } | Complete::DoneFile | Complete::FinalNewline => Ok(()),
+        Complete::Manifest { name } if name.is_empty() || name.contains('/') => {
+            Err(broken("complete.name", "is a name without a directory"))
+        }
+        Complete::Trailer { .. }
+        | Complete::DoneFile
+        | Complete::Sha256File
+        | Complete::Manifest { .. }
+        | Complete::FinalNewline => Ok(()),
     }
 }
 

@@ -30,6 +30,15 @@ pub enum Refusal {
     /// The marker that the file is whole is not there, or is older than the file.
     #[error("the `.done` file is not there or older than the file")]
     NotDone,
+    /// The checksum is not there, or does not name the file.
+    #[error("there is no checksum of the file")]
+    NoChecksum,
+    /// What stands where the checksum should is none, or two that differ.
+    #[error("the checksum of the file is unreadable, or there are two")]
+    BadChecksum,
+    /// The file is not the one that the checksum is of.
+    #[error("the SHA-256 of the file is not the one that was sent with it")]
+    Checksum,
     /// It was written to while it was read.
     #[error("the file changed while it was read")]
     Changing,
@@ -117,6 +126,10 @@ impl Refusal {
             | Self::Io(..)
             | Self::Crowded(_)
             | Self::NotDone
+            // A checksum that comes late, or is corrected, makes the same file good.
+            | Self::NoChecksum
+            | Self::BadChecksum
+            | Self::Checksum
             | Self::Changing
             | Self::Future(_)
             | Self::Interrupted => true,

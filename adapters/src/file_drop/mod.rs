@@ -1,0 +1,124 @@
+//! Files that an operator's or a regulator's SFTP server offers, copied into a directory of the
+//! adapter's own, from where a source reads them as it reads any file that was dropped there.
+//!
+//! ```text
+//!   sftp://…/outgoing ──▶ spool/.name.part ── whole and unchanged? ──▶ spool/name ──▶ source
+//! ```
+//!
+//! A file is there whole or not at all: what breaks off is thrown away and fetched again from its
+//! beginning, and a file that changed while it was fetched is not taken. Markers and checksums come
+//! after what they are about, and each keeps the time that it has on the server. Nothing is ever
+//! written there.
+
+mod config;
+mod mirror;
+mod session;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
+
+use std::{path::PathBuf, time::Duration};
+
+use accord_proto::clock::SharedClock;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+pub use config::{SftpConfig, SftpConfigError};
+pub use mirror::Fetched;
+pub use session::SftpError;
+
+use crate::source::{Condition, StateCell};
+use mirror::Mirror;
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// What a source reads.
+    Content,
+    /// A marker or checksum, which says something about content and so is fetched after it.
+    About,
+}
+
+/// Which names are fetched, and what they stand for.
+pub type Wanted = Box<dyn Fn(&str) -> Option<Role> + Send + Sync>;
+
+/// A server's files, copied.
+pub struct FileDrop {
+    mirror: Mirror,
+    config: SftpConfig,
+    clock: SharedClock,
+    state: StateCell,
+}
+
+impl std::fmt::Debug for FileDrop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileDrop")
+            .field("host", &self.config.host)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FileDrop {
+    /// Checks the configuration, and reads the credentials. Nobody is called yet.
+    ///
+    /// # Errors
+    /// [`SftpConfigError`] names the key.
+    pub fn open(
+        config: SftpConfig,
+        spool: PathBuf,
+        wanted: Wanted,
+        clock: SharedClock,
+    ) -> Result<Self, SftpConfigError> {
+        let server = config.server()?;
+        Ok(Self {
+            mirror: Mirror::new(server, &config, spool, wanted),
+            config,
+            clock,
+            state: StateCell::default(),
+        })
+    }
+
+    /// How the server is.
+    #[must_use]
+    pub const fn state(&self) -> &StateCell {
+        &self.state
+    }
+
+    /// Fetches what is new, once.
+    ///
+    /// # Errors
+    /// [`SftpError`]: what was fetched whole before stays.
+    pub async fn fetch(&self) -> Result<Fetched, SftpError> {
+        let most = Duration::from_secs(u64::from(self.config.round_seconds_max));
+        let fetched = timeout(most, self.mirror.fetch()).await;
+        let fetched = fetched.unwrap_or(Err(SftpError::Timeout));
+        let (condition, why) = match &fetched {
+            Ok(_) => (Condition::Up, String::new()),
+            Err(error) => (error.condition(), error.to_string()),
+        };
+        self.state.set(condition, why, self.clock.now());
+        fetched
+    }
+
+    /// Fetches for ever, beginning now. What is wrong is logged once, until it is something else.
+    pub async fn watch(&self) {
+        let mut ticks = interval(Duration::from_millis(u64::from(self.config.every_ms)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = String::new();
+        loop {
+            ticks.tick().await;
+            let error = match self.fetch().await {
+                Ok(fetched) => {
+                    if fetched.files > 0 {
+                        let Fetched { files, bytes } = fetched;
+                        tracing::info!(files, bytes, "fetched files");
+                    }
+                    String::new()
+                }
+                Err(error) => error.to_string(),
+            };
+            if !error.is_empty() && error != last {
+                tracing::error!(error, host = self.config.host, "can't fetch files");
+            }
+            last = error;
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! All lists as one: what they cover without a gap, and who was disconnected when.
+
+use accord_proto::{
+    msisdn::Msisdn,
+    observation::{Change, ChangedIn, Observation, Observed, SourceClass},
+    reason::Reason,
+};
+use jiff::Timestamp;
+
+use super::{
+    config::Covers,
+    read::{List, Row},
+};
+use crate::csv_export::number::packed;
+
+/// The lists in force.
+#[derive(Debug)]
+pub(super) struct Book {
+    /// Sorted by number; of each the last disconnect.
+    rows: Vec<Row>,
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Book {
+    /// Of lists, in any order; `None` if there is none.
+    pub(super) fn new(mut lists: Vec<List>, covers: &Covers) -> Option<Self> {
+        lists.sort_by_key(|list| list.until);
+        let newest = lists.last()?;
+        let (mut since, until) = (newest.since, newest.until);
+        if let Covers::Everything { .. } = covers {
+            // Each list holds all of those before.
+            lists.drain(..lists.len() - 1);
+        }
+        for list in lists.iter().rev() {
+            // A day may be counted by both or by neither where clocks are put back.
+            if list.until < since {
+                break;
+            }
+            since = since.min(list.since);
+        }
+        let mut rows: Vec<Row> = lists.into_iter().flat_map(|list| list.rows).collect();
+        // The last disconnect comes first, and the others go.
+        rows.sort_unstable_by_key(|row| (row.number, std::cmp::Reverse((row.before, row.after))));
+        rows.dedup_by_key(|row| row.number);
+        rows.shrink_to_fit();
+        Some(Self { rows, since, until })
+    }
+
+    /// Since when the lists cover the time without a gap.
+    pub(super) const fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// Until when.
+    pub(super) const fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// What is known of a number: disconnected last, or not since the lists cover the time.
+    pub(super) fn observation(&self, msisdn: &Msisdn) -> Result<Observation, Reason> {
+        let number = packed(msisdn);
+        let place = self.rows.binary_search_by_key(&number, |row| row.number);
+        let row = place.ok().and_then(|place| self.rows.get(place));
+        let changed_in = match row {
+            None => None,
+            Some(row) => {
+                let (after, before) = row.interval();
+                // In the gap before the lists it may have been once more.
+                let before = if before < self.since {
+                    self.since
+                } else {
+                    before
+                };
+                let changed = ChangedIn::new(after, before.min(self.until));
+                Some(changed.ok_or(Reason::NotAvailable)?)
+            }
+        };
+        let since = changed_in.map_or(self.since, |changed| self.since.min(changed.after()));
+        Ok(Observation {
+            what: Observed::Change(Change {
+                changed_in,
+                monitored_since: Some(since),
+                kind: None,
+            }),
+            observed_at: self.until,
+            source: SourceClass::Export,
+        })
+    }
+}

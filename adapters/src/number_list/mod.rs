@@ -1,0 +1,185 @@
+//! Lists of permanently disconnected numbers, as regulators publish them, as a source of
+//! `number_recycling`: India's monthly Mobile Number Revocation List, the shape of the FCC's Reassigned
+//! Numbers Database (a number and its last permanent disconnect date), and their like.
+//!
+//! ```text
+//!   list of October ─┐
+//!   list of November ┼─▶ one book: covered without a gap since …, up to …; who was disconnected when
+//!   …                ┘
+//! ```
+//!
+//! A list says that a number was *disconnected*, not that somebody else has it now. What it does not
+//! list was not disconnected in the time that it covers; of any other time it says nothing, so a list
+//! that is missing restarts the watch, and one that comes late fills the gap.
+
+mod book;
+mod config;
+mod read;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use accord_proto::{clock::SharedClock, msisdn::Msisdn, reason::Reason, signal::Signal};
+use arc_swap::ArcSwapOption;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+pub use config::{Covers, ListColumns, ListComplete, ListConfig, ListConfigError, ListDate};
+pub use read::ListError;
+
+use self::{
+    book::Book,
+    config::Plan,
+    read::{List, Stamp},
+};
+use crate::{
+    file_drop::FileDrop,
+    source::{Condition, Observations, Source, SourceFuture, SourceState, StateCell},
+};
+
+/// The lists of a directory.
+#[derive(Debug)]
+pub struct NumberList {
+    plan: Plan,
+    clock: SharedClock,
+    files: Option<Arc<FileDrop>>,
+    book: ArcSwapOption<Book>,
+    /// What was read last.
+    read: Mutex<Vec<Stamp>>,
+    state: StateCell,
+}
+
+impl NumberList {
+    /// Checks the configuration. There need not be a list yet.
+    ///
+    /// # Errors
+    /// [`ListConfigError`] names the key.
+    pub fn open(config: ListConfig, clock: SharedClock) -> Result<Self, ListConfigError> {
+        let plan = Plan::new(config)?;
+        let files = match plan.config.sftp.clone() {
+            None => None,
+            Some(sftp) => {
+                let (spool, wanted) = (plan.config.directory.clone(), plan.wanted());
+                let clock = Arc::clone(&clock);
+                Some(Arc::new(FileDrop::open(sftp, spool, wanted, clock)?))
+            }
+        };
+        Ok(Self {
+            plan,
+            clock,
+            files,
+            book: ArcSwapOption::empty(),
+            read: Mutex::default(),
+            state: StateCell::default(),
+        })
+    }
+
+    /// The server that the lists come from, where there is one.
+    #[must_use]
+    pub fn files(&self) -> Option<Arc<FileDrop>> {
+        self.files.clone()
+    }
+
+    /// Reads all lists, if any of them is new. Blocks.
+    ///
+    /// # Errors
+    /// The first list that was refused, and why; the others count all the same.
+    pub fn reload(&self) -> Result<(), ListError> {
+        let stamps = read::lists(&self.plan)?;
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if *read == stamps {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let (mut lists, mut refused): (Vec<List>, Option<ListError>) = (Vec::new(), None);
+        let mut room = usize::try_from(self.plan.config.rows_max).unwrap_or(usize::MAX);
+        for stamp in &stamps {
+            match read::list(&self.plan, stamp, now, room) {
+                Ok(list) => {
+                    room -= list.rows.len();
+                    lists.push(list);
+                }
+                Err(error) => {
+                    refused.get_or_insert(error);
+                }
+            }
+        }
+        let passes = refused.as_ref().is_some_and(ListError::may_pass);
+        let book = Book::new(lists, &self.plan.config.covers);
+        let (condition, why) = match (&refused, &book) {
+            (None, Some(_)) => (Condition::Up, String::new()),
+            (None, None) => (Condition::Starting, "no list has come yet".to_owned()),
+            (Some(error), Some(_)) => (Condition::Behind, error.to_string()),
+            (Some(error), None) => (Condition::Unusable, error.to_string()),
+        };
+        self.state.set(condition, why, now);
+        if let Some(book) = book {
+            let (since, until, numbers) = (book.since(), book.until(), book.len());
+            tracing::info!(%since, %until, numbers, "lists of disconnected numbers are in force");
+            self.state.observed_to(until);
+            self.book.store(Some(Arc::new(book)));
+        }
+        if !passes {
+            *read = stamps;
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// As [`Self::reload`], where nothing may block.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub async fn reload_now(self: Arc<Self>) -> Result<(), ListError> {
+        let reloading = tokio::task::spawn_blocking(move || self.reload());
+        reloading.await.map_err(|_| ListError::Interrupted)?
+    }
+
+    /// Looks for lists for ever. A refusal is logged once, until it is another one.
+    pub async fn watch(self: Arc<Self>) {
+        let mut ticks = interval(Duration::from_millis(u64::from(self.plan.config.reload_ms)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = String::new();
+        loop {
+            ticks.tick().await;
+            let refused = Arc::clone(&self).reload_now().await.err();
+            let error = refused.map_or_else(String::new, |error| error.to_string());
+            if !error.is_empty() && error != last {
+                tracing::error!(error, "refused a list of disconnected numbers");
+            }
+            last = error;
+        }
+    }
+}
+
+impl Source for NumberList {
+    fn signals(&self) -> &[Signal] {
+        &[Signal::NumberRecycling]
+    }
+
+    fn observe<'a>(
+        &'a self,
+        msisdn: Msisdn,
+        signals: &'a [Signal],
+        _deadline: Instant,
+    ) -> SourceFuture<'a> {
+        Box::pin(async move {
+            let book = self.book.load_full();
+            let mut answer = Observations::all(signals, Reason::NotAvailable);
+            for (signal, said) in &mut answer.signals {
+                if *signal == Signal::NumberRecycling {
+                    let book = book.as_ref().ok_or(Reason::SourceDown);
+                    *said = book.and_then(|book| book.observation(&msisdn));
+                }
+            }
+            answer
+        })
+    }
+
+    fn state(&self) -> SourceState {
+        self.state.get()
+    }
+}
+
+#[cfg(test)]
+mod tests;

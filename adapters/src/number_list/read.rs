@@ -1,0 +1,329 @@
+//! Which lists there are, and one of them, read whole or not at all.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use csv::StringRecord;
+use jiff::Timestamp;
+
+use super::config::{ListComplete, Plan};
+use crate::csv_export::{
+    Refusal,
+    files::{beside, checksum_of, read_checksums},
+    hashed::Hashed,
+    number,
+};
+
+/// The most entries of the directory that are looked at.
+const ENTRIES_MAX: usize = 10_000;
+
+/// Why a list is not taken. It names the list and the line, never a number.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The system.
+    #[error("can't {act}")]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// What it said.
+        #[source]
+        error: io::Error,
+    },
+    /// Too many files.
+    #[error("the directory has more than {0} entries, or lists than `lists_max`")]
+    Crowded(usize),
+    /// It is about a time that is not over.
+    #[error("`{0}` is about a time that is not over")]
+    Future(String),
+    /// Its checksum is missing, or not the file's.
+    #[error("`{name}`: {why}")]
+    NotWhole {
+        /// Which list.
+        name: String,
+        /// Why not.
+        why: String,
+    },
+    /// A line.
+    #[error("`{name}`, line {line}: {why}")]
+    Line {
+        /// Which list.
+        name: String,
+        /// Which line, from 1.
+        line: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// More rows than the limit.
+    #[error("the lists have more rows than `rows_max`")]
+    TooMany,
+    /// The program is stopping.
+    #[error("the program is stopping")]
+    Interrupted,
+}
+
+impl ListError {
+    /// Whether the same list may be taken later, unchanged.
+    pub(super) const fn may_pass(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::Future(_) | Self::NotWhole { .. } | Self::Interrupted => true,
+            Self::Crowded(_) | Self::Line { .. } | Self::TooMany => false,
+        }
+    }
+}
+
+/// Which bytes a list has, as far as can be told without reading them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stamp {
+    path: PathBuf,
+    inode: u64,
+    bytes: u64,
+    written: (i64, i64),
+}
+
+/// A disconnected number. Sixteen bytes, since there are many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) number: u64,
+    /// Minutes since 1970: after the first, and not later than the second.
+    pub(super) after: u32,
+    pub(super) before: u32,
+}
+
+impl Row {
+    pub(super) fn interval(&self) -> (Timestamp, Timestamp) {
+        let at = |minute: u32| Timestamp::from_second(i64::from(minute) * 60);
+        let after = at(self.after).unwrap_or(Timestamp::MIN);
+        (after, at(self.before).unwrap_or(Timestamp::MAX))
+    }
+}
+
+/// A list, read.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) since: Timestamp,
+    pub(super) until: Timestamp,
+    pub(super) rows: Vec<Row>,
+}
+
+/// The lists there are.
+pub(super) fn lists(plan: &Plan) -> Result<Vec<Stamp>, ListError> {
+    let failed = |error| ListError::Io {
+        act: "read the directory",
+        error,
+    };
+    let mut found = Vec::new();
+    let entries = fs::read_dir(&plan.config.directory).map_err(failed)?;
+    for (place, entry) in entries.enumerate() {
+        if place >= ENTRIES_MAX {
+            return Err(ListError::Crowded(ENTRIES_MAX));
+        }
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        if name.to_str().and_then(|name| plan.covered(name)).is_some() {
+            found.push(stamp(&entry.path())?);
+        }
+    }
+    let most = plan.config.lists_max as usize;
+    if found.len() > most {
+        return Err(ListError::Crowded(most));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn stamp(path: &Path) -> Result<Stamp, ListError> {
+    let metadata = fs::metadata(path).map_err(|error| ListError::Io {
+        act: "look at a list",
+        error,
+    })?;
+    Ok(Stamp {
+        path: path.to_owned(),
+        inode: metadata.ino(),
+        bytes: metadata.len(),
+        written: (metadata.mtime(), metadata.mtime_nsec()),
+    })
+}
+
+/// Reads one list, of so many rows at most.
+pub(super) fn list(
+    plan: &Plan,
+    at: &Stamp,
+    now: Timestamp,
+    rows_max: usize,
+) -> Result<List, ListError> {
+    let name = at.path.file_name().and_then(|name| name.to_str());
+    let name = name.unwrap_or_default();
+    let not_whole = |why: String| ListError::NotWhole {
+        name: name.to_owned(),
+        why,
+    };
+    let covered = plan.covered(name);
+    let (since, until) = covered
+        .filter(|(_, until)| *until <= now)
+        .ok_or_else(|| ListError::Future(name.to_owned()))?;
+    let sent = match plan.config.complete {
+        ListComplete::FinalNewline => None,
+        ListComplete::Sha256File => {
+            let text = read_checksums(&beside(&at.path, ".sha256"));
+            let sent = text.and_then(|text| checksum_of(&text, name, true));
+            Some(sent.map_err(|refusal| not_whole(refusal.to_string()))?)
+        }
+    };
+    let opened = File::open(&at.path).map_err(|error| ListError::Io {
+        act: "open a list",
+        error,
+    })?;
+    let mut file = Hashed::new(opened);
+    let read = rows(plan, name, (since, until), &mut file, rows_max);
+    let content = file.finish_reading().map_err(|error| ListError::Io {
+        act: "read a list",
+        error,
+    })?;
+    if sent.is_some_and(|sent| sent != content) {
+        return Err(not_whole(Refusal::Checksum.to_string()));
+    }
+    if stamp(&at.path)? != *at {
+        return Err(not_whole(Refusal::Changing.to_string()));
+    }
+    let rows = read?;
+    Ok(List { since, until, rows })
+}
+
+fn rows(
+    plan: &Plan,
+    name: &str,
+    covered: (Timestamp, Timestamp),
+    file: &mut Hashed<File>,
+    rows_max: usize,
+) -> Result<Vec<Row>, ListError> {
+    let mut last = LastByte {
+        from: file,
+        last: 0,
+    };
+    let reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .delimiter(plan.delimiter)
+        .from_reader(&mut last);
+    let mut lines = Lines {
+        reader,
+        record: StringRecord::new(),
+        line: 0,
+        name,
+    };
+    if !lines.take()? {
+        return Err(lines.bad("there is no header"));
+    }
+    let columns = &plan.config.columns;
+    let number_at = lines.place(&columns.number)?;
+    let date_at = match &columns.disconnected_at {
+        Some(column) => Some(lines.place(&column.name)?),
+        None => None,
+    };
+    let mut rows = Vec::new();
+    while lines.take()? {
+        if rows.len() >= rows_max {
+            return Err(ListError::TooMany);
+        }
+        let parsed = number::parse(lines.cell(number_at), &plan.config.number);
+        let number = parsed.map_err(|_| lines.bad("has an unreadable number"))?;
+        let (after, before) = match (&plan.date, date_at) {
+            (Some(format), Some(place)) => {
+                let bounds = format.bounds(lines.cell(place));
+                let (after, before) = bounds.ok_or_else(|| lines.bad("has an unreadable date"))?;
+                if after >= covered.1 || after.as_second() < 0 {
+                    return Err(lines.bad("has a date before 1970, or after the list"));
+                }
+                (after, before.min(covered.1))
+            }
+            (_, _) => covered,
+        };
+        let (Some(after), Some(before)) = (minutes(after, true), minutes(before, false)) else {
+            return Err(lines.bad("has a date that is not of this age"));
+        };
+        rows.push(Row {
+            number: number::packed(&number),
+            after,
+            before,
+        });
+    }
+    drop(lines);
+    match (last.last, plan.config.complete) {
+        (b'\n', _) | (_, ListComplete::Sha256File) => Ok(rows),
+        (_, ListComplete::FinalNewline) => Err(ListError::NotWhole {
+            name: name.to_owned(),
+            why: "its last line does not end".to_owned(),
+        }),
+    }
+}
+
+/// The lines of a list, one after the other.
+struct Lines<'a, R> {
+    reader: csv::Reader<R>,
+    record: StringRecord,
+    line: u64,
+    name: &'a str,
+}
+
+impl<R: io::Read> Lines<'_, R> {
+    fn take(&mut self) -> Result<bool, ListError> {
+        let read = self.reader.read_record(&mut self.record);
+        let position = match &read {
+            Ok(_) => self.record.position(),
+            Err(error) => error.position(),
+        };
+        self.line = position.map_or(self.line + 1, csv::Position::line);
+        read.map_err(|_| self.bad("is no UTF-8, or has more or fewer cells than the header"))
+    }
+
+    /// Where a column stands, by the header.
+    fn place(&self, wanted: &str) -> Result<usize, ListError> {
+        let cells = self.record.iter().enumerate();
+        let mut places = cells.filter(|(_, cell)| cell.trim() == wanted);
+        match (places.next(), places.next()) {
+            (Some((place, _)), None) => Ok(place),
+            (_, _) => Err(self.bad("lacks a column that is configured, or has it twice")),
+        }
+    }
+
+    fn cell(&self, place: usize) -> &str {
+        self.record.get(place).unwrap_or_default().trim()
+    }
+
+    fn bad(&self, why: &'static str) -> ListError {
+        ListError::Line {
+            name: self.name.to_owned(),
+            line: self.line,
+            why,
+        }
+    }
+}
+
+/// Minutes since 1970, away from the middle of the interval.
+fn minutes(at: Timestamp, down: bool) -> Option<u32> {
+    let seconds = at.as_second();
+    let minute = if down {
+        seconds.div_euclid(60)
+    } else {
+        (seconds + 59).div_euclid(60)
+    };
+    u32::try_from(minute).ok()
+}
+
+/// Knows the last byte of what was read through it.
+struct LastByte<'a> {
+    from: &'a mut Hashed<File>,
+    last: u8,
+}
+
+impl io::Read for LastByte<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(to)?;
+        let read = to.get(..count).unwrap_or_default();
+        self.last = read.last().copied().unwrap_or(self.last);
+        Ok(count)
+    }
+}

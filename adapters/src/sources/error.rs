@@ -1,0 +1,68 @@
+//! Why a source can't be opened, or has no data.
+
+use crate::{
+    csv_export::{CsvError, Refusal},
+    diameter::DiameterError,
+    events::EventsError,
+    file_drop::SftpError,
+    number_list::{ListConfigError, ListError},
+    osmo_hlr::OsmoHlrError,
+    portability::{PortabilityConfigError, PortabilityError},
+    sql::{SqlError, SqlFault},
+    virtual_operator::PrefixError,
+};
+
+/// Why a source can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The CSV source.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    /// The Diameter source.
+    #[error("{0}")]
+    Diameter(#[from] DiameterError),
+    /// The stream of events.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// The portability database was refused.
+    #[error("the portability database was refused")]
+    Database(#[from] PortabilityError),
+    /// The newest export was refused.
+    #[error("the newest export was refused")]
+    Export(#[from] Refusal),
+    /// Nothing was fetched from the server that files come from.
+    #[error("nothing was fetched")]
+    Fetch(#[from] SftpError),
+    /// A list of disconnected numbers was refused.
+    #[error("a list was refused")]
+    List(#[from] ListError),
+    /// The configuration of lists of disconnected numbers.
+    #[error(transparent)]
+    Lists(#[from] ListConfigError),
+    /// The osmo-hlr source.
+    #[error("{0}")]
+    OsmoHlr(#[from] OsmoHlrError),
+    /// The configuration of the portability database.
+    #[error(transparent)]
+    Portability(#[from] PortabilityConfigError),
+    /// The configuration of the database.
+    #[error("{0}")]
+    Sql(#[from] SqlError),
+    /// The database gives no answers.
+    #[error("{name}: {0}", name = .0.name())]
+    SqlFault(#[from] SqlFault),
+    /// The virtual operator.
+    #[error("`prefix`: {0}")]
+    Virtual(#[from] PrefixError),
+}
+
+/// A source can't be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("source `{name}`: {error}")]
+pub struct OpenError {
+    /// Its name.
+    pub name: String,
+    /// Why not.
+    #[source]
+    pub error: SourceError,
+}
