@@ -181,3 +181,37 @@ async fn a_broker_does_not_start_with_a_bad_database() {
     );
     assert!(!said.contains("7700900"), "{said}");
 }
+
+#[tokio::test]
+async fn an_operator_disowns_a_number_that_it_lost_and_counts_a_port_as_a_swap() {
+    let dir = TempDir::new().unwrap();
+    let ported = now() - SignedDuration::from_hours(10 * 24);
+    let rows = [
+        format!("{},sud-mobile,2024-05-01", north(2)),
+        format!("{},north-mobile,{ported}", north(18)),
+    ];
+    put(dir.path(), &database(hours_ago(1), &rows));
+    let mut spec = WorldSpec::default();
+    for operator in &mut spec.operators {
+        if operator.name == "north-mobile" {
+            let file = dir.path().join("portability.csv");
+            operator.source += &format!(
+                "\n[[source]]\nkind = \"portability\"\nfile = {file:?}\nown = [\"north-mobile\"]\n"
+            );
+        }
+    }
+    let files = WorldFiles::write(dir.path(), &spec).unwrap();
+    let world = World::start(files, spec.clock).await.unwrap();
+    let bank = world.client("first-bank").unwrap();
+    // The broker has no database, and asks the operator of the range.
+    wait_until("the adapter to have read the database", || async {
+        word(&one(&bank, sim(north(2))).await) == "not_ours"
+    })
+    .await
+    .unwrap();
+    // Watched for three days only, without a change: so the port, or a swap before those.
+    let since_port = word(&one(&bank, sim(north(18))).await);
+    assert_eq!(since_port, "3–4 days…7–14 days");
+    // Another number is as it was.
+    assert_eq!(word(&one(&bank, sim(north(1))).await), "0–4 h");
+}
