@@ -130,7 +130,10 @@ impl Mirror {
     fn sweep(&self) -> Result<(), SftpError> {
         for entry in fs::read_dir(&self.spool).map_err(spool("look"))? {
             let name = entry.map_err(spool("look"))?.file_name();
-            let left = name.to_str().filter(|name| is_partial(name));
+            // Another source may fetch into the same directory.
+            let left = name
+                .to_str()
+                .filter(|name| partial_of(name).is_some_and(|name| (self.wanted)(name).is_some()));
             if let Some(name) = left {
                 fs::remove_file(self.spool.join(name)).map_err(spool("clean up"))?;
             }
@@ -139,8 +142,9 @@ impl Mirror {
     }
 }
 
-fn is_partial(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".part")
+/// The name of the file that a hidden one is on its way to be.
+fn partial_of(name: &str) -> Option<&str> {
+    name.strip_prefix('.')?.strip_suffix(".part")
 }
 
 fn time(file: &Remote) -> SystemTime {
