@@ -99,7 +99,8 @@ impl Failure {
 
 const fn not_opened(failed: &OpenError) -> u8 {
     match failed.error {
-        SourceError::Csv(_)
+        SourceError::CamaraUpstream(_)
+        | SourceError::Csv(_)
         | SourceError::Events(_)
         | SourceError::Diameter(
             DiameterError::Config { .. } | DiameterError::Journal(_) | DiameterError::Tls(_),

@@ -1,5 +1,6 @@
 //! An operator's side of Accord: sources, and the runtime that attaches them to a broker.
 
+pub mod camara_upstream;
 pub mod config;
 pub mod conformance;
 pub mod csv_export;

@@ -11,6 +11,7 @@ use accord_proto::clock::SharedClock;
 use serde::Deserialize;
 
 use crate::{
+    camara_upstream::{CamaraConfig, CamaraUpstream},
     csv_export::{CsvConfig, CsvExport},
     diameter::{DiameterConfig, DiameterSh},
     events::{EventSource, EventsConfig},
@@ -34,6 +35,8 @@ const ORDER_ERROR_MS: u64 = 300_000;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum SourceConfig {
+    /// Another operator's or an aggregator's CAMARA APIs.
+    CamaraUpstream(Box<CamaraConfig>),
     /// A periodic export of a billing system.
     Csv(Box<CsvConfig>),
     /// An HSS by Diameter Sh.
@@ -150,6 +153,7 @@ impl SourceConfig {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::CamaraUpstream(_) => "camara_upstream",
             Self::Csv(_) => "csv",
             Self::DiameterSh(_) => "diameter_sh",
             Self::Events(_) => "events",
@@ -168,7 +172,9 @@ impl SourceConfig {
         match self {
             // A day, or the time of the export: its intervals say how far they reach. A poll's
             // instants are the adapter's own.
-            Self::Csv(_)
+            // What an upstream's dates are worth stands in its `precision_s`.
+            Self::CamaraUpstream(_)
+            | Self::Csv(_)
             | Self::DiameterSh(_)
             | Self::NumberList(_)
             | Self::OsmoHlr(_)
@@ -183,7 +189,8 @@ impl SourceConfig {
     pub(crate) const fn every_subscriber(&self) -> bool {
         match self {
             Self::DiameterSh(_) | Self::OsmoHlr(_) => true,
-            Self::Csv(_)
+            Self::CamaraUpstream(_)
+            | Self::Csv(_)
             | Self::Events(_)
             | Self::NumberList(_)
             | Self::Portability(_)
@@ -198,6 +205,11 @@ impl SourceConfig {
     /// [`SourceError`] names the key.
     pub fn open(&self, clock: SharedClock) -> Result<OpenSource, SourceError> {
         Ok(match self {
+            Self::CamaraUpstream(config) => OpenSource {
+                source: Arc::new(CamaraUpstream::open(config, clock)?),
+                background: None,
+                prepare: None,
+            },
             Self::Csv(config) => {
                 let source = Arc::new(CsvExport::open(config.as_ref().clone(), clock)?);
                 let (watching, loading) = (Arc::clone(&source), Arc::clone(&source));
@@ -271,6 +283,7 @@ impl SourceConfig {
     /// Every path of the section, to be resolved.
     pub(crate) fn paths(&mut self) -> Vec<&mut PathBuf> {
         match self {
+            Self::CamaraUpstream(config) => config.paths(),
             Self::Csv(config) => {
                 let config = config.as_mut();
                 let sftp = config.sftp.iter_mut().flat_map(SftpConfig::paths);

@@ -59,7 +59,8 @@ impl SourceConfig {
                     changes.bookmark_file = apart;
                 }
             }
-            Self::Virtual(_) => {}
+            // They keep nothing.
+            Self::CamaraUpstream(_) | Self::Virtual(_) => {}
         }
         Ok(())
     }

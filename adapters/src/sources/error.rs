@@ -1,6 +1,7 @@
 //! Why a source can't be opened, or has no data.
 
 use crate::{
+    camara_upstream::CamaraError,
     csv_export::{CsvError, Refusal},
     diameter::DiameterError,
     events::EventsError,
@@ -15,6 +16,9 @@ use crate::{
 /// Why a source can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
+    /// The CAMARA upstream.
+    #[error(transparent)]
+    CamaraUpstream(#[from] CamaraError),
     /// The CSV source.
     #[error(transparent)]
     Csv(#[from] CsvError),

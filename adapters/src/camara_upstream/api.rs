@@ -1,0 +1,297 @@
+//! What is asked of each API, and what its answer says: never more precisely than it was told.
+//!
+//! | API | question | answer → observation |
+//! |---|---|---|
+//! | SIM Swap, Device Swap | `retrieve-date` | a date → an interval around it; `null` with `monitoredPeriod` → none in so many days; `null` alone → not known |
+//! | | `check`, `maxAge` hours | `true` → within that time; `false` → none in that time |
+//! | Call Forwarding Signal | `call-forwardings` | the conditions; where to is never told |
+//! | Device Roaming Status | `retrieve` | the state as of `lastStatusTime` |
+//! | Number Recycling, Tenure | `check`, `check-tenure` since a day | changed since that day, or not |
+
+use accord_proto::{
+    msisdn::Msisdn,
+    observation::{
+        Change, ChangedIn, Forwarding, ForwardingCondition, ForwardingTarget, Observation,
+        Observed, Roaming, SourceClass,
+    },
+    reason::Reason,
+    signal::Signal,
+    wire::CLOCK_SKEW_MAX,
+};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use serde_json::{Value, json};
+
+use super::{
+    config::{CamaraConfig, ForwardingOperation, SwapsBy},
+    fault::Fault,
+};
+
+/// A day somewhere begins up to 14 hours before it does in UTC, and ends up to 12 after; what the
+/// upstream calls a day is not told.
+const ZONES: SignedDuration = SignedDuration::from_hours(14);
+/// The longest `monitoredPeriod` that is believed: CAMARA's 999 days, and more.
+const MONITORED_DAYS_MAX: i64 = 3_650;
+/// No mobile subscription is older: the first GSM call was made in July 1991.
+const OLDEST: &str = "1991-07-01T00:00:00Z";
+
+/// How questions are asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    swaps_by: SwapsBy,
+    check_hours: u32,
+    precision: SignedDuration,
+    forwarding: ForwardingOperation,
+    since_days: u32,
+}
+
+/// One question, as it is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) operation: &'static str,
+    pub(super) body: Value,
+    asked: Asked,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    /// The date is in this field.
+    SwapDate(&'static str),
+    SwapCheck,
+    Forwarding,
+    Roaming,
+    Recycled(Date),
+    Held(Date),
+}
+
+impl Manner {
+    pub(super) fn new(config: &CamaraConfig) -> Self {
+        Self {
+            swaps_by: config.swaps_by,
+            check_hours: config.check_max_age_hours,
+            precision: SignedDuration::from_secs(config.precision_s.into()),
+            forwarding: config.forwarding_operation,
+            since_days: config.since_days,
+        }
+    }
+
+    /// The question about a signal; `None` if no API answers it.
+    pub(super) fn question(
+        &self,
+        signal: Signal,
+        msisdn: &Msisdn,
+        now: Timestamp,
+    ) -> Option<Question> {
+        let number = msisdn.expose();
+        let plain = json!({"phoneNumber": number});
+        let days = SignedDuration::from_hours(i64::from(self.since_days) * 24);
+        let today = now.to_zoned(TimeZone::UTC).date();
+        let since = today.checked_sub(days).unwrap_or(today);
+        let swap = |field| match self.swaps_by {
+            SwapsBy::RetrieveDate => ("retrieve-date", plain.clone(), Asked::SwapDate(field)),
+            SwapsBy::Check => {
+                let body = json!({"phoneNumber": number, "maxAge": self.check_hours});
+                ("check", body, Asked::SwapCheck)
+            }
+        };
+        let (operation, body, asked) = match signal {
+            Signal::SimSwap => swap("latestSimChange"),
+            Signal::DeviceSwap => swap("latestDeviceChange"),
+            Signal::CallForwarding => (self.forwarding.path(), plain, Asked::Forwarding),
+            Signal::Roaming => ("retrieve", json!({"device": plain}), Asked::Roaming),
+            Signal::NumberRecycling => {
+                let body = json!({"phoneNumber": number, "specifiedDate": since.to_string()});
+                ("check", body, Asked::Recycled(since))
+            }
+            Signal::Tenure => {
+                let body = json!({"phoneNumber": number, "tenureDate": since.to_string()});
+                ("check-tenure", body, Asked::Held(since))
+            }
+            Signal::SignallingAnomaly => return None,
+        };
+        Some(Question {
+            operation,
+            body,
+            asked,
+        })
+    }
+
+    /// What the answer to a question says. It was true at some time from `sent` to `received`.
+    pub(super) fn read(
+        &self,
+        question: &Question,
+        body: &[u8],
+        sent: Timestamp,
+        received: Timestamp,
+    ) -> Result<Observation, Fault> {
+        let body: Value =
+            serde_json::from_slice(body).map_err(|_| Fault::unusable("an answer is no JSON"))?;
+        let (what, observed_at) = match question.asked {
+            Asked::SwapDate(field) => self.swap_date(&body, field, sent)?,
+            Asked::SwapCheck => {
+                let hours = SignedDuration::from_hours(self.check_hours.into());
+                changed_since(
+                    flag(&body, "swapped")?,
+                    sent - hours,
+                    sent - hours,
+                    sent,
+                    received,
+                )
+            }
+            Asked::Forwarding => (Observed::Forwarding(forwardings(&body)?), sent),
+            Asked::Roaming => roaming(&body, sent)?,
+            Asked::Recycled(since) => {
+                let recycled = flag(&body, "phoneNumberRecycled")?;
+                since_day(recycled, since, sent, received)
+            }
+            Asked::Held(since) => {
+                let held = flag(&body, "tenureDateCheck")?;
+                since_day(!held, since, sent, received)
+            }
+        };
+        Ok(Observation {
+            what,
+            observed_at,
+            source: SourceClass::Upstream,
+        })
+    }
+
+    fn swap_date(
+        &self,
+        body: &Value,
+        field: &'static str,
+        sent: Timestamp,
+    ) -> Result<(Observed, Timestamp), Fault> {
+        let date = body
+            .get(field)
+            .ok_or(Fault::unusable("an answer lacks its date"))?;
+        let change = if date.is_null() {
+            // Never swapped, not told by law, or no longer known: the number of days alone says what
+            // is known.
+            let days = body.get("monitoredPeriod").and_then(Value::as_i64);
+            let days = days.filter(|days| (1..=MONITORED_DAYS_MAX).contains(days));
+            let days = days.ok_or(Fault::told(Reason::NotAvailable, "the date is not told"))?;
+            Change {
+                changed_in: None,
+                monitored_since: Some(sent - SignedDuration::from_hours(days * 24)),
+                kind: None,
+            }
+        } else {
+            let at = instant(date, sent)?;
+            let after = at.checked_sub(self.precision).unwrap_or(at);
+            let before = at.checked_add(self.precision).unwrap_or(at);
+            Change {
+                changed_in: ChangedIn::new(after, before.min(sent.max(after))),
+                // It is the last one, so the upstream knows what came after it.
+                monitored_since: Some(after.min(sent)),
+                kind: None,
+            }
+        };
+        Ok((Observed::Change(change), sent))
+    }
+}
+
+/// Yes: at least one change in `(yes_after, received]`. No: none in `(no_after, sent]`.
+fn changed_since(
+    changed: bool,
+    yes_after: Timestamp,
+    no_after: Timestamp,
+    sent: Timestamp,
+    received: Timestamp,
+) -> (Observed, Timestamp) {
+    let received = received.max(sent);
+    let (changed_in, since, observed_at) = if changed {
+        (ChangedIn::new(yes_after, received), yes_after, received)
+    } else {
+        (None, no_after, sent)
+    };
+    let change = Change {
+        changed_in,
+        monitored_since: Some(since),
+        kind: None,
+    };
+    (Observed::Change(change), observed_at)
+}
+
+/// Whether the holder changed since a day, wherever that day began and ended.
+fn since_day(
+    changed: bool,
+    since: Date,
+    sent: Timestamp,
+    received: Timestamp,
+) -> (Observed, Timestamp) {
+    let midnight = |date: Date| {
+        let zoned = date.to_zoned(TimeZone::UTC);
+        zoned.map_or(Timestamp::MIN, |zoned| zoned.timestamp())
+    };
+    let begins = midnight(since).checked_sub(ZONES).unwrap_or(Timestamp::MIN);
+    let ends = midnight(since.tomorrow().unwrap_or(since));
+    let ends = ends.checked_add(ZONES).unwrap_or(Timestamp::MAX).min(sent);
+    changed_since(changed, begins, ends, sent, received)
+}
+
+fn flag(body: &Value, field: &'static str) -> Result<bool, Fault> {
+    let flag = body.get(field).and_then(Value::as_bool);
+    flag.ok_or(Fault::unusable("an answer lacks its yes or no"))
+}
+
+/// An instant with its zone, neither from the future nor from before there were mobile phones.
+fn instant(value: &Value, sent: Timestamp) -> Result<Timestamp, Fault> {
+    let parsed = value
+        .as_str()
+        .and_then(|text| text.parse::<Timestamp>().ok());
+    let at = parsed.ok_or(Fault::unusable("an instant has no zone, or is none"))?;
+    let oldest = OLDEST.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+    if at < oldest || at.duration_since(sent) > CLOCK_SKEW_MAX {
+        return Err(Fault::unusable("an instant that can't be"));
+    }
+    Ok(at.min(sent))
+}
+
+fn forwardings(body: &Value) -> Result<Vec<Forwarding>, Fault> {
+    let unusable = Fault::unusable("a list of forwardings that can't be");
+    let words = body.as_array().ok_or(unusable)?;
+    if words.as_slice() == [Value::from("inactive")] {
+        return Ok(Vec::new());
+    }
+    let mut active: Vec<Forwarding> = Vec::new();
+    for word in words {
+        let condition = match word.as_str() {
+            Some("unconditional") => ForwardingCondition::Unconditional,
+            Some("conditional_busy") => ForwardingCondition::Busy,
+            Some("conditional_no_answer") => ForwardingCondition::NoReply,
+            Some("conditional_not_reachable") => ForwardingCondition::NotReachable,
+            Some(_) | None => return Err(unusable),
+        };
+        if active.iter().any(|known| known.condition == condition) {
+            return Err(unusable);
+        }
+        active.push(Forwarding {
+            condition,
+            target: ForwardingTarget::Unknown,
+        });
+    }
+    // CAMARA: at least one word, and `inactive` alone.
+    if active.is_empty() {
+        Err(unusable)
+    } else {
+        Ok(active)
+    }
+}
+
+fn roaming(body: &Value, sent: Timestamp) -> Result<(Observed, Timestamp), Fault> {
+    let roaming = flag(body, "roaming")?;
+    let at = body.get("lastStatusTime").unwrap_or(&Value::Null);
+    let at = instant(at, sent)?;
+    // A mobile country code as an integer; 901 and such are no country and a network all the same.
+    let code = body.get("countryCode").and_then(Value::as_u64);
+    let code = code.and_then(|code| u16::try_from(code).ok());
+    let visited_mcc = code.filter(|code| roaming && (1..=999).contains(code));
+    let state = Roaming {
+        roaming,
+        visited_mcc,
+    };
+    Ok((Observed::Roaming(state), at))
+}
+
+#[cfg(test)]
+mod tests;

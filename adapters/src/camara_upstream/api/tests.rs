@@ -1,0 +1,174 @@
+//! Pairs of raw answer and observation. "Sent" is noon, received a second later.
+
+use super::*;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn noon() -> Timestamp {
+    at("2026-11-21T12:00:00Z")
+}
+
+fn manner(more: &str) -> Manner {
+    let text = format!(
+        "roots_file = \"r\"\nroaming = \"https://api.example/device-roaming-status/v1\"\n{more}\n\
+         [token]\nurl = \"https://t.example\"\nclient_id = \"c\"\nscope = \"s\"\n"
+    );
+    Manner::new(&toml::from_str(&text).unwrap())
+}
+
+fn read(signal: Signal, more: &str, body: &str) -> Result<Observation, Fault> {
+    let manner = manner(more);
+    let number = Msisdn::parse("+447700900001").unwrap();
+    let question = manner.question(signal, &number, noon()).unwrap();
+    let received = noon() + SignedDuration::from_secs(1);
+    manner.read(&question, body.as_bytes(), noon(), received)
+}
+
+/// The interval, watched since, and observed at.
+fn change(read: Result<Observation, Fault>) -> (Option<(String, String)>, String, String) {
+    let observation = read.unwrap();
+    let Observed::Change(change) = observation.what else {
+        panic!("{observation:?}");
+    };
+    let within = change.changed_in;
+    (
+        within.map(|within| (within.after().to_string(), within.before().to_string())),
+        change.monitored_since.unwrap().to_string(),
+        observation.observed_at.to_string(),
+    )
+}
+
+const NOON: &str = "2026-11-21T12:00:00Z";
+
+#[test]
+fn a_date_is_an_interval_around_it_and_no_instant() {
+    let body = r#"{"latestSimChange":"2026-11-20T14:27:08.312+02:00"}"#;
+    let (within, ..) = change(read(Signal::SimSwap, "", body));
+    let around = ("2026-11-20T12:26:08.312Z", "2026-11-20T12:28:08.312Z");
+    assert_eq!(within, Some((around.0.to_owned(), around.1.to_owned())));
+    // Of an upstream that tells days.
+    let body = r#"{"latestDeviceChange":"2026-11-21T00:00:00Z"}"#;
+    let (within, ..) = change(read(Signal::DeviceSwap, "precision_s = 86400", body));
+    assert_eq!(
+        within,
+        Some(("2026-11-20T00:00:00Z".to_owned(), NOON.to_owned()))
+    );
+}
+
+#[test]
+fn null_is_never_no_but_for_as_long_as_was_monitored() {
+    let body = r#"{"latestSimChange":null,"monitoredPeriod":90}"#;
+    let told = change(read(Signal::SimSwap, "", body));
+    assert_eq!(
+        told,
+        (None, "2026-08-23T12:00:00Z".to_owned(), NOON.to_owned())
+    );
+    for body in [
+        r#"{"latestSimChange":null}"#,
+        r#"{"latestSimChange":null,"monitoredPeriod":0}"#,
+        r#"{"latestSimChange":null,"monitoredPeriod":99999}"#,
+    ] {
+        let fault = read(Signal::SimSwap, "", body).unwrap_err();
+        assert_eq!(
+            (fault.reason, fault.condition),
+            (Reason::NotAvailable, None)
+        );
+    }
+}
+
+#[test]
+fn a_yes_or_no_within_a_window_is_the_window() {
+    let by_check = "swaps_by = \"check\"\ncheck_max_age_hours = 72";
+    let ago = "2026-11-18T12:00:00Z".to_owned();
+    let yes = change(read(Signal::SimSwap, by_check, r#"{"swapped":true}"#));
+    let received = "2026-11-21T12:00:01Z".to_owned();
+    assert_eq!(
+        yes,
+        (Some((ago.clone(), received.clone())), ago.clone(), received)
+    );
+    let no = change(read(Signal::SimSwap, by_check, r#"{"swapped":false}"#));
+    assert_eq!(no, (None, ago, NOON.to_owned()));
+}
+
+#[test]
+fn a_holder_since_a_day_is_told_wherever_that_day_began_and_ended() {
+    // 10 days before noon: the 11th.
+    let days = "since_days = 10";
+    let same = change(read(Signal::Tenure, days, r#"{"tenureDateCheck":true}"#));
+    assert_eq!(
+        same,
+        (None, "2026-11-12T14:00:00Z".to_owned(), NOON.to_owned())
+    );
+    let body = r#"{"phoneNumberRecycled":false}"#;
+    assert_eq!(change(read(Signal::NumberRecycling, days, body)), same);
+    let other = change(read(Signal::Tenure, days, r#"{"tenureDateCheck":false}"#));
+    let (after, _) = other.0.clone().unwrap();
+    assert_eq!(after, "2026-11-10T10:00:00Z");
+    let body = r#"{"phoneNumberRecycled":true}"#;
+    assert_eq!(change(read(Signal::NumberRecycling, days, body)), other);
+}
+
+#[test]
+fn states_are_as_they_were_told() {
+    let of = |body| read(Signal::CallForwarding, "", body).map(|seen| seen.what);
+    assert_eq!(of(r#"["inactive"]"#), Ok(Observed::Forwarding(vec![])));
+    let Ok(Observed::Forwarding(active)) = of(r#"["unconditional","conditional_no_answer"]"#)
+    else {
+        panic!("no forwardings");
+    };
+    assert_eq!(active.len(), 2);
+    assert!(
+        active
+            .iter()
+            .all(|one| one.target == ForwardingTarget::Unknown)
+    );
+    let body = r#"{"lastStatusTime":"2026-11-21T10:00:00Z","roaming":true,"countryCode":208}"#;
+    let seen = read(Signal::Roaming, "", body).unwrap();
+    assert_eq!(seen.observed_at, at("2026-11-21T10:00:00Z"));
+    let abroad = Roaming {
+        roaming: true,
+        visited_mcc: Some(208),
+    };
+    assert_eq!(seen.what, Observed::Roaming(abroad));
+}
+
+#[test]
+fn what_can_not_be_is_not_believed() {
+    let far = r#"{"latestSimChange":"2026-11-21T12:00:30Z"}"#;
+    for (signal, body) in [
+        (Signal::SimSwap, far),
+        (
+            Signal::SimSwap,
+            r#"{"latestSimChange":"1900-01-01T00:00:00Z"}"#,
+        ),
+        (
+            Signal::SimSwap,
+            r#"{"latestSimChange":"2026-11-20T12:00:00"}"#,
+        ),
+        (Signal::SimSwap, r#"{"latestSimChange":20261120}"#),
+        (Signal::SimSwap, "{}"),
+        (Signal::SimSwap, "[]"),
+        (Signal::SimSwap, "<html>"),
+        (Signal::SimSwap, "{\"latestSimChange\":\"\u{fffd}\"}"),
+        (Signal::CallForwarding, "[]"),
+        (Signal::CallForwarding, r#"["inactive","unconditional"]"#),
+        (
+            Signal::CallForwarding,
+            r#"["unconditional","unconditional"]"#,
+        ),
+        (Signal::CallForwarding, r#"["sometimes"]"#),
+        (Signal::CallForwarding, r#""inactive""#),
+        (Signal::Roaming, r#"{"roaming":false}"#),
+        (
+            Signal::Roaming,
+            r#"{"lastStatusTime":"2026-11-21T10:00:00Z","roaming":"no"}"#,
+        ),
+        (Signal::Tenure, r#"{"tenureDateCheck":null}"#),
+    ] {
+        let fault = read(signal, "", body).unwrap_err();
+        assert_eq!(fault.reason, Reason::SourceDown, "{body}");
+        assert!(fault.condition.is_some(), "{body}");
+    }
+}

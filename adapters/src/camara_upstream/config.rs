@@ -1,0 +1,223 @@
+//! The section of the configuration, and its rules.
+
+use std::path::PathBuf;
+
+use accord_proto::signal::Signal;
+
+use super::{http::Place, token::KeyAlg};
+
+/// How to reach another operator's or an aggregator's CAMARA APIs. Unknown keys are refused.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CamaraConfig {
+    /// The roots that the upstream's certificates must lead to, PEM.
+    pub roots_file: PathBuf,
+    /// Our certificate, PEM, where the upstream wants one; with `key_file`.
+    pub certificate_file: Option<PathBuf>,
+    /// Its key, PEM.
+    pub key_file: Option<PathBuf>,
+    /// Where tokens come from.
+    pub token: TokenSection,
+    /// SIM Swap up to its version, such as `https://api.example/sim-swap/v2`.
+    pub sim_swap: Option<String>,
+    /// Device Swap, likewise.
+    pub device_swap: Option<String>,
+    /// Call Forwarding Signal, likewise.
+    pub call_forwarding: Option<String>,
+    /// Device Roaming Status, likewise.
+    pub roaming: Option<String>,
+    /// Number Recycling, likewise.
+    pub number_recycling: Option<String>,
+    /// KYC Tenure, likewise.
+    pub tenure: Option<String>,
+    /// How swaps are asked.
+    #[serde(default)]
+    pub swaps_by: SwapsBy,
+    /// The window of `check`, in hours.
+    #[serde(default = "default_check_hours")]
+    pub check_max_age_hours: u32,
+    /// How far a date of a swap may lie from the true instant, in seconds.
+    #[serde(default = "default_precision_s")]
+    pub precision_s: u32,
+    /// The name of the operation that lists forwardings: it changed with version 0.5.
+    #[serde(default)]
+    pub forwarding_operation: ForwardingOperation,
+    /// How many days back the holder is asked about.
+    #[serde(default = "default_since_days")]
+    pub since_days: u32,
+    /// For one exchange with the upstream.
+    #[serde(default = "default_request_timeout_ms")]
+    pub request_timeout_ms: u64,
+    /// The most exchanges at once; more are answered `overloaded`.
+    #[serde(default = "default_requests_max")]
+    pub requests_max: usize,
+}
+
+/// OAuth 2.0 client credentials.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSection {
+    /// The token endpoint.
+    pub url: String,
+    /// Who we are there.
+    pub client_id: String,
+    /// Scopes, and the purpose that the upstream wants, such as
+    /// `dpv:FraudPreventionAndDetection sim-swap:retrieve-date`.
+    pub scope: String,
+    /// A file with the shared secret, or
+    pub client_secret_file: Option<PathBuf>,
+    /// the key that signs our assertions (`private_key_jwt`), PEM.
+    pub assertion_key_file: Option<PathBuf>,
+    /// The `kid` of that key.
+    pub assertion_key_id: Option<String>,
+    /// Its algorithm.
+    #[serde(default)]
+    pub assertion_alg: KeyAlg,
+}
+
+/// How swaps are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwapsBy {
+    /// `retrieve-date`: the date of the last one.
+    #[default]
+    RetrieveDate,
+    /// `check`: yes or no within `check_max_age_hours`.
+    Check,
+}
+
+/// What the operation that lists forwardings is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardingOperation {
+    /// Until version 0.4.
+    #[default]
+    CallForwardings,
+    /// From version 0.5 on.
+    RetrieveForwardings,
+}
+
+impl ForwardingOperation {
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::CallForwardings => "call-forwardings",
+            Self::RetrieveForwardings => "retrieve-forwardings",
+        }
+    }
+}
+
+const fn default_check_hours() -> u32 {
+    240
+}
+
+const fn default_precision_s() -> u32 {
+    60
+}
+
+const fn default_since_days() -> u32 {
+    365
+}
+
+const fn default_request_timeout_ms() -> u64 {
+    2_000
+}
+
+const fn default_requests_max() -> usize {
+    32
+}
+
+/// What stops the source. No text holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum CamaraError {
+    /// A key of the configuration breaks a rule.
+    #[error("`{key}`: {rule}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// The rule.
+        rule: String,
+    },
+    /// A file of the configuration can't be read.
+    #[error("`{key}`: can't read `{}`", path.display())]
+    Read {
+        /// The key.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+pub(super) fn refuse(key: &'static str, rule: impl Into<String>) -> CamaraError {
+    let rule = rule.into();
+    CamaraError::Config { key, rule }
+}
+
+/// Where an API is, for each signal that is configured.
+pub(super) type Places = Vec<(Signal, Place)>;
+
+impl CamaraConfig {
+    /// Every path of the section, to be resolved.
+    pub(crate) fn paths(&mut self) -> Vec<&mut PathBuf> {
+        std::iter::once(&mut self.roots_file)
+            .chain(&mut self.certificate_file)
+            .chain(&mut self.key_file)
+            .chain(&mut self.token.client_secret_file)
+            .chain(&mut self.token.assertion_key_file)
+            .collect()
+    }
+
+    /// # Errors
+    /// [`CamaraError::Config`] names key and rule.
+    pub(super) fn check(&self) -> Result<Places, CamaraError> {
+        let ranges = [
+            (
+                "check_max_age_hours",
+                self.check_max_age_hours.into(),
+                1..=2_400,
+            ),
+            ("precision_s", self.precision_s.into(), 0..=86_400),
+            ("since_days", self.since_days.into(), 1..=3_650),
+            ("request_timeout_ms", self.request_timeout_ms, 50..=10_000),
+            ("requests_max", self.requests_max as u64, 1..=1_024),
+        ];
+        for (key, value, range) in ranges {
+            if !range.contains(&value) {
+                let (from, to) = range.into_inner();
+                return Err(refuse(key, format!("lies in {from} to {to}")));
+            }
+        }
+        if self.certificate_file.is_some() != self.key_file.is_some() {
+            let rule = "`certificate_file` and `key_file` stand together";
+            return Err(refuse("key_file", rule));
+        }
+        let apis = [
+            ("sim_swap", Signal::SimSwap, &self.sim_swap),
+            ("device_swap", Signal::DeviceSwap, &self.device_swap),
+            (
+                "call_forwarding",
+                Signal::CallForwarding,
+                &self.call_forwarding,
+            ),
+            ("roaming", Signal::Roaming, &self.roaming),
+            (
+                "number_recycling",
+                Signal::NumberRecycling,
+                &self.number_recycling,
+            ),
+            ("tenure", Signal::Tenure, &self.tenure),
+        ];
+        let mut places = Vec::new();
+        for (key, signal, url) in apis {
+            let Some(url) = url else { continue };
+            let place = Place::parse(url).map_err(|rule| refuse(key, rule))?;
+            places.push((signal, place));
+        }
+        if places.is_empty() {
+            return Err(refuse("sim_swap", "at least one API is needed"));
+        }
+        Ok(places)
+    }
+}

@@ -1,0 +1,282 @@
+//! HTTPS to the upstream: connections that are kept, and a limit on everything.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::{
+    Method, Request, StatusCode, Uri,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER},
+};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{
+    body::Bytes,
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use tokio::{
+    net::TcpStream,
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::TlsConnector;
+
+use super::config::{CamaraConfig, CamaraError, refuse};
+
+/// The longest answer. Those of the APIs have a few hundred bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// The longest wait that an upstream is granted with `Retry-After`.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// Why there is no answer. No text holds what was asked or said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum HttpError {
+    #[error("too many exchanges at once")]
+    Busy,
+    #[error("no answer in time")]
+    Timeout,
+    #[error("no connection")]
+    Connect,
+    #[error("the certificate is not believed, or ours is not")]
+    Tls,
+    #[error("the connection broke")]
+    Broken,
+    #[error("the answer is too long")]
+    TooLong,
+}
+
+/// Where an API or the token endpoint is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    host: String,
+    port: u16,
+    /// Without a slash at its end.
+    path: String,
+}
+
+impl Place {
+    pub(super) fn parse(url: &str) -> Result<Self, &'static str> {
+        let uri: Uri = url.parse().map_err(|_| "is no URL")?;
+        if uri.scheme_str() != Some("https") {
+            return Err("begins with `https://`");
+        }
+        if uri.query().is_some() {
+            return Err("has no query");
+        }
+        let authority = uri.authority().ok_or("names no host")?;
+        if authority.as_str().contains('@') {
+            return Err("holds no credentials");
+        }
+        Ok(Self {
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(443),
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+/// What is sent.
+pub(super) struct Post<'a> {
+    pub(super) place: &'a Place,
+    /// Below the place; may be empty.
+    pub(super) operation: &'a str,
+    pub(super) content_type: &'static str,
+    /// The whole header, which is never logged.
+    pub(super) authorization: Option<String>,
+    pub(super) body: Bytes,
+}
+
+/// What came.
+pub(super) struct Said {
+    pub(super) status: StatusCode,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Bytes,
+}
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Connections to the upstream.
+pub(super) struct Http {
+    tls: TlsConnector,
+    timeout: Duration,
+    in_flight: Semaphore,
+    /// By host and port. Never more than were in flight at once.
+    idle: Mutex<HashMap<(String, u16), Vec<Sender>>>,
+}
+
+impl Http {
+    pub(super) fn new(config: &CamaraConfig) -> Result<Self, CamaraError> {
+        Ok(Self {
+            tls: TlsConnector::from(Arc::new(client_config(config)?)),
+            timeout: Duration::from_millis(config.request_timeout_ms),
+            in_flight: Semaphore::new(config.requests_max),
+            idle: Mutex::default(),
+        })
+    }
+
+    /// One exchange, within the deadline and the time for one exchange, however slowly it comes.
+    pub(super) async fn post(&self, post: &Post<'_>, deadline: Instant) -> Result<Said, HttpError> {
+        let _permit = self.in_flight.try_acquire().map_err(|_| HttpError::Busy)?;
+        let deadline = deadline.min(Instant::now() + self.timeout);
+        let exchanged = timeout_at(deadline, self.exchange(post)).await;
+        exchanged.map_err(|_| HttpError::Timeout)?
+    }
+
+    async fn exchange(&self, post: &Post<'_>) -> Result<Said, HttpError> {
+        // A connection that was kept may have been closed meanwhile. To ask again is safe: these
+        // are questions.
+        if let Some(mut sender) = self.kept(post.place)
+            && let Ok(said) = send(&mut sender, post).await
+        {
+            self.keep(post.place, sender);
+            return Ok(said);
+        }
+        let mut sender = self.connect(post.place).await?;
+        let said = send(&mut sender, post).await?;
+        self.keep(post.place, sender);
+        Ok(said)
+    }
+
+    async fn connect(&self, place: &Place) -> Result<Sender, HttpError> {
+        let tcp = TcpStream::connect((place.host.as_str(), place.port));
+        let tcp = tcp.await.map_err(|_| HttpError::Connect)?;
+        let name = ServerName::try_from(place.host.clone()).map_err(|_| HttpError::Tls)?;
+        let stream = self
+            .tls
+            .connect(name, tcp)
+            .await
+            .map_err(|_| HttpError::Tls)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|_| HttpError::Broken)?;
+        // It ends when the sender is dropped.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    fn kept(&self, place: &Place) -> Option<Sender> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let senders = idle.get_mut(&(place.host.clone(), place.port))?;
+        while let Some(sender) = senders.pop() {
+            if sender.is_ready() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    fn keep(&self, place: &Place, sender: Sender) {
+        if !sender.is_closed() {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let senders = idle.entry((place.host.clone(), place.port)).or_default();
+            senders.retain(|sender| !sender.is_closed());
+            senders.push(sender);
+        }
+    }
+}
+
+async fn send(sender: &mut Sender, post: &Post<'_>) -> Result<Said, HttpError> {
+    let Place { host, port, path } = post.place;
+    let slash = if post.operation.is_empty() { "" } else { "/" };
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{path}{slash}{}", post.operation))
+        .header(HOST, format!("{host}:{port}"))
+        .header(ACCEPT, "application/json")
+        .header(CONTENT_TYPE, post.content_type);
+    if let Some(authorization) = &post.authorization {
+        request = request.header(AUTHORIZATION, authorization);
+    }
+    let request = request
+        .body(Full::new(post.body.clone()))
+        .map_err(|_| HttpError::Broken)?;
+    sender.ready().await.map_err(|_| HttpError::Broken)?;
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(|_| HttpError::Broken)?;
+    let status = response.status();
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await;
+    let body =
+        body.map_err(
+            |error| match error.downcast::<http_body_util::LengthLimitError>() {
+                Ok(_) => HttpError::TooLong,
+                Err(_) => HttpError::Broken,
+            },
+        )?;
+    Ok(Said {
+        status,
+        retry_after,
+        body: body.to_bytes(),
+    })
+}
+
+fn client_config(config: &CamaraConfig) -> Result<ClientConfig, CamaraError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates("roots_file", &config.roots_file)? {
+        roots
+            .add(certificate)
+            .map_err(|_| refuse("roots_file", "holds a certificate that is no root"))?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| refuse("roots_file", "no version of TLS can be used"))?
+        .with_root_certificates(roots);
+    match (&config.certificate_file, &config.key_file) {
+        (Some(certificate), Some(key)) => {
+            let chain = certificates("certificate_file", certificate)?;
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|_| refuse("key_file", "is a file with one key in PEM"))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|_| refuse("key_file", "is the key of `certificate_file`"))
+        }
+        (None, _) | (_, None) => Ok(builder.with_no_client_auth()),
+    }
+}
+
+fn certificates(
+    key: &'static str,
+    path: &std::path::Path,
+) -> Result<Vec<CertificateDer<'static>>, CamaraError> {
+    let unusable = || refuse(key, "is a file of certificates in PEM");
+    let all = CertificateDer::pem_file_iter(path).map_err(|_| unusable())?;
+    let all = all.collect::<Result<Vec<_>, _>>().map_err(|_| unusable())?;
+    if all.is_empty() {
+        Err(unusable())
+    } else {
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart_and_odd_ones_refused() {
+        let place = Place::parse("https://api.example/sim-swap/v2/").unwrap();
+        assert_eq!((place.host.as_str(), place.port), ("api.example", 443));
+        assert_eq!(place.path, "/sim-swap/v2");
+        for (odd, rule) in [
+            ("http://api.example", "https"),
+            ("api.example/x", "URL"),
+            ("https://api.example/?x=y", "query"),
+            ("https://me:secret@api.example/", "credentials"),
+        ] {
+            assert!(Place::parse(odd).unwrap_err().contains(rule), "{odd}");
+        }
+    }
+}

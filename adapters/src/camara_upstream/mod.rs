@@ -1,0 +1,209 @@
+//! Another operator's or an aggregator's CAMARA APIs as the source.
+//!
+//! Each question of a bank is one request for each signal, so that nothing is known here between two
+//! questions but a token, connections, and until when an API wants to be left alone.
+
+mod api;
+mod config;
+mod fault;
+mod http;
+mod token;
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use accord_proto::{
+    clock::SharedClock, msisdn::Msisdn, observation::Observation, reason::Reason, signal::Signal,
+};
+use futures_util::future::join_all;
+use hyper::body::Bytes;
+use tokio::time::Instant;
+
+pub use self::config::{CamaraConfig, CamaraError, ForwardingOperation, SwapsBy, TokenSection};
+pub use self::token::KeyAlg;
+use self::{
+    api::Manner,
+    fault::Fault,
+    http::{Http, Place, Post, Said},
+    token::Tokens,
+};
+use crate::source::{Condition, Observations, Source, SourceFuture, SourceState, StateCell};
+
+/// How long an API is left alone that said `429` and not for how long.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// One API.
+#[derive(Debug)]
+struct Api {
+    signal: Signal,
+    place: Place,
+    /// Until then it is not asked.
+    held: Mutex<Option<Instant>>,
+}
+
+impl Api {
+    fn is_held(&self) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.is_some_and(|until| until > Instant::now())
+    }
+
+    fn hold(&self, pause: Duration) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Some(Instant::now() + pause);
+    }
+}
+
+/// The source.
+pub struct CamaraUpstream {
+    apis: Vec<Api>,
+    signals: Vec<Signal>,
+    manner: Manner,
+    http: Http,
+    tokens: Tokens,
+    clock: SharedClock,
+    state: StateCell,
+}
+
+impl fmt::Debug for CamaraUpstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CamaraUpstream")
+            .field("apis", &self.apis)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CamaraUpstream {
+    /// Reads keys and certificates; the upstream is first asked with the first question.
+    ///
+    /// # Errors
+    /// [`CamaraError`] names the key.
+    pub fn open(config: &CamaraConfig, clock: SharedClock) -> Result<Self, CamaraError> {
+        let places = config.check()?;
+        let api = |(signal, place)| Api {
+            signal,
+            place,
+            held: Mutex::new(None),
+        };
+        let apis: Vec<Api> = places.into_iter().map(api).collect();
+        Ok(Self {
+            signals: apis.iter().map(|api| api.signal).collect(),
+            apis,
+            manner: Manner::new(config),
+            http: Http::new(config)?,
+            tokens: Tokens::new(&config.token, clock.clone())?,
+            clock,
+            state: StateCell::default(),
+        })
+    }
+
+    async fn one(
+        &self,
+        signal: Signal,
+        msisdn: &Msisdn,
+        deadline: Instant,
+    ) -> Result<Observation, Reason> {
+        let api = self.apis.iter().find(|api| api.signal == signal);
+        let api = api.ok_or(Reason::NotAvailable)?;
+        let asked = self.ask(api, msisdn, deadline).await;
+        let (condition, why) = match &asked {
+            Ok(_) => (Condition::Up, ""),
+            Err(fault) => match fault.condition {
+                Some(condition) => (condition, fault.why),
+                // It answers, if not what was hoped for; being told to wait says nothing new.
+                None if fault.reason == Reason::Overloaded => return asked.map_err(|f| f.reason),
+                None => (Condition::Up, ""),
+            },
+        };
+        if self.state.set(condition, why, self.clock.now()) && condition != Condition::Up {
+            tracing::warn!(
+                api = signal.name(),
+                why,
+                "the upstream does not answer as it should"
+            );
+        }
+        asked.map_err(|fault| fault.reason)
+    }
+
+    async fn ask(
+        &self,
+        api: &Api,
+        msisdn: &Msisdn,
+        deadline: Instant,
+    ) -> Result<Observation, Fault> {
+        if api.is_held() {
+            return Err(Fault::HELD);
+        }
+        let not_known = Fault::told(Reason::NotAvailable, "no API answers it");
+        let question = self.manner.question(api.signal, msisdn, self.clock.now());
+        let question = question.ok_or(not_known)?;
+        let body = Bytes::from(question.body.to_string());
+        let mut again = true;
+        loop {
+            let token = self.tokens.get(&self.http, deadline).await?;
+            let post = Post {
+                place: &api.place,
+                operation: question.operation,
+                content_type: "application/json",
+                authorization: Some(format!("Bearer {token}")),
+                body: body.clone(),
+            };
+            let sent = self.clock.now();
+            let said = self
+                .http
+                .post(&post, deadline)
+                .await
+                .map_err(Fault::of_http)?;
+            let received = self.clock.now();
+            if said.status.is_success() {
+                return self.manner.read(&question, &said.body, sent, received);
+            }
+            // A token may have been revoked before its time: once, it is worth another.
+            if said.status.as_u16() == 401 {
+                self.tokens.refused(&token).await;
+                if std::mem::take(&mut again) {
+                    continue;
+                }
+            }
+            return Err(self.refusal(api, &said));
+        }
+    }
+
+    fn refusal(&self, api: &Api, said: &Said) -> Fault {
+        if matches!(said.status.as_u16(), 429 | 503) {
+            api.hold(said.retry_after.unwrap_or(PAUSE));
+        }
+        Fault::of_api(said.status, &said.body)
+    }
+}
+
+impl Source for CamaraUpstream {
+    fn signals(&self) -> &[Signal] {
+        &self.signals
+    }
+
+    fn observe<'a>(
+        &'a self,
+        msisdn: Msisdn,
+        signals: &'a [Signal],
+        deadline: Instant,
+    ) -> SourceFuture<'a> {
+        Box::pin(async move {
+            let one = |signal: &Signal| {
+                let signal = *signal;
+                async move { (signal, self.one(signal, &msisdn, deadline).await) }
+            };
+            Observations {
+                signals: join_all(signals.iter().map(one)).await,
+                ..Observations::default()
+            }
+        })
+    }
+
+    fn state(&self) -> SourceState {
+        self.state.get()
+    }
+}
