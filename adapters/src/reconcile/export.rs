@@ -72,8 +72,7 @@ pub(super) fn read(scope: &Scope<'_>) -> Result<Ledger, ReconcileError> {
     let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
     let mut ledger = Ledger::default();
     let mut line = Vec::new();
-    let mut seen = 0;
-    for at in 1_u64.. {
+    for (seen, at) in (0_u64..).zip(1_u64..) {
         let wrong = |what| ReconcileError::Export {
             path: path.to_owned(),
             line: at,
@@ -92,7 +91,6 @@ pub(super) fn read(scope: &Scope<'_>) -> Result<Ledger, ReconcileError> {
             }
             break;
         }
-        seen += 1;
         let (Some(origin), Some(index), Some(leaf)) = (parsed.origin, parsed.index, parsed.leaf)
         else {
             return Err(wrong("an entry has `origin`, `index` and `leaf`"));

@@ -174,12 +174,8 @@ impl House {
             routed.register(registry);
         }));
         let (routing, database) = routing::open(&config, &clock, &routed).await?;
-        let trust = TrustStore::open(
-            tls_files(&config),
-            &config.broker.trust_domain,
-            Arc::clone(&clock),
-            identity.clone(),
-        )?;
+        let (files, domain) = (tls_files(&config), &config.broker.trust_domain);
+        let trust = TrustStore::open(files, domain, Arc::clone(&clock), identity.clone())?;
         let (tag_keys, made_key) = TagKeys::open(&config.keys.dir, clock.now())?;
         let mut ledger_config = ledger_config(&config)?;
         let witnesses = witnessing::open(&config, ledger_config.key.verifier())?;
