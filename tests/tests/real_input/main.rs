@@ -6,6 +6,7 @@
     reason = "a test stops at the first thing that is not as it should be, and says what was told"
 )]
 
+mod both;
 mod diameter;
 mod export;
 mod hlr;
