@@ -209,7 +209,7 @@ mod tests {
             examined.faults,
             [
                 "roaming: asked, and not answered",
-                "sim_swap: what: does not answer sim_swap",
+                "sim_swap: what breaks a rule: does not answer sim_swap",
                 "tenure: answered, and not asked",
             ]
         );

@@ -30,7 +30,7 @@ async fn answers_over_mutual_tls_and_records_what_it_said() {
     let mut link = broker.attachment().await;
     assert_eq!(link.hello.instance, "a");
     assert_eq!(link.hello.credit, CREDIT);
-    assert_eq!(link.hello.signals, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(link.hello.signals, [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(
         (link.hello.journal_size, link.hello.journal_head.len()),
         (1, 32)
@@ -88,7 +88,10 @@ async fn says_not_ours_and_not_available_for_what_it_cannot_know() {
         ("+447700900016", "not_ours"),
         ("+447700900015", "unknown_number"),
         ("+447700900012", "source_down"),
-        ("+447700900032", "observed_at: lies in the future"),
+        (
+            "+447700900032",
+            "observed_at breaks a rule: lies in the future",
+        ),
     ] {
         link.ask(ask(1, msisdn, &[Signal::SimSwap], 800)).await;
         assert_eq!(outcomes(&link.reply().await), [outcome], "{outcome}");

@@ -122,7 +122,7 @@ fn a_source_that_breaks_a_rule_does_not_conform_and_the_rule_is_named() {
     let desk = Desk::with(VIRTUAL);
     let said = desk.check(&["--number", "+447700900032", "--rounds", "2"]);
     assert_eq!(said.code, Some(1));
-    let wrong = "wrong: number 1: sim_swap: observed_at: lies in the future";
+    let wrong = "wrong: number 1: sim_swap: observed_at breaks a rule: lies in the future";
     assert!(said.out.contains(wrong), "{}", said.out);
     assert!(said.out.contains("(2 times)"), "{}", said.out);
     assert!(said.err.contains("look wrong"), "{}", said.err);

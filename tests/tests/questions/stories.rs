@@ -283,7 +283,7 @@ async fn an_answer_from_the_future_is_not_believed_and_the_operator_is_on_the_re
         matches!(event, Event::AdapterLink(link)
             if link.kind == Kind::NotBelieved as i32
                 && link.operator == "north-mobile"
-                && link.detail == "signals.roaming.observed_at: lies in the future")
+                && link.detail == "signals.roaming.observed_at breaks a rule: lies in the future")
     })
     .await;
 }
