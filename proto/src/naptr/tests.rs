@@ -55,7 +55,7 @@ fn tel_uris_with_number_portability_are_read() {
         ("tel:+447700900016;npdi;rn=7700999", unreadable.clone()),
         ("tel:+447700900016;npdi;rn=+44D00", unreadable.clone()),
         (
-            "tel:+447700900016;npdi;rn=+4477009991234567",
+            "tel:+447700900016;npdi;rn=+9991234567890123",
             unreadable.clone(),
         ),
         ("tel:+447700900016;npdi;npdi", unreadable.clone()),
