@@ -232,9 +232,9 @@ mod tests {
     fn a_number_abroad_that_ends_alike_is_another_one() {
         let home = &["+447700900999"][..];
         for other in [
-            "+337700900999",
-            "00337700900999",
-            "tel:07700900999;phone-context=+33",
+            "+9997700900999",
+            "009997700900999",
+            "tel:07700900999;phone-context=+999",
         ] {
             assert_eq!(with(home, other), ANOTHER, "{other}");
         }
