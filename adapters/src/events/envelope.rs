@@ -148,6 +148,10 @@ pub fn parse(bytes: &[u8]) -> Result<Event, EnvelopeError> {
     if bytes.len() > EVENT_BYTES_MAX {
         return Err(EnvelopeError::Size);
     }
+    // Without this an array of the values, in order, would do as well.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(EnvelopeError::Shape);
+    }
     event(serde_json::from_slice(bytes).map_err(|_| EnvelopeError::Shape)?)
 }
 
@@ -329,6 +333,10 @@ mod tests {
         for (whole, error) in [
             ("", EnvelopeError::Shape),
             ("{", EnvelopeError::Shape),
+            (
+                r#"["1","crm","cease","2026-11-21T12:00:00Z","+447700900001",{}]"#,
+                EnvelopeError::Shape,
+            ),
             (
                 r#"{"id":"","source":"a","type":"heartbeat","time":"2026-11-21T12:00:00Z"}"#,
                 EnvelopeError::Name,
