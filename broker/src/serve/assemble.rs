@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     anomaly::{self, AnomalyMetrics, Watch, Watcher},
-    config::{Config, KeysSection},
+    config::Config,
     governance::{
         AgreementLife, DocumentFiles, Governance, KeptAgreement, LastLoaded, RecalledLife,
         Reloader, Seen, read_parties, read_ported,
@@ -186,9 +186,7 @@ impl House {
         let (ledger, replayed) = Ledger::open(ledger_config, Arc::clone(&clock))?;
         let ledger = Arc::new(ledger);
         let (governance, life) = govern(&config, &ledger, &clock)?;
-        let authorities = governance.authorities().clone();
-        let KeysSection { dir, sealed_dir } = &config.keys;
-        let closed = ClosedKeys::open(dir, sealed_dir, Arc::clone(&ledger), authorities)?;
+        let closed = keys::closed(&config.keys, &ledger, &governance)?;
         let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
         recall::subjects(&ledger, &subjects, &governance.current(), clock.now())?;
         let cache_bytes = u64::from(config.views.cache_mib) << 20;

@@ -9,9 +9,13 @@ use tokio::time::{Duration, Instant};
 
 use super::acts::record_act;
 use crate::{
+    config::KeysSection,
     governance::Governance,
     ledger::Ledger,
-    subjects::{closed::ClosedKeys, tag_keys::TagKeys},
+    subjects::{
+        closed::{ClosedError, ClosedKeys},
+        tag_keys::TagKeys,
+    },
 };
 
 /// How often it is looked whether a key must still be split.
@@ -49,6 +53,17 @@ impl MonthKeys {
             split_due(&self.closed, &self.governance, now).await;
         }
     }
+}
+
+/// The keys of closed months, as the ledger and the disk have them.
+pub(super) fn closed(
+    keys: &KeysSection,
+    ledger: &Arc<Ledger>,
+    governance: &Governance,
+) -> Result<ClosedKeys, ClosedError> {
+    let KeysSection { dir, sealed_dir } = keys;
+    let authorities = governance.authorities().clone();
+    ClosedKeys::open(dir, sealed_dir, Arc::clone(ledger), authorities)
 }
 
 /// Splits what is due. A key that can't be split stays, which is an alarm: until it is, the broker's
