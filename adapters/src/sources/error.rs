@@ -53,7 +53,7 @@ pub enum SourceError {
     #[error("{0}")]
     Sql(#[from] SqlError),
     /// The database gives no answers.
-    #[error("{name}: {0}", name = .0.name())]
+    #[error("no answers, `{name}`", name = .0.name())]
     SqlFault(#[from] SqlFault),
     /// The virtual operator.
     #[error("`prefix`: {0}")]
