@@ -5,8 +5,10 @@
 //! `GET_REPLY <id> <variable> <value>`, or `ERROR <id> <text>`. Replies come in order.
 //!
 //! One connection, one exchange at a time: an exchange writes up to [`PIPELINE_MAX`] requests
-//! before it reads. An exchange that does not end (deadline, error, dropped future) takes its
+//! before it reads, those of all who wait for it. An exchange that does not end (deadline, error, dropped future) takes its
 //! connection with it, so that no reply is ever taken for another's.
+
+mod waiting;
 
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
+
+use self::waiting::Waiting;
 
 /// The most requests written before the replies are read. They and their replies fit in the
 /// smallest socket buffers, so that neither side waits for the other to read.
@@ -69,6 +73,7 @@ impl std::fmt::Debug for Reply {
 pub struct CtrlClient {
     address: String,
     slot: Mutex<Slot>,
+    waiting: Waiting,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +91,7 @@ impl CtrlClient {
         Self {
             address: address.into(),
             slot: Mutex::default(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -121,17 +127,27 @@ impl CtrlClient {
             return Err(CtrlError::Protocol("too many requests at once"));
         }
         let work = async {
-            let mut slot = self.slot.lock().await;
-            if let Some(kept) = slot.connection.take() {
-                match slot.exchange(kept, verb, texts).await {
-                    // It was closed since it was last used, as by a restart of the HLR. Asking
-                    // again is safe, setting again is not.
-                    Err(CtrlError::Down(_)) if verb == GET => {}
-                    done => return done,
+            let mut done = self.waiting.enqueue(verb, texts);
+            loop {
+                tokio::select! {
+                    biased;
+                    replies = &mut done => match replies {
+                        Ok(replies) => return replies,
+                        // Whoever asked for all stopped half-way.
+                        Err(_) => done = self.waiting.enqueue(verb, texts),
+                    },
+                    mut slot = self.slot.lock() => {
+                        let jobs = self.waiting.next();
+                        if let Some(first) = jobs.first() {
+                            let verb = first.verb;
+                            let texts = jobs.iter().flat_map(|job| job.texts.clone());
+                            let texts: Vec<String> = texts.collect();
+                            let replies = slot.ask(&self.address, verb, &texts, deadline).await;
+                            waiting::tell(jobs, replies);
+                        }
+                    }
                 }
             }
-            let connection = slot.connect(&self.address, deadline).await?;
-            slot.exchange(connection, verb, texts).await
         };
         let expired = |_| CtrlError::Timeout;
         timeout_at(deadline, work).await.map_err(expired)?
@@ -139,6 +155,25 @@ impl CtrlClient {
 }
 
 impl Slot {
+    async fn ask(
+        &mut self,
+        address: &str,
+        verb: &str,
+        texts: &[String],
+        deadline: Instant,
+    ) -> Result<Vec<Reply>, CtrlError> {
+        if let Some(kept) = self.connection.take() {
+            match self.exchange(kept, verb, texts).await {
+                // It was closed since it was last used, as by a restart of the HLR. Asking again is
+                // safe, setting again is not.
+                Err(CtrlError::Down(_)) if verb == GET => {}
+                done => return done,
+            }
+        }
+        let connection = self.connect(address, deadline).await?;
+        self.exchange(connection, verb, texts).await
+    }
+
     /// Keeps the connection only if the exchange ended well.
     async fn exchange(
         &mut self,

@@ -30,6 +30,8 @@ pub(crate) enum Mood {
     Closing,
     /// Closes the connection once, and is honest then.
     ClosingOnce,
+    /// Says nothing on this connection, and is honest on the next.
+    SilentOnce,
     /// Answers to another id.
     WrongId,
     /// Announces a frame longer than the limit.
@@ -67,7 +69,12 @@ impl FakeHlr {
         let shared = Arc::clone(&script);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                shared.lock().unwrap().connections += 1;
+                let mut script = shared.lock().unwrap();
+                script.connections += 1;
+                if script.mood == Mood::SilentOnce && script.connections > 1 {
+                    script.mood = Mood::Honest;
+                }
+                drop(script);
                 tokio::spawn(serve(stream, Arc::clone(&shared)));
             }
         });
@@ -147,6 +154,7 @@ fn answer(text: &str, script: &mut Script) -> Option<Vec<u8>> {
         Mood::Honest => frame(0xEE, 0, &honest),
         Mood::Silent => Vec::new(),
         Mood::Closing => return None,
+        Mood::SilentOnce => Vec::new(),
         Mood::ClosingOnce => {
             script.mood = Mood::Honest;
             return None;
