@@ -7,7 +7,7 @@ use std::{
 };
 
 use accord_tests::{
-    bench::{self, BenchError, Plan},
+    bench::{self, BenchError, Plan, SourcesPlan},
     soak,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -86,6 +86,15 @@ enum Command {
     /// How long it takes to try a national numbering plan of 10^8 numbers for one tag, which both
     /// authorities together may do. A minute or so.
     Unmask,
+    /// Each source beside the fastest client of the same system, and beside one that hangs.
+    ///
+    /// It starts the systems that are installed here (osmo-hlr), each in the directory of the run,
+    /// and says what it left out. Takes a minute. Leave the machine alone meanwhile.
+    Sources {
+        /// A few seconds, for CI: it shows that all works, the figures are noise.
+        #[arg(long)]
+        short: bool,
+    },
     #[command(hide = true)]
     SoakWriter(soak::Order),
     #[command(flatten)]
@@ -164,6 +173,7 @@ fn main() -> ExitCode {
             | Command::Soak(_)
             | Command::Mirror(_)
             | Command::Index { .. }
+            | Command::Sources { .. }
             | Command::Portability { .. },
         )
         | None => with_runtime(&cli),
@@ -188,6 +198,7 @@ async fn with_runtime(cli: &Cli) -> Result<(), String> {
         Some(Command::MirrorVerifier(_) | Command::SoakWriter(_) | Command::Unmask) => Ok(()),
         Some(Command::Index { entries }) => index(cli, *entries).await.map_err(chained),
         Some(Command::Portability { rows }) => portability(cli, *rows).map_err(chained),
+        Some(Command::Sources { short }) => sources(cli, *short).await.map_err(chained),
         None => measure(cli).await.map_err(chained),
     }
 }
@@ -336,6 +347,26 @@ fn unmask(cli: &Cli) -> Result<(), BenchError> {
         true => serde_json::to_string(&measured).unwrap_or_default() + "\n",
         false => measured.to_string(),
     })
+}
+
+async fn sources(cli: &Cli, short: bool) -> Result<(), BenchError> {
+    let plan = if short || cli.short {
+        SourcesPlan::short()
+    } else {
+        SourcesPlan::full()
+    };
+    let dir = temporary(&parent(cli.dir.as_deref()), "accord-bench-")?;
+    let measured = tokio::select! {
+        measured = bench::measure_sources(plan, dir.path(), &progress) => measured?,
+        // The directory goes with this function.
+        _ = tokio::signal::ctrl_c() => return Err(BenchError::Interrupted),
+    };
+    let text = if cli.json {
+        measured.to_json() + "\n"
+    } else {
+        measured.to_table()
+    };
+    print(&text)
 }
 
 async fn index(cli: &Cli, entries: u64) -> Result<(), BenchError> {

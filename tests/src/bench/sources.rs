@@ -1,0 +1,183 @@
+//! Each source beside the fastest client of the same system that we could write, in the same run:
+//! the same question, asked in alternating rounds, so that what else the machine does falls upon
+//! both alike. The system and both clients share the processors.
+//!
+//! And a source beside one that hangs: what that costs it.
+
+mod export;
+mod hlr;
+mod hung;
+mod load;
+
+use std::{fmt::Write as _, path::Path, time::Duration};
+
+use serde::Serialize;
+
+use super::{BenchError, Figures, Machine};
+
+/// What a source is to reach of a bare client.
+const AIM: f64 = 0.80;
+
+/// Questions in flight.
+const IN_FLIGHT: [usize; 2] = [1, 64];
+
+/// How long each is measured, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct SourcesPlan {
+    rounds: u32,
+    counted: Duration,
+    only_a_trial: Option<&'static str>,
+}
+
+impl SourcesPlan {
+    /// A minute.
+    #[must_use]
+    pub const fn full() -> Self {
+        Self {
+            rounds: 5,
+            counted: Duration::from_secs(2),
+            only_a_trial: if cfg!(debug_assertions) {
+                Some("not built with --release")
+            } else {
+                None
+            },
+        }
+    }
+
+    /// A few seconds, for CI, where the figures are noise.
+    #[must_use]
+    pub const fn short() -> Self {
+        Self {
+            rounds: 2,
+            counted: Duration::from_millis(200),
+            only_a_trial: Some("a short run"),
+        }
+    }
+}
+
+/// One source under one load, beside its bare client.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceLine {
+    /// Which source, and what was asked.
+    pub what: &'static str,
+    /// What it is measured against.
+    pub beside: &'static str,
+    /// Questions in flight.
+    pub in_flight: usize,
+    /// The source; its ratio is to the other, round by round.
+    pub source: Figures,
+    /// The other.
+    pub bare: Figures,
+    /// Whether [`SourcesReport`] judges it by the aim.
+    pub judged: bool,
+}
+
+/// All that was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourcesReport {
+    /// Where.
+    pub machine: Machine,
+    /// How often each was measured.
+    pub rounds: u32,
+    /// Why these figures say nothing about the aim, where they don't.
+    pub only_a_trial: Option<&'static str>,
+    /// The sources.
+    pub lines: Vec<SourceLine>,
+    /// What could not be measured here, and why.
+    pub left_out: Vec<String>,
+}
+
+/// Measures, in a directory that is empty. `progress` is told what goes on.
+///
+/// # Errors
+/// [`BenchError`]; no figure is an error, and a system that is not installed is none either.
+pub async fn measure_sources(
+    plan: SourcesPlan,
+    dir: &Path,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<SourcesReport, BenchError> {
+    let mut report = SourcesReport {
+        machine: Machine::look(dir),
+        rounds: plan.rounds,
+        only_a_trial: plan.only_a_trial,
+        lines: Vec::new(),
+        left_out: Vec::new(),
+    };
+    progress("sources: osmo-hlr");
+    match hlr::measure(plan, &dir.join("hlr")).await? {
+        Ok(lines) => report.lines.extend(lines),
+        Err(why) => report.left_out.push(format!("osmo-hlr: {why}")),
+    }
+    progress("sources: an export");
+    report
+        .lines
+        .extend(export::measure(plan, &dir.join("export")).await?);
+    progress("sources: one that hangs");
+    report
+        .lines
+        .extend(hung::measure(plan, &dir.join("hung")).await?);
+    Ok(report)
+}
+
+impl SourcesReport {
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Text, numbers and lists always serialise.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// As a table.
+    #[must_use]
+    pub fn to_table(&self) -> String {
+        let mut text = String::new();
+        // Writing into a text can't fail.
+        let _ = writeln!(text, "{}; {} rounds, medians\n", self.machine, self.rounds);
+        if let Some(why) = self.only_a_trial {
+            let _ = writeln!(text, "{why}: the figures are noise, and no aim is judged\n");
+        }
+        let _ = writeln!(
+            text,
+            "{:<44} {:>9} {:>11} {:>8} {:>8} {:>11} {:>8} {:>8} {:>6}   aim {AIM}",
+            "source / beside",
+            "in flight",
+            "lookups/s",
+            "p50 µs",
+            "p99 µs",
+            "bare/s",
+            "p50 µs",
+            "p99 µs",
+            "ratio"
+        );
+        for line in &self.lines {
+            let SourceLine { source, bare, .. } = line;
+            let _ = writeln!(
+                text,
+                "{:<44} {:>9} {:>11.0} {:>8.0} {:>8.0} {:>11.0} {:>8.0} {:>8.0} {:>6.2}   {}",
+                format!("{} / {}", line.what, line.beside),
+                line.in_flight,
+                source.per_second,
+                source.p50_us,
+                source.p99_us,
+                bare.per_second,
+                bare.p50_us,
+                bare.p99_us,
+                source.ratio,
+                self.met(line),
+            );
+        }
+        for left_out in &self.left_out {
+            let _ = writeln!(text, "not measured: {left_out}");
+        }
+        text
+    }
+
+    fn met(&self, line: &SourceLine) -> &'static str {
+        match (self.only_a_trial, line.judged, line.source.ratio >= AIM) {
+            (Some(_), ..) => "not judged",
+            (None, false, _) => "no aim",
+            (None, true, true) => "met",
+            (None, true, false) => "missed",
+        }
+    }
+}
