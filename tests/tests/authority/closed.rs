@@ -52,7 +52,7 @@ impl Closed {
             },
         ];
         let asked = files.begin_in_past(&past).unwrap();
-        let PastAccess { index, tag } = asked[0];
+        let PastAccess { index, tag } = *asked.first().unwrap();
         let stage = Stage::of(dir, files, spec).await;
         Self {
             stage,
