@@ -42,9 +42,19 @@ fn every_block_of_toml_is_toml_and_every_source_in_one_loads() {
     let config = dir.path().join("adapter.toml");
     let mut sources = 0;
     for page in pages() {
+        // The last block that begins a source; one of `[source.…]` alone goes on with it.
+        let mut begun = String::new();
         for (line, block) in blocks(&std::fs::read_to_string(&page).unwrap()) {
             let place = format!("{}:{line}", page.display());
             let table: toml::Table = block.parse().unwrap_or_else(|why| panic!("{place}: {why}"));
+            let goes_on = table.get("source").is_some_and(toml::Value::is_table);
+            let block = match goes_on {
+                true => format!("{begun}{block}"),
+                false => block,
+            };
+            if table.contains_key("source") && !goes_on {
+                begun.clone_from(&block);
+            }
             // Whole configurations, or a section to be put into one.
             let text = match (table.contains_key("operator"), table.contains_key("source")) {
                 (true, _) => block,
