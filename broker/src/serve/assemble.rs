@@ -28,7 +28,7 @@ use crate::{
     },
     identity::{Connections, IdentityMetrics, TlsFiles, TokenVerifier, TrustStore, keep_current},
     index::{Index, IndexMetrics},
-    ledger::{Ledger, LedgerConfig, LedgerError},
+    ledger::{Ledger, LedgerConfig, LedgerError, Replayed},
     link::Links,
     metrics::Metrics,
     refusals::RefusalBook,
@@ -157,6 +157,20 @@ fn address(listener: &TcpListener, configured: std::net::SocketAddr) -> std::net
     listener.local_addr().unwrap_or(configured)
 }
 
+/// The ledger, once a quorum of its witnesses has said how far it had come.
+async fn open_ledger(
+    config: &Config,
+    clock: &SharedClock,
+) -> Result<(Arc<Ledger>, Replayed, Option<Arc<Witnesses>>), StartError> {
+    let mut with = ledger_config(config)?;
+    let witnesses = witnessing::open(config, with.key.verifier())?;
+    if let Some(witnesses) = &witnesses {
+        with.witnessed = witnessing::seen(witnesses, config, &with.key, clock.now()).await?;
+    }
+    let (ledger, replayed) = Ledger::open(with, Arc::clone(clock))?;
+    Ok((Arc::new(ledger), replayed, witnesses))
+}
+
 impl House {
     async fn open(
         config: Config,
@@ -177,14 +191,7 @@ impl House {
         let (files, domain) = (tls_files(&config), &config.broker.trust_domain);
         let trust = TrustStore::open(files, domain, Arc::clone(&clock), identity.clone())?;
         let (tag_keys, made_key) = TagKeys::open(&config.keys.dir, clock.now())?;
-        let mut ledger_config = ledger_config(&config)?;
-        let witnesses = witnessing::open(&config, ledger_config.key.verifier())?;
-        if let Some(witnesses) = &witnesses {
-            ledger_config.witnessed =
-                witnessing::seen(witnesses, &config, &ledger_config.key, clock.now()).await?;
-        }
-        let (ledger, replayed) = Ledger::open(ledger_config, Arc::clone(&clock))?;
-        let ledger = Arc::new(ledger);
+        let (ledger, replayed, witnesses) = open_ledger(&config, &clock).await?;
         let (governance, life) = govern(&config, &ledger, &clock)?;
         let closed = keys::closed(&config.keys, &ledger, &governance)?;
         let subjects = Arc::new(SubjectState::new(config.limits.subjects_max as usize));
@@ -233,7 +240,7 @@ impl House {
     /// The start, and what was found at it, on the record before anything is answered.
     async fn record_start(
         &self,
-        replayed: &crate::ledger::Replayed,
+        replayed: &Replayed,
         made_key: bool,
         view_rebuilt: Option<Rebuilt>,
     ) -> Result<(), StartError> {
