@@ -148,6 +148,39 @@ pub fn open(sections: &[SourceSection], clock: &SharedClock) -> Result<Opened, O
     })
 }
 
+impl OpenSource {
+    /// A source that only answers.
+    fn alone(source: Arc<dyn Source>) -> Self {
+        Self {
+            source,
+            background: None,
+            prepare: None,
+        }
+    }
+
+    /// A source with work beside its answers.
+    fn watched(
+        source: Arc<dyn Source>,
+        background: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        Self {
+            background: Some(Box::pin(background)),
+            ..Self::alone(source)
+        }
+    }
+
+    /// The same, and how it gets its first data.
+    fn prepared(
+        self,
+        first: impl Future<Output = Result<(), SourceError>> + Send + 'static,
+    ) -> Self {
+        Self {
+            prepare: Some(Box::pin(first)),
+            ..self
+        }
+    }
+}
+
 impl SourceConfig {
     /// Its kind, as the configuration has it.
     #[must_use]
@@ -205,11 +238,9 @@ impl SourceConfig {
     /// [`SourceError`] names the key.
     pub fn open(&self, clock: SharedClock) -> Result<OpenSource, SourceError> {
         Ok(match self {
-            Self::CamaraUpstream(config) => OpenSource {
-                source: Arc::new(CamaraUpstream::open(config, clock)?),
-                background: None,
-                prepare: None,
-            },
+            Self::CamaraUpstream(config) => {
+                OpenSource::alone(Arc::new(CamaraUpstream::open(config, clock)?))
+            }
             Self::Csv(config) => {
                 let source = Arc::new(CsvExport::open(config.as_ref().clone(), clock)?);
                 let (watching, loading) = (Arc::clone(&source), Arc::clone(&source));
@@ -224,20 +255,13 @@ impl SourceConfig {
             Self::DiameterSh(config) => {
                 let source = Arc::new(DiameterSh::open(config, clock)?);
                 let (watching, waiting) = (Arc::clone(&source), Arc::clone(&source));
-                OpenSource {
-                    source,
-                    background: Some(Box::pin(async move { watching.watch().await })),
-                    prepare: Some(Box::pin(async move { Ok(waiting.ready(READY_MAX).await?) })),
-                }
+                OpenSource::watched(source, async move { watching.watch().await })
+                    .prepared(async move { Ok(waiting.ready(READY_MAX).await?) })
             }
             Self::Events(config) => {
                 let source = Arc::new(EventSource::open(config, clock)?);
                 let watching = Arc::clone(&source);
-                OpenSource {
-                    source,
-                    background: Some(Box::pin(async move { watching.watch().await })),
-                    prepare: None,
-                }
+                OpenSource::watched(source, async move { watching.watch().await })
             }
             Self::NumberList(config) => {
                 let source = Arc::new(NumberList::open(config.as_ref().clone(), clock)?);
@@ -248,11 +272,7 @@ impl SourceConfig {
             Self::OsmoHlr(config) => {
                 let source = Arc::new(OsmoHlr::open(config, clock)?);
                 let watching = Arc::clone(&source);
-                OpenSource {
-                    source,
-                    background: Some(Box::pin(async move { watching.watch().await })),
-                    prepare: None,
-                }
+                OpenSource::watched(source, async move { watching.watch().await })
             }
             Self::Portability(config) => {
                 let source = Arc::new(Portability::open(config.as_ref().clone(), clock)?);
@@ -263,20 +283,12 @@ impl SourceConfig {
             Self::Sql(config) => {
                 let source = Arc::new(SqlSource::open(config, clock)?);
                 let (watching, asking) = (Arc::clone(&source), Arc::clone(&source));
-                OpenSource {
-                    source,
-                    background: Some(Box::pin(async move { watching.watch().await })),
-                    prepare: Some(Box::pin(async move {
-                        asking.probe().await?;
-                        Ok(())
-                    })),
-                }
+                OpenSource::watched(source, async move { watching.watch().await })
+                    .prepared(async move { Ok(asking.probe().await.map(drop)?) })
             }
-            Self::Virtual(config) => OpenSource {
-                source: Arc::new(VirtualOperator::new(&config.prefix, clock)?),
-                background: None,
-                prepare: None,
-            },
+            Self::Virtual(config) => {
+                OpenSource::alone(Arc::new(VirtualOperator::new(&config.prefix, clock)?))
+            }
         })
     }
 
