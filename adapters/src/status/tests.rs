@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use accord_proto::{
-    clock::{Clock as _, ManualClock, SharedClock},
+    clock::{ManualClock, SharedClock},
     msisdn::Msisdn,
 };
 use tokio::{

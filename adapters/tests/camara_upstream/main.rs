@@ -1,4 +1,9 @@
 //! A CAMARA upstream, good and bad.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test fail by panicking"
+)]
 
 mod server;
 

@@ -1,10 +1,4 @@
 //! Operators' real systems as sources, end to end: a bank asks through a broker and an adapter.
-#![expect(
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test stops at the first thing that is not as it should be, and says what was told"
-)]
 
 mod events;
 
