@@ -331,7 +331,7 @@ fn an_adapter_configuration_that_can_not_be_used_names_file_key_and_rule() {
         (
             "prefix = \"+447700900\"",
             "prefix = \"+44\"",
-            &["source.prefix"],
+            &["source `virtual`", "prefix"],
         ),
         (
             "operator = \"north-mobile\"",
