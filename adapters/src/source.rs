@@ -1,5 +1,6 @@
 //! What a source of an operator's data implements, and nothing about the broker.
 
+mod changes;
 mod sets;
 mod state;
 
@@ -11,6 +12,7 @@ use tokio::{
     time::Instant,
 };
 
+pub(crate) use changes::ChangesOut;
 pub(crate) use sets::{SignalSets, signal_bit};
 pub use state::{Condition, SourceState, StateCell};
 

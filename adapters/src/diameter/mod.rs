@@ -35,7 +35,7 @@ mod watch;
 pub mod watchdog;
 pub mod xml;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use accord_proto::clock::SharedClock;
@@ -56,10 +56,7 @@ use self::sh::{Domain, Manner, Question, Reference, ShError};
 use self::sh_data::ShData;
 pub use self::watch::Sweep;
 use crate::interval_journal::{IntervalJournal, Known};
-use crate::source::{Observations, Source, SourceChange, SourceFuture, SourceState};
-
-/// Changes that wait for the runtime; more are dropped and counted.
-const CHANGES_MAX: usize = 1024;
+use crate::source::{ChangesOut, Observations, Source, SourceChange, SourceFuture, SourceState};
 
 /// The source. Make it with [`DiameterSh::open`] and run [`DiameterSh::watch`] beside it.
 #[derive(Debug)]
@@ -80,7 +77,7 @@ pub struct DiameterSh {
     request_timeout: Duration,
     asks: Semaphore,
     changes: mpsc::Sender<SourceChange>,
-    changes_out: Mutex<Option<mpsc::Receiver<SourceChange>>>,
+    changes_out: ChangesOut,
     health: state::Health,
 }
 
@@ -119,7 +116,7 @@ impl DiameterSh {
                 .then_some(Signal::CallForwarding),
         );
         signals.extend((!checked.places.is_empty()).then_some(Signal::Roaming));
-        let (changes, changes_out) = mpsc::channel(CHANGES_MAX);
+        let (changes, changes_out) = ChangesOut::channel();
         Ok(Self {
             peers: Peers::new(checked.node, checked.peers, &*clock),
             manner: checked.manner,
@@ -137,7 +134,7 @@ impl DiameterSh {
             request_timeout: checked.request_timeout,
             asks: Semaphore::new(config.asks_max),
             changes,
-            changes_out: Mutex::new(Some(changes_out)),
+            changes_out,
             health: state::Health::default(),
         })
     }
@@ -343,10 +340,6 @@ impl Source for DiameterSh {
     }
 
     fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {
-        let mut out = self
-            .changes_out
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        out.take()
+        self.changes_out.take()
     }
 }

@@ -26,7 +26,7 @@ mod watch;
 pub mod webhook;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use accord_proto::{clock::SharedClock, msisdn::Msisdn, reason::Reason, signal::Signal};
 use jiff::{SignedDuration, Timestamp};
@@ -42,11 +42,8 @@ use self::store::Store;
 pub use self::store::StoreError;
 use self::watch::{Pace, micros};
 use crate::source::{
-    Condition, Observations, Source, SourceChange, SourceFuture, SourceState, StateCell,
+    ChangesOut, Condition, Observations, Source, SourceChange, SourceFuture, SourceState, StateCell,
 };
-
-/// Changes that wait for the runtime. Who brings more of them waits too.
-const CHANGES_MAX: usize = 1_024;
 
 /// Why the source can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +80,7 @@ pub struct EventSource {
     clock: SharedClock,
     state: StateCell,
     changes: mpsc::Sender<SourceChange>,
-    changes_out: Mutex<Option<mpsc::Receiver<SourceChange>>>,
+    changes_out: ChangesOut,
     listening: tokio_watch::Sender<Option<SocketAddr>>,
 }
 
@@ -104,7 +101,7 @@ impl EventSource {
             &config.journal_key_file,
             config.subscribers_max,
         )?;
-        let (changes, changes_out) = mpsc::channel(CHANGES_MAX);
+        let (changes, changes_out) = ChangesOut::channel();
         Ok(Self {
             pace: Pace {
                 lateness: millis(config.lateness_ms),
@@ -116,7 +113,7 @@ impl EventSource {
             clock,
             state: StateCell::default(),
             changes,
-            changes_out: Mutex::new(Some(changes_out)),
+            changes_out,
             listening: tokio_watch::Sender::new(None),
         })
     }
@@ -303,10 +300,6 @@ impl Source for EventSource {
     }
 
     fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {
-        let mut out = self
-            .changes_out
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        out.take()
+        self.changes_out.take()
     }
 }

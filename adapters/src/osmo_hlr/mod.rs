@@ -35,7 +35,6 @@ mod serving;
 pub mod testing;
 mod track;
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use accord_proto::clock::SharedClock;
@@ -54,11 +53,8 @@ pub(crate) use self::serving::Serving;
 pub use self::serving::ServingNetwork;
 use self::track::Track;
 use crate::source::{
-    Condition, Observations, Source, SourceChange, SourceFuture, SourceState, StateCell,
+    ChangesOut, Condition, Observations, Source, SourceChange, SourceFuture, SourceState, StateCell,
 };
-
-/// Changes that wait for the runtime; more are dropped and counted.
-const CHANGES_MAX: usize = 1024;
 
 /// The source. Make it with [`OsmoHlr::open`] and run [`OsmoHlr::watch`] beside it.
 #[derive(Debug)]
@@ -75,7 +71,7 @@ pub struct OsmoHlr {
     asks: Semaphore,
     /// Of the control interface.
     state: StateCell,
-    changes_out: Mutex<Option<mpsc::Receiver<SourceChange>>>,
+    changes_out: ChangesOut,
 }
 
 impl OsmoHlr {
@@ -85,7 +81,7 @@ impl OsmoHlr {
     /// [`OsmoHlrError`]: a configuration that breaks a rule, or a journal that can't be used.
     pub fn open(config: &OsmoHlrConfig, clock: SharedClock) -> Result<Self, OsmoHlrError> {
         let checked = config.check()?;
-        let (changes, changes_out) = mpsc::channel(CHANGES_MAX);
+        let (changes, changes_out) = ChangesOut::channel();
         let mut signals = vec![Signal::SimSwap];
         let sim = Track::open(Signal::SimSwap, checked.journal, changes.clone())?;
         let device = match checked.file {
@@ -112,7 +108,7 @@ impl OsmoHlr {
             request_timeout: checked.request_timeout,
             asks: Semaphore::new(config.asks_max),
             state: StateCell::default(),
-            changes_out: Mutex::new(Some(changes_out)),
+            changes_out,
         })
     }
 
@@ -169,10 +165,6 @@ impl Source for OsmoHlr {
     }
 
     fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {
-        let mut out = self
-            .changes_out
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        out.take()
+        self.changes_out.take()
     }
 }

@@ -29,7 +29,7 @@ mod state;
 pub mod testing;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use accord_proto::clock::SharedClock;
@@ -50,10 +50,8 @@ use self::connect::Connector;
 pub use self::fault::SqlFault;
 use self::news::News;
 use self::{plan::Plan, pool::Pool, read::Looked, state::Health};
-use crate::source::{Observations, Source, SourceChange, SourceFuture, SourceState};
+use crate::source::{ChangesOut, Observations, Source, SourceChange, SourceFuture, SourceState};
 
-/// Changes that wait for the runtime. Who finds more of them waits too.
-const CHANGES_MAX: usize = 1_024;
 /// How often the database is looked after when nobody asks.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// What a probe looks up: nobody's.
@@ -84,7 +82,7 @@ pub struct SqlSource {
     health: Health,
     clock: SharedClock,
     news: Option<tokio::sync::Mutex<News>>,
-    changes_out: Mutex<Option<mpsc::Receiver<SourceChange>>>,
+    changes_out: ChangesOut,
 }
 
 impl SqlSource {
@@ -96,7 +94,7 @@ impl SqlSource {
         let plan = Arc::new(Plan::new(config)?);
         let connector = Connector::new(Arc::clone(&plan));
         let pool = Pool::new(connector.clone(), config.connections, config.asks_max);
-        let (changes, changes_out) = mpsc::channel(CHANGES_MAX);
+        let (changes, changes_out) = ChangesOut::channel();
         let news = match &config.changes {
             Some(section) => Some(tokio::sync::Mutex::new(News::open(
                 section, connector, &plan, changes,
@@ -104,7 +102,7 @@ impl SqlSource {
             None => None,
         };
         Ok(Self {
-            changes_out: Mutex::new(news.as_ref().map(|_| changes_out)),
+            changes_out: news.as_ref().map(|_| changes_out).unwrap_or_default(),
             plan,
             pool,
             health: Health::default(),
@@ -282,10 +280,6 @@ impl Source for SqlSource {
     }
 
     fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {
-        let mut out = self
-            .changes_out
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        out.take()
+        self.changes_out.take()
     }
 }
