@@ -55,7 +55,7 @@ pub enum Question {
     },
     /// Did an attack by signalling pass the operator's firewall since this moment?
     SignallingAnomaly {
-        /// A whole minute, see [`whole_minute`](crate::signal::whole_minute).
+        /// A whole minute, see [`whole_minute`].
         since: Timestamp,
     },
 }

@@ -1,5 +1,5 @@
 //! Several sources, asked at once, each with its own time, ceiling and breaker, and made one by
-//! [`merge`](crate::merge).
+//! `crate::merge`.
 //!
 //! ```text
 //!            ┌─ part: believed signals · ceiling · in flight · breaker · timeout ─▶ source

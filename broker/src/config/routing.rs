@@ -202,7 +202,7 @@ impl SupplierSection {
         self.parse_names().map(drop)
     }
 
-    /// The operators, ready to be looked up. What [`Self::check`] refused is not among them.
+    /// The operators, ready to be looked up. What `check` refused is not among them.
     #[must_use]
     pub fn names(&self) -> SupplierNames {
         self.parse_names().unwrap_or_default()
