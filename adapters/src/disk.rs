@@ -1,11 +1,45 @@
-//! Small files that are written whole: a crash leaves the old one or the new one, never a part.
+//! Small files that are written whole, so that a crash leaves the old one or the new one, never a
+//! part; and directories that have one owner.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
+
+/// A directory that is this process's alone until this is dropped.
+#[derive(Debug)]
+pub(crate) struct DirLock(File);
+
+impl DirLock {
+    /// Takes it by a lock file; `None` where another process has it.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn take(lock_file: &Path) -> io::Result<Option<Self>> {
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(lock_file)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for DirLock {
+    /// A child that another thread is just starting holds the file too, until it runs its own
+    /// program; so the lock is given back, not only let go of.
+    fn drop(&mut self) {
+        // What can't be given back goes with the file.
+        let _ = self.0.unlock();
+    }
+}
 
 /// Makes a file that is not there yet, durably, with mode 0600.
 ///
@@ -86,6 +120,19 @@ mod tests {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(!partial.exists());
+    }
+
+    #[test]
+    fn a_directory_has_one_owner_until_it_is_given_back() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("lock");
+        let first = DirLock::take(&path).unwrap().unwrap();
+        assert!(DirLock::take(&path).unwrap().is_none());
+        // A copy of the file, as a child that is being started has one.
+        let copy = first.0.try_clone().unwrap();
+        drop(first);
+        assert!(DirLock::take(&path).unwrap().is_some());
+        drop(copy);
     }
 
     #[test]

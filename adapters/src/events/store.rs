@@ -11,9 +11,8 @@
 //! line counts, and a file that has grown is written anew with one for each.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +20,7 @@ use accord_proto::msisdn::Msisdn;
 
 use super::line::{Line, Micros, Newest, REGISTERS};
 use super::watch::Watch;
+use crate::disk::{self, DirLock};
 use crate::journal::{KeyFileError, SubjectKey};
 
 const MAGIC: &[u8; 16] = b"accord-events-01";
@@ -28,7 +28,6 @@ const HEADER_LEN: usize = 32;
 const RECORD_LEN: usize = 128;
 const BODY_LEN: usize = RECORD_LEN - 4;
 const FILE: &str = "events.journal";
-const FILE_NEW: &str = "events.journal.new";
 const FILE_DAMAGED: &str = "events.journal.damaged";
 const FILE_LOCK: &str = "lock";
 /// A file is written anew when it has more records than this beyond two for each line.
@@ -89,7 +88,7 @@ struct Disk {
     records: usize,
     /// The end of the file is not what memory says: write it anew.
     broken: bool,
-    _lock: File,
+    _lock: DirLock,
 }
 
 impl Store {
@@ -251,16 +250,10 @@ fn io(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> StoreError
     }
 }
 
-fn lock(directory: &Path) -> Result<File, StoreError> {
+fn lock(directory: &Path) -> Result<DirLock, StoreError> {
     let path = directory.join(FILE_LOCK);
-    let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(false).mode(0o600);
-    let file = options.open(&path).map_err(io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(directory.to_owned())),
-        Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
-    }
+    let taken = DirLock::take(&path).map_err(io("lock", &path))?;
+    taken.ok_or_else(|| StoreError::Locked(directory.to_owned()))
 }
 
 /// The digest of no number shows whether a file was written under a key.
@@ -305,19 +298,10 @@ fn read(path: &Path, key: &SubjectKey, table: &mut Table) -> Result<(usize, bool
     Ok((records, damaged))
 }
 
-/// Writes a journal under another name, syncs it, and puts it in its place.
+/// Puts a journal in its place, whole and durable.
 fn write_whole(directory: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let (new, path) = (directory.join(FILE_NEW), directory.join(FILE));
-    let write = || {
-        let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &path)?;
-        File::open(directory)?.sync_all()
-    };
-    write().map_err(io("write", &new))
+    let path = directory.join(FILE);
+    disk::replace(&path, bytes).map_err(io("write", &path))
 }
 
 enum Record {

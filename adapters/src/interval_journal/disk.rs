@@ -1,7 +1,7 @@
 //! The file of the journal: a header, then records. Written by appending; now and then anew into
 //! another file that takes its place.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::JournalError;
 use super::frame::{FRAME_LEN, Frame};
 use super::keys::{CHECK_LEN, Keys, io};
+use crate::disk::DirLock;
 
 const MAGIC: &[u8; 16] = b"accord-interval1";
 const HEADER_LEN: usize = MAGIC.len() + CHECK_LEN;
@@ -28,7 +29,7 @@ pub(super) struct Disk {
     /// The end of the file is not what memory says: write it anew.
     broken: bool,
     /// Held for as long as the journal is open.
-    _lock: File,
+    _lock: DirLock,
 }
 
 pub(super) struct Loaded {
@@ -111,18 +112,10 @@ impl Disk {
     }
 }
 
-fn lock(directory: &Path) -> Result<File, JournalError> {
+fn lock(directory: &Path) -> Result<DirLock, JournalError> {
     let path = directory.join(FILE_LOCK);
-    let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(false).mode(0o600);
-    let file = options
-        .open(&path)
-        .map_err(|error| io("open", &path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Locked(directory.to_owned())),
-        Err(TryLockError::Error(error)) => Err(io("lock", &path, error)),
-    }
+    let taken = DirLock::take(&path).map_err(|error| io("lock", &path, error))?;
+    taken.ok_or_else(|| JournalError::Locked(directory.to_owned()))
 }
 
 fn append_to(path: &Path) -> Result<File, JournalError> {

@@ -43,6 +43,8 @@ pub use read::{Verified, verify, verify_each};
 
 use event::Line;
 
+use crate::disk::DirLock;
+
 /// A written record is synced at most this much later.
 pub const SYNC_EVERY_MAX: Duration = Duration::from_millis(50);
 /// A signed checkpoint is made this often while records are added, and at stop.
@@ -148,7 +150,7 @@ pub struct Journal {
     shared: Arc<Shared>,
     syncer: Option<JoinHandle<()>>,
     /// Locked for as long as the journal is open.
-    _lock: File,
+    _lock: DirLock,
 }
 
 #[derive(Debug)]
@@ -184,9 +186,9 @@ impl Journal {
         let dir = &settings.dir;
         fs::create_dir_all(dir).map_err(JournalError::io("make folder", dir))?;
         let lock_path = dir.join("lock");
-        let lock = File::create(&lock_path).map_err(JournalError::io("make", &lock_path))?;
-        lock.try_lock()
-            .map_err(|_| JournalError::Locked(dir.clone()))?;
+        let lock = DirLock::take(&lock_path)
+            .map_err(JournalError::io("lock", &lock_path))?
+            .ok_or_else(|| JournalError::Locked(dir.clone()))?;
         let tail = read::recover(dir, settings.checkpoint_key.verifier())?;
         let path = tail
             .path
