@@ -105,9 +105,8 @@ const fn not_opened(failed: &OpenError) -> u8 {
         | SourceError::Diameter(
             DiameterError::Config { .. } | DiameterError::Journal(_) | DiameterError::Tls(_),
         )
-        | SourceError::Lists(_)
+        | SourceError::Files(_)
         | SourceError::OsmoHlr(_)
-        | SourceError::Portability(_)
         | SourceError::Sql(_)
         | SourceError::Virtual(_) => EXIT_USAGE,
         SourceError::Diameter(

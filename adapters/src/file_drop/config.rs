@@ -59,6 +59,22 @@ pub struct SftpConfigError {
     pub rule: String,
 }
 
+/// Why the section of a source that reads files can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesConfigError {
+    /// Of the source itself.
+    #[error("`{key}`: {rule}")]
+    Rule {
+        /// The key.
+        key: &'static str,
+        /// The rule.
+        rule: &'static str,
+    },
+    /// Of the server that the files come from.
+    #[error(transparent)]
+    Sftp(#[from] SftpConfigError),
+}
+
 fn broken(key: &'static str, rule: impl Into<String>) -> SftpConfigError {
     SftpConfigError {
         key,

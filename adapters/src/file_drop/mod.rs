@@ -21,7 +21,7 @@ use std::{path::PathBuf, time::Duration};
 use accord_proto::clock::SharedClock;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-pub use config::{SftpConfig, SftpConfigError};
+pub use config::{FilesConfigError, SftpConfig, SftpConfigError};
 pub use mirror::Fetched;
 pub use session::SftpError;
 

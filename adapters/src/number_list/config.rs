@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
 use crate::{
     csv_export::{NumberConfig, dates::DateFormat},
-    file_drop::{Role, SftpConfig, SftpConfigError, Wanted},
+    file_drop::{FilesConfigError, Role, SftpConfig, Wanted},
 };
 
 /// Lists, and how to read them. Unknown keys are refused.
@@ -92,22 +92,6 @@ pub struct ListDate {
     pub format: String,
 }
 
-/// A rule that is broken.
-#[derive(Debug, thiserror::Error)]
-pub enum ListConfigError {
-    /// Of the source itself.
-    #[error("`{key}`: {rule}")]
-    Rule {
-        /// The key.
-        key: &'static str,
-        /// The rule.
-        rule: &'static str,
-    },
-    /// Of the server that the lists come from.
-    #[error(transparent)]
-    Sftp(#[from] SftpConfigError),
-}
-
 impl ListConfig {
     /// The paths of the section, to be resolved.
     pub(crate) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
@@ -129,8 +113,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(config: ListConfig) -> Result<Self, ListConfigError> {
-        let broken = |key, rule| ListConfigError::Rule { key, rule };
+    pub(super) fn new(config: ListConfig) -> Result<Self, FilesConfigError> {
+        let broken = |key, rule| FilesConfigError::Rule { key, rule };
         let zone = TimeZone::get(&config.time_zone)
             .map_err(|_| broken("time_zone", "is no IANA time zone"))?;
         let delimiter = u8::try_from(config.delimiter)

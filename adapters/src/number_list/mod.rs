@@ -25,7 +25,7 @@ use accord_proto::{clock::SharedClock, msisdn::Msisdn, reason::Reason, signal::S
 use arc_swap::ArcSwapOption;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-pub use config::{Covers, ListColumns, ListComplete, ListConfig, ListConfigError, ListDate};
+pub use config::{Covers, ListColumns, ListComplete, ListConfig, ListDate};
 pub use read::ListError;
 
 use self::{
@@ -34,7 +34,7 @@ use self::{
     read::{List, Stamp},
 };
 use crate::{
-    file_drop::FileDrop,
+    file_drop::{FileDrop, FilesConfigError},
     source::{Condition, Observations, Source, SourceFuture, SourceState, StateCell},
 };
 
@@ -54,8 +54,8 @@ impl NumberList {
     /// Checks the configuration. There need not be a list yet.
     ///
     /// # Errors
-    /// [`ListConfigError`] names the key.
-    pub fn open(config: ListConfig, clock: SharedClock) -> Result<Self, ListConfigError> {
+    /// [`FilesConfigError`] names the key.
+    pub fn open(config: ListConfig, clock: SharedClock) -> Result<Self, FilesConfigError> {
         let plan = Plan::new(config)?;
         let files = match plan.config.sftp.clone() {
             None => None,

@@ -228,7 +228,7 @@ fn limits_are_kept_and_each_rule_is_named_by_its_key() {
         let text = format!("directory = \".\"\n{}", EVERYTHING.replace(from, to));
         let config: ListConfig = toml::from_str(&text).unwrap();
         match NumberList::open(config, ManualClock::at(NOW.parse().unwrap())) {
-            Err(ListConfigError::Rule { key, .. }) => key,
+            Err(FilesConfigError::Rule { key, .. }) => key,
             other => panic!("{other:?}"),
         }
     };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::file_drop::{SftpConfig, SftpConfigError};
+use crate::file_drop::{FilesConfigError, SftpConfig};
 
 /// Which file, and who the operator is in it.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -22,22 +22,6 @@ pub struct PortabilityConfig {
     pub sftp: Option<SftpConfig>,
 }
 
-/// A rule that is broken.
-#[derive(Debug, thiserror::Error)]
-pub enum PortabilityConfigError {
-    /// Of the source itself.
-    #[error("`{key}`: {rule}")]
-    Rule {
-        /// The key.
-        key: &'static str,
-        /// The rule.
-        rule: &'static str,
-    },
-    /// Of the server that the file comes from.
-    #[error(transparent)]
-    Sftp(#[from] SftpConfigError),
-}
-
 impl PortabilityConfig {
     /// The paths of the section, to be resolved.
     pub(crate) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
@@ -46,8 +30,8 @@ impl PortabilityConfig {
     }
 
     /// Checks each rule; the name of the file.
-    pub(super) fn check(&self) -> Result<String, PortabilityConfigError> {
-        let broken = |key, rule| Err(PortabilityConfigError::Rule { key, rule });
+    pub(super) fn check(&self) -> Result<String, FilesConfigError> {
+        let broken = |key, rule| Err(FilesConfigError::Rule { key, rule });
         if self.own.is_empty() || self.own.iter().any(String::is_empty) {
             return broken("own", "at least one recipient, or every number is lost");
         }

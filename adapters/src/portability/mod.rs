@@ -20,9 +20,9 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-pub use config::{PortabilityConfig, PortabilityConfigError};
+pub use config::PortabilityConfig;
 
-use crate::file_drop::{FileDrop, Role};
+use crate::file_drop::{FileDrop, FilesConfigError, Role};
 use crate::source::{Condition, Observations, Source, SourceFuture, SourceState, StateCell};
 
 /// Why a file is not taken.
@@ -70,11 +70,8 @@ impl Portability {
     /// Checks the configuration, and that of the server that the file comes from; the file is read by [`Self::reload`] and [`Self::watch`].
     ///
     /// # Errors
-    /// [`PortabilityConfigError`] names the key.
-    pub fn open(
-        config: PortabilityConfig,
-        clock: SharedClock,
-    ) -> Result<Self, PortabilityConfigError> {
+    /// [`FilesConfigError`] names the key.
+    pub fn open(config: PortabilityConfig, clock: SharedClock) -> Result<Self, FilesConfigError> {
         let name = config.check()?;
         let files = match config.sftp.clone() {
             None => None,

@@ -198,8 +198,8 @@ fn each_rule_is_named_by_its_key() {
         change(&mut config);
         match config.check() {
             Ok(_) => Ok(()),
-            Err(PortabilityConfigError::Rule { key, .. }) => Err(key),
-            Err(error @ PortabilityConfigError::Sftp(_)) => panic!("{error}"),
+            Err(FilesConfigError::Rule { key, .. }) => Err(key),
+            Err(error @ FilesConfigError::Sftp(_)) => panic!("{error}"),
         }
     };
     assert_eq!(with(&|_| ()), Ok(()));

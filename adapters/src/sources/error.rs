@@ -5,10 +5,10 @@ use crate::{
     csv_export::{CsvError, Refusal},
     diameter::DiameterError,
     events::EventsError,
-    file_drop::SftpError,
-    number_list::{ListConfigError, ListError},
+    file_drop::{FilesConfigError, SftpError},
+    number_list::ListError,
     osmo_hlr::OsmoHlrError,
-    portability::{PortabilityConfigError, PortabilityError},
+    portability::PortabilityError,
     sql::{SqlError, SqlFault},
     virtual_operator::PrefixError,
 };
@@ -37,18 +37,15 @@ pub enum SourceError {
     /// Nothing was fetched from the server that files come from.
     #[error("nothing was fetched")]
     Fetch(#[from] SftpError),
+    /// The configuration of a source that reads files.
+    #[error(transparent)]
+    Files(#[from] FilesConfigError),
     /// A list of disconnected numbers was refused.
     #[error("a list was refused")]
     List(#[from] ListError),
-    /// The configuration of lists of disconnected numbers.
-    #[error(transparent)]
-    Lists(#[from] ListConfigError),
     /// The osmo-hlr source.
     #[error("{0}")]
     OsmoHlr(#[from] OsmoHlrError),
-    /// The configuration of the portability database.
-    #[error(transparent)]
-    Portability(#[from] PortabilityConfigError),
     /// The configuration of the database.
     #[error("{0}")]
     Sql(#[from] SqlError),
