@@ -14,7 +14,7 @@ use super::peer::{Cause, PeerSettings};
 use super::peers::PEERS_MAX;
 use super::sh::{Domain, Manner, PacketNode, Reference};
 use super::tls::{TlsConfig, TlsError};
-use crate::interval_journal::{JournalError, SAMPLE_MAX, Settings};
+use crate::interval_journal::{JournalError, Settings, Watching};
 use crate::osmo_hlr::ServingNetwork;
 
 /// A DiameterIdentity is a name of the DNS.
@@ -275,30 +275,8 @@ impl DiameterConfig {
     }
 
     fn check_ranges(&self) -> Result<(), DiameterError> {
-        let sample_max_ms = u64::try_from(SAMPLE_MAX.as_millis()).unwrap_or(u64::MAX);
-        if !(1..=sample_max_ms).contains(&self.request_timeout_ms) {
-            return refuse("request_timeout_ms", "lies in 1 to 10000");
-        }
-        if !(10..=86_400_000).contains(&self.poll_ms) {
-            return refuse("poll_ms", "lies in 10 to 86400000");
-        }
         if !(1..=256).contains(&self.poll_in_flight) {
             return refuse("poll_in_flight", "lies in 1 to 256");
-        }
-        if self.gap_max_ms < self.poll_ms.saturating_mul(2) || self.gap_max_ms > 604_800_000 {
-            return refuse(
-                "gap_max_ms",
-                "is at least twice `poll_ms` and at most a week",
-            );
-        }
-        if !(1..=10_000_000).contains(&self.watched_max) || self.watch.len() > self.watched_max {
-            return refuse(
-                "watched_max",
-                "is at most 10000000, and not below what is in `watch`",
-            );
-        }
-        if !(1..=65_536).contains(&self.asks_max) {
-            return refuse("asks_max", "lies in 1 to 65536");
         }
         if !(1..=65_536).contains(&self.unanswered_max) {
             return refuse("unanswered_max", "lies in 1 to 65536");
@@ -361,13 +339,16 @@ impl DiameterConfig {
     }
 
     fn numbers(&self) -> Result<Vec<Msisdn>, DiameterError> {
-        let parse = |(place, text): (usize, &String)| {
-            Msisdn::parse(text).map_err(|error| DiameterError::Config {
-                key: "watch",
-                rule: format!("number {place}: {error}"),
-            })
+        let watching = Watching {
+            request_timeout_ms: self.request_timeout_ms,
+            poll_ms: self.poll_ms,
+            gap_max_ms: self.gap_max_ms,
+            watched_max: self.watched_max,
+            asks_max: self.asks_max,
+            watch: &self.watch,
         };
-        (1..).zip(&self.watch).map(parse).collect()
+        let broken = |(key, rule)| DiameterError::Config { key, rule };
+        watching.check().map_err(broken)
     }
 
     /// Of the interval journal of one identity, in a folder of its own.

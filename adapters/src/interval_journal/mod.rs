@@ -40,6 +40,7 @@ mod disk;
 mod entry;
 mod frame;
 mod keys;
+mod rules;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 
@@ -51,6 +52,7 @@ use accord_proto::msisdn::Msisdn;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::entry::{Known, Outcome};
+pub(crate) use self::rules::Watching;
 use self::{disk::Disk, entry::Entry, frame::Frame, keys::Keys};
 
 /// The longest that one sample may take, from asking to reply. A sample that begins before the

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::ctrl::CtrlError;
 use super::database::DatabaseError;
 use super::serving::{Serving, ServingNetwork};
-use crate::interval_journal::{JournalError, SAMPLE_MAX, Settings};
+use crate::interval_journal::{JournalError, Settings, Watching};
 
 /// Where the journal of devices lies, within that of cards.
 const DEVICE_DIR: &str = "device";
@@ -133,37 +133,18 @@ impl OsmoHlrConfig {
             let rule = rule.to_owned();
             Err(OsmoHlrError::Config { key, rule })
         };
-        let sample_max_ms = u64::try_from(SAMPLE_MAX.as_millis()).unwrap_or(u64::MAX);
-        if !(1..=sample_max_ms).contains(&self.request_timeout_ms) {
-            return refuse("request_timeout_ms", "lies in 1 to 10000");
-        }
-        if !(10..=86_400_000).contains(&self.poll_ms) {
-            return refuse("poll_ms", "lies in 10 to 86400000");
-        }
-        if self.gap_max_ms < self.poll_ms.saturating_mul(2) || self.gap_max_ms > 604_800_000 {
-            return refuse(
-                "gap_max_ms",
-                "is at least twice `poll_ms` and at most a week",
-            );
-        }
-        if !(1..=10_000_000).contains(&self.watched_max) || self.watch.len() > self.watched_max {
-            return refuse(
-                "watched_max",
-                "is at most 10000000, and not below what is in `watch`",
-            );
-        }
-        if !(1..=65_536).contains(&self.asks_max) {
-            return refuse("asks_max", "lies in 1 to 65536");
-        }
+        let watching = Watching {
+            request_timeout_ms: self.request_timeout_ms,
+            poll_ms: self.poll_ms,
+            gap_max_ms: self.gap_max_ms,
+            watched_max: self.watched_max,
+            asks_max: self.asks_max,
+            watch: &self.watch,
+        };
+        let broken = |(key, rule)| OsmoHlrError::Config { key, rule };
+        let watch = watching.check().map_err(broken)?;
         if !(60_000..=2_592_000_000).contains(&self.registration_ms) {
             return refuse("registration_ms", "lies in 60000 to 2592000000");
-        }
-        let mut watch = Vec::with_capacity(self.watch.len());
-        for (place, text) in (1..).zip(&self.watch) {
-            watch.push(Msisdn::parse(text).map_err(|error| OsmoHlrError::Config {
-                key: "watch",
-                rule: format!("number {place}: {error}"),
-            })?);
         }
         let bad_line = |(place, rule)| OsmoHlrError::Config {
             key: "serving",
