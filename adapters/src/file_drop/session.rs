@@ -251,6 +251,7 @@ impl Session {
             took(&piece)?;
         }
         let now = self.sftp.fstat(handle).await.map_err(said(act))?.attrs;
+        // It is gone with the connection at the latest.
         let _ = self.sftp.close(opened.handle.as_str()).await;
         let same = now.size == Some(file.bytes) && now.mtime == Some(file.modified);
         same.then_some(()).ok_or_else(changed)

@@ -13,7 +13,7 @@ use std::{fmt::Write as _, path::Path, time::Duration};
 
 use serde::Serialize;
 
-use super::{BenchError, Figures, Machine};
+use super::{BenchError, Figures, Machine, judge::Judge};
 
 /// What a source is to reach of a bare client.
 const AIM: f64 = 0.80;
@@ -173,11 +173,10 @@ impl SourcesReport {
     }
 
     fn met(&self, line: &SourceLine) -> &'static str {
-        match (self.only_a_trial, line.judged, line.source.ratio >= AIM) {
-            (Some(_), ..) => "not judged",
-            (None, false, _) => "no aim",
-            (None, true, true) => "met",
-            (None, true, false) => "missed",
+        let judge = Judge(self.only_a_trial.is_none());
+        match line.judged || self.only_a_trial.is_some() {
+            true => judge.met(line.source.ratio >= AIM),
+            false => "no aim",
         }
     }
 }

@@ -102,6 +102,7 @@ fn serve(path: &Path, mut waiting: mpsc::Receiver<Job>) {
             }
             Err(error) => {
                 for job in jobs {
+                    // The same.
                     let _ = job.answer.send(Err(error.clone()));
                 }
             }

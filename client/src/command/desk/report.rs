@@ -90,7 +90,7 @@ fn sight(source: &args::Source, reader: Option<&Auditor>) -> String {
 fn for_audience(report: Report, named: Option<&str>, whom: &Whom) -> Result<Report, Failure> {
     let own = match named {
         Some(_) => None,
-        None => whom::profile(whom).ok().and_then(|profile| {
+        None => whom::profile_if_any(whom)?.and_then(|profile| {
             let party = whom::party(&profile, whom, &[ProfileRole::Authority]).ok()?;
             (party.role != ProfileRole::Authority).then(|| party.name.clone())
         }),
