@@ -4,6 +4,7 @@
 //!   wire      v1 (generated from accord/v1/*.proto)
 //!   nouns     msisdn · party · purpose · signal · granularity · observation · reason · band
 //!   documents agreement · parties · statement
+//!   CAMARA    operations · scopes · clients
 //!   ledger    entry · subject · shares · merkle · c2sp (note, checkpoint, tiles, proof)
 //! ```
 //!
@@ -13,6 +14,7 @@
 pub mod agreement;
 pub mod band;
 pub mod c2sp;
+pub mod camara;
 pub mod clock;
 pub mod document;
 pub mod entry;

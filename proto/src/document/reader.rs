@@ -346,6 +346,21 @@ impl<'t, 'i, 'f> TableReader<'t, 'i, 'f> {
         tables
     }
 
+    /// Every key of a table whose keys are words of the document's own, each with its line.
+    pub(crate) fn words(&mut self) -> Vec<(usize, &'t str, &'t DeValue<'i>)> {
+        let findings = &*self.findings;
+        let mut words: Vec<_> = self
+            .table
+            .iter()
+            .map(|(key, value)| {
+                let line = findings.line(&key.span());
+                (line, key.get_ref().as_ref(), value.get_ref())
+            })
+            .collect();
+        words.sort_by_key(|(line, word, _)| (*line, *word));
+        words
+    }
+
     /// A reader of a table inside this one, which shares its findings.
     pub(crate) const fn inner(
         &mut self,

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use toml::de::DeTable;
 
-use super::{KeyAlgorithm, Licence, LicenceStatus, NotLicensed, NumberRange, TokenKey};
+use super::{
+    Client, KeyAlgorithm, Licence, LicenceStatus, NotLicensed, NumberRange, TokenKey,
+    client::{check_clients, read_clients},
+};
 use crate::{
     agreement::document_id,
     document::{Findings, Found, Mistakes, TableReader, date, integer, text, word},
@@ -30,6 +33,8 @@ pub struct Party {
     pub licence: Licence,
     /// Its token keys.
     pub keys: Vec<TokenKey>,
+    /// A bank's applications that ask for tokens.
+    pub clients: Vec<Client>,
     /// The ranges that an operator serves; empty for a bank.
     pub ranges: Vec<NumberRange>,
 }
@@ -82,6 +87,7 @@ impl PartiesDocument {
             parties.extend(read_party(reader, &mut kids));
         }
         check_unique(&mut findings, &parties);
+        check_clients(&mut findings, &parties);
         findings.finish()?;
         let (id, version) = header.ok_or_else(Mistakes::unexplained)?;
         Ok(Self {
@@ -111,6 +117,7 @@ fn read_party(
     let name = reader.required("name", text(NAME_LEN_MAX));
     let licence = read_licence(&mut reader);
     let keys = read_keys(&mut reader, kids);
+    let clients = read_clients(&mut reader, &keys);
     let ranges = reader.list("ranges", word(NumberRange::parse));
     if let Some(id) = &id {
         check_role(&mut reader, id.value.role(), &keys, ranges.as_ref());
@@ -122,6 +129,7 @@ fn read_party(
         name: name?.value,
         licence: licence?,
         keys,
+        clients,
         ranges: ranges.map_or_else(Vec::new, |found| found.value),
     })
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{NumberRange, Party, parse::PartiesDocument};
+use super::{Client, NumberRange, Party, parse::PartiesDocument};
 use crate::{
     c2sp::NoteError,
+    camara::ClientId,
     document::{Authorities, Loaded, Mistakes, NotNewer, Opened, open},
     msisdn::Msisdn,
     party::{PartyId, Role},
@@ -55,6 +56,8 @@ pub struct Parties {
     parties: Vec<Party>,
     by_id: HashMap<PartyId, usize>,
     by_range: HashMap<NumberRange, usize>,
+    /// Where a client stands: its party, and its place there.
+    by_client: HashMap<ClientId, (usize, usize)>,
 }
 
 impl Parties {
@@ -83,8 +86,13 @@ impl Parties {
         let indexed = || document.parties.iter().enumerate();
         let by_range = indexed()
             .flat_map(|(at, party)| party.ranges.iter().map(move |range| (range.clone(), at)));
+        let by_client = indexed().flat_map(|(at, party)| {
+            let clients = party.clients.iter().enumerate();
+            clients.map(move |(place, client)| (client.id.clone(), (at, place)))
+        });
         Ok(Self {
             loaded,
+            by_client: by_client.collect(),
             signers: opened.signers(authorities),
             by_id: indexed()
                 .map(|(at, party)| (party.id.clone(), at))
@@ -137,6 +145,14 @@ impl Parties {
     #[must_use]
     pub fn party(&self, id: &PartyId) -> Option<&Party> {
         self.by_id.get(id).and_then(|at| self.parties.get(*at))
+    }
+
+    /// A client and the bank whose application it is.
+    #[must_use]
+    pub fn client(&self, id: &ClientId) -> Option<(&Party, &Client)> {
+        let (at, place) = self.by_client.get(id)?;
+        let party = self.parties.get(*at)?;
+        Some((party, party.clients.get(*place)?))
     }
 
     /// All parties, in the order of the text.

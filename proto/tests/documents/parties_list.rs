@@ -1,10 +1,12 @@
 //! The list of parties: who must sign it, and each mistake that it can have.
 
 use accord_proto::c2sp::NoteError;
+use accord_proto::camara::{ClientId, DpvPurpose, Operation};
 use accord_proto::document::{Loaded, NotNewer};
 use accord_proto::msisdn::Msisdn;
 use accord_proto::parties::{KeyAlgorithm, NotLicensed, Parties, PartiesError};
 use accord_proto::party::{PartyId, Role};
+use accord_proto::purpose::Purpose;
 
 use crate::signers::{Pair, signed, stranger};
 
@@ -306,4 +308,76 @@ fn a_key_of_another_kind_or_a_private_one_is_named() {
             .starts_with("line 5: `party.keys`: at least one"),
         "{mistakes}"
     );
+}
+
+/// The list with a client of the first bank.
+fn with_client(client: &str) -> String {
+    let operator = "[[party]]\nid = \"spiffe://accord.test/operator/north-mobile\"";
+    PARTIES.replacen(operator, &format!("{client}\n{operator}"), 1)
+}
+
+const CLIENT: &str = r#"[[party.client]]
+id = "payments"
+purposes = { "dpv:FraudPreventionAndDetection" = "payment" }
+scopes = ["sim-swap", "number-recycling:check"]
+keys = ["first-bank-2"]
+"#;
+
+#[test]
+fn a_bank_registers_its_applications() {
+    let pair = Pair::new();
+    let list = pair.sign(&with_client(CLIENT));
+    let parties = Parties::open(&list, &pair.authorities(), None).unwrap();
+    let (party, client) = parties
+        .client(&ClientId::parse("payments").unwrap())
+        .unwrap();
+    assert_eq!(party.id, id("spiffe://accord.test/bank/first-bank"));
+    let fraud = DpvPurpose::parse("dpv:FraudPreventionAndDetection").unwrap();
+    let marketing = DpvPurpose::parse("dpv:Marketing").unwrap();
+    assert_eq!(client.purpose(&fraud), Some(Purpose::Payment));
+    assert_eq!(client.purpose(&marketing), None);
+    assert!(client.may_sign_with("first-bank-2") && !client.may_sign_with("first-bank-1"));
+    assert!(client.scopes.allows(Operation::SimSwapRetrieveDate));
+    assert!(!client.scopes.allows(Operation::TenureCheck));
+    assert_eq!(parties.client(&ClientId::parse("other").unwrap()), None);
+}
+
+#[test]
+fn each_mistake_in_a_client_is_named() {
+    let wrong = CLIENT
+        .replace("\"payments\"", "\"447700900001\"")
+        .replace("\"payment\"", "\"marketing\"")
+        .replace("\"sim-swap\"", "\"quality-on-demand\"")
+        .replace("first-bank-2", "north-1");
+    let mistakes = Parties::check(&with_client(&wrong))
+        .unwrap_err()
+        .to_string();
+    for part in [
+        "`party.client.id`: a client's name is",
+        "dpv:FraudPreventionAndDetection`: is no purpose of the agreement",
+        "`party.client.scopes`: is no scope; they are sim-swap,",
+        "`party.client.keys`: is no `kid` of this party",
+    ] {
+        assert!(mistakes.contains(part), "{part}\n{mistakes}");
+    }
+    let twice = with_client(&format!("{CLIENT}\n{CLIENT}"));
+    let mistakes = Parties::check(&twice).unwrap_err().to_string();
+    assert!(
+        mistakes.contains("`payments` is the client on line"),
+        "{mistakes}"
+    );
+    let operators = format!(
+        "{PARTIES}\n{}",
+        CLIENT.replace("keys = [\"first-bank-2\"]\n", "")
+    );
+    let mistakes = Parties::check(&operators).unwrap_err().to_string();
+    assert!(mistakes.contains("belongs to banks"), "{mistakes}");
+    let nothing = CLIENT.replace(
+        "{ \"dpv:FraudPreventionAndDetection\" = \"payment\" }",
+        "{}",
+    );
+    let mistakes = Parties::check(&with_client(&nothing))
+        .unwrap_err()
+        .to_string();
+    assert!(mistakes.contains("names 1 to 20 purposes"), "{mistakes}");
 }
