@@ -10,6 +10,9 @@
 //! last good checkpoint stays published, an alarm is raised, and the broker goes on for a grace
 //! time; after that it answers nothing. At start a quorum says how far the ledger had come, before
 //! anything is signed, so that a disk rolled back to yesterday's copy does not open.
+//!
+//! A checkpoint that does not change is cosigned again each minute: cosignatures carry their time,
+//! and without fresh ones a reader could not tell an idle log from an old one shown again.
 
 mod ask;
 mod http;
@@ -39,6 +42,10 @@ use crate::durable;
 use crate::ledger::{Ledger, LedgerError};
 use ask::Question;
 use http::Http;
+
+/// How old the cosignatures of the newest log's checkpoint become before it is cosigned again, if
+/// it does not grow.
+pub const COSIGN_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// How witnesses are asked.
 #[derive(Debug)]
@@ -73,10 +80,30 @@ struct State {
 
 #[derive(Clone, Debug, Default)]
 struct LogState {
-    /// Size and note of the last checkpoint that a quorum cosigned.
-    cosigned: Option<(u64, Arc<str>)>,
+    cosigned: Option<Cosigned>,
     /// How far each witness is believed to have come, by its name in the policy.
     seen: BTreeMap<String, u64>,
+}
+
+/// The last checkpoint of a log that a quorum cosigned.
+#[derive(Clone, Debug)]
+struct Cosigned {
+    size: u64,
+    note: Arc<str>,
+    /// When; `None` if that was before this process began.
+    at: Option<Timestamp>,
+}
+
+impl Cosigned {
+    /// Whether it says all that can be said of a log of this size. `now` is given of the newest
+    /// log, of which it must be fresh as well; a clock may have been set back.
+    fn is_enough(&self, size: u64, now: Option<Timestamp>) -> bool {
+        let fresh = |now: Timestamp| {
+            let age = self.at.map(|at| now.duration_since(at).abs());
+            age.is_some_and(|age| age < COSIGN_AGAIN_AFTER)
+        };
+        self.size == size && now.is_none_or(fresh)
+    }
 }
 
 /// What a round brought.
@@ -135,11 +162,12 @@ impl Witnesses {
     /// The last checkpoint of a log that a quorum cosigned, with its size.
     #[must_use]
     pub fn cosigned(&self, origin: &str) -> Option<(u64, Arc<str>)> {
-        self.state().logs.get(origin)?.cosigned.clone()
+        let cosigned = self.state().logs.get(origin)?.cosigned.clone()?;
+        Some((cosigned.size, cosigned.note))
     }
 
-    /// Asks all witnesses to cosign the newest checkpoint, and that of the month before until its
-    /// last one is cosigned.
+    /// Asks all witnesses to cosign the newest checkpoint, if it has changed or its cosignatures
+    /// are [`COSIGN_AGAIN_AFTER`] old, and that of the month before until its last one is cosigned.
     ///
     /// # Errors
     /// [`LedgerError`]: the ledger can't be read.
@@ -149,8 +177,10 @@ impl Witnesses {
         let recent = origins.split_off(origins.len().saturating_sub(2));
         let mut whole = Round::default();
         let mut enough = true;
-        for origin in recent {
-            if let Some(satisfied) = self.round_of(ledger, &origin, &mut whole).await? {
+        let newest = recent.len().saturating_sub(1);
+        for (at, origin) in recent.iter().enumerate() {
+            let now = (at == newest).then_some(now);
+            if let Some(satisfied) = self.round_of(ledger, origin, now, &mut whole).await? {
                 enough &= satisfied;
             }
         }
@@ -158,11 +188,13 @@ impl Witnesses {
         Ok(whole)
     }
 
-    /// One log. `None`: it has not grown since a quorum cosigned.
+    /// One log. `None`: a quorum has cosigned its checkpoint; of the newest log, whose `now` is
+    /// given, lately.
     async fn round_of(
         &self,
         ledger: &Arc<Ledger>,
         origin: &str,
+        now: Option<Timestamp>,
         whole: &mut Round,
     ) -> Result<Option<bool>, LedgerError> {
         let read = (Arc::clone(ledger), origin.to_owned());
@@ -175,7 +207,7 @@ impl Witnesses {
         if before
             .cosigned
             .as_ref()
-            .is_some_and(|(size, _)| *size == checkpoint.size)
+            .is_some_and(|cosigned| cosigned.is_enough(checkpoint.size, now))
         {
             return Ok(None);
         }
@@ -190,16 +222,23 @@ impl Witnesses {
             ask::ask(&self.http, witness, old, &question)
         });
         let answers = join_all(asked).await;
-        let cosigned = self.gather(origin, note.clone(), answers, whole);
+        let mut cosigned = self.gather(origin, note.clone(), answers, whole);
         let have = self.policy.cosigned(&cosigned).unwrap_or_default();
         let satisfied = self.policy.is_satisfied(&have);
         if satisfied {
+            if let Some(before) = &before.cosigned {
+                cosigned = with_older(cosigned, &before.note);
+            }
             let text: Arc<str> = cosigned.to_string().into();
             let kept = (Arc::clone(ledger), origin.to_owned(), Arc::clone(&text));
             blocking(move || kept.0.keep_cosigned(&kept.1, &kept.2)).await?;
             let mut state = self.state();
             let log = state.logs.entry(origin.to_owned()).or_default();
-            log.cosigned = Some((checkpoint.size, text));
+            log.cosigned = Some(Cosigned {
+                size: checkpoint.size,
+                note: text,
+                at: now,
+            });
         }
         Ok(Some(satisfied))
     }
@@ -243,7 +282,11 @@ impl Witnesses {
         let cosigned = note.and_then(|text| {
             let note = SignedNote::parse(&text).ok()?;
             let (checkpoint, _) = self.policy.open(&note).ok()?;
-            Some((checkpoint.size, text))
+            Some(Cosigned {
+                size: checkpoint.size,
+                note: text,
+                at: None,
+            })
         });
         let mut state = self.state();
         state.logs.entry(origin.to_owned()).or_default().cosigned = cosigned;
@@ -301,6 +344,21 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(read)
         .await
         .map_err(|_| LedgerError::Stopped)?
+}
+
+/// A note with the cosignatures, too, that the same checkpoint had before of witnesses that did not
+/// cosign again: a reader may ask for more of them than the quorum.
+fn with_older(note: SignedNote, before: &str) -> SignedNote {
+    match SignedNote::parse(before) {
+        Ok(mut both) if both.text() == note.text() => {
+            let mut lines = note.signatures().iter();
+            match lines.all(|line| both.add_signature(line.clone()).is_ok()) {
+                true => both,
+                false => note,
+            }
+        }
+        Ok(_) | Err(_) => note,
+    }
 }
 
 fn parsed(note: &str) -> Option<(SignedNote, Checkpoint)> {

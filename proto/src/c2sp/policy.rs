@@ -206,6 +206,20 @@ impl Policy {
         quorum.is_none_or(|name| self.holds(name, cosigned, &mut known))
     }
 
+    /// The last instant, in seconds since 1970, since which enough of these cosigned: so late a
+    /// quorum knew of nothing newer. `None` where they are not enough, or no cosignature is needed.
+    #[must_use]
+    pub fn cosigned_at(&self, cosigned: &[Cosigned]) -> Option<u64> {
+        self.quorum()?;
+        let mut times: Vec<u64> = cosigned.iter().map(|one| one.unix_s).collect();
+        times.sort_unstable();
+        times.dedup();
+        times.into_iter().rev().find(|time| {
+            let since = cosigned.iter().filter(|one| one.unix_s >= *time);
+            self.is_satisfied(&since.cloned().collect::<Vec<_>>())
+        })
+    }
+
     /// Whether a witness cosigned, or enough members of a group did. Groups were defined before
     /// they were used, so this ends; each is looked at once.
     fn holds<'a>(

@@ -7,6 +7,7 @@
     reason = "the helpers of tests may panic as tests do"
 )]
 
+mod fresh;
 mod https;
 mod rig;
 mod turn;

@@ -72,6 +72,31 @@ fn a_quorum_of_one_of_two_of_both_and_of_none() {
 }
 
 #[test]
+fn a_checkpoint_is_as_old_as_the_oldest_cosignature_that_its_quorum_needs() {
+    let case = Case::new();
+    let at = |times: &[(&str, u64)]| -> Vec<Cosigned> {
+        let one = |(witness, unix_s): &(&str, u64)| Cosigned {
+            witness: (*witness).to_owned(),
+            unix_s: *unix_s,
+        };
+        times.iter().map(one).collect()
+    };
+    let both = at(&[("one", 100), ("other", 700)]);
+    for (rest, cosigned, expected) in [
+        ("quorum one\n", &both, Some(100)),
+        ("group g any one other\nquorum g\n", &both, Some(700)),
+        ("group g all one other\nquorum g\n", &both, Some(100)),
+        ("quorum other\n", &at(&[("one", 100)]), None),
+        ("quorum one\n", &Vec::new(), None),
+        // Without a quorum no time is proven.
+        ("quorum none\n", &both, None),
+    ] {
+        let found = case.policy(rest).cosigned_at(cosigned);
+        assert_eq!(found, expected, "{rest} {cosigned:?}");
+    }
+}
+
+#[test]
 fn what_cosigned_is_named_with_its_time() {
     let case = Case::new();
     let stranger = Cosigner::generate("stranger.example").unwrap();
