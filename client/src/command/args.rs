@@ -5,12 +5,13 @@ use std::{net::SocketAddr, path::PathBuf};
 use accord_proto::{purpose::Purpose, signal::Since, statement::Sensitivity};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use jiff::civil::Date;
+use jiff::{SignedDuration, civil::Date};
 
 use super::{
     agreement::args::Agreement,
     desk::{DeskCommand, Kind},
     signals::parse_since,
+    stale::parse_stale_after,
     subjects::args::SubjectsCommand,
 };
 
@@ -21,6 +22,7 @@ Exit codes:
    2  the command line has a mistake
    3  the broker refused the whole question
    4  answered, but at least one signal or line has no value
+   5  verified, but there may be newer entries that are not shown
   69  no broker could be reached, or none answered in time
 
 A profile is a directory with a profile.toml: where the broker is, and as whom one may ask.
@@ -341,6 +343,15 @@ pub(super) struct WitnessArgs {
     /// Key of a log to watch (C2SP: name+hash+key); may be repeated; else the profile's
     #[arg(long = "log", value_name = "VKEY")]
     pub(super) logs: Vec<String>,
+    /// Says so when a log has shown no checkpoint for so long, such as 10m or 2h; a broker shows its
+    /// newest one each minute
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = parse_stale_after,
+        default_value = "10m"
+    )]
+    pub(super) stale_after: SignedDuration,
 }
 
 #[derive(Debug, Args)]

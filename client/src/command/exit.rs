@@ -20,6 +20,8 @@ pub(super) enum Exit {
     Refused = 3,
     /// Answered, but at least one signal or line has no value.
     Unanswered = 4,
+    /// What was read is verified, and nothing shows that it is the newest that there is.
+    Stale = 5,
     /// No broker could be reached, or none answered in time.
     Unavailable = 69,
 }

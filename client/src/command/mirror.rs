@@ -6,8 +6,12 @@ use std::{
     time::Duration,
 };
 
-use accord_proto::c2sp::Policy;
+use accord_proto::{
+    c2sp::Policy,
+    clock::{Clock as _, SystemClock},
+};
 use clap::Args;
+use jiff::SignedDuration;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -15,12 +19,13 @@ use super::{
     args::{Stating, Whom},
     audit::AUDITORS,
     exit::{Exit, Failure},
+    stale::{self, parse_stale_after},
     stating,
     terminal::Terminal,
     trusted, whom,
 };
 use crate::{
-    mirror::{HeldLog, Holds, Mirror, MirrorConfig, MirrorError, StoreError},
+    mirror::{HeldLog, Holds, Mirror, MirrorConfig, MirrorError, Stale, StoreError},
     random::hex,
     receipt::chain,
 };
@@ -53,6 +58,11 @@ pub(super) struct MirrorArgs {
     /// Whose cosignatures each checkpoint must have too (C2SP tlog-policy)
     #[arg(long, value_name = "POLICY")]
     policy: Option<PathBuf>,
+    /// How old cosignatures of what is shown may be, such as 10m or 2h; else 10m. A broker has its
+    /// newest checkpoint cosigned each minute: older ones hide what came since, if anything did. Needs
+    /// --policy
+    #[arg(long, value_name = "DURATION", value_parser = parse_stale_after)]
+    stale_after: Option<SignedDuration>,
     /// Where the broker serves tiles; else the profile's `tiles`
     #[arg(long, value_name = "URL")]
     from: Option<String>,
@@ -78,12 +88,14 @@ pub(super) async fn run(
     if let Some(statement) = &statement {
         stating::announce(terminal, statement);
     }
+    let policy = args.policy.as_deref().map(read_policy).transpose()?;
+    let stale_after = stale::bound(args.stale_after, policy.as_ref())?;
     let config = MirrorConfig {
         dir: args.dir.clone(),
         holds,
         only: args.log.clone(),
         keys: trusted::log_keys(whom, &args.keys)?,
-        policy: args.policy.as_deref().map(read_policy).transpose()?,
+        policy: policy.clone(),
         statement,
     };
     let mirror = Mirror::open(config, &profile, party, args.from.as_deref()).await?;
@@ -92,12 +104,16 @@ pub(super) async fn run(
         told: Vec::new(),
         told_at: None,
         failing: None,
+        policy,
+        stale_after,
+        stale: None,
     };
     loop {
         let round = tokio::select! {
             round = following.round(args, terminal) => round?,
             _ = tokio::signal::ctrl_c() => return following.end(terminal),
         };
+        following.look(args.once, terminal)?;
         if args.once {
             return following.end(terminal);
         }
@@ -115,6 +131,11 @@ struct Following {
     told_at: Option<Instant>,
     /// Since when nothing comes, and for how long the next pause is.
     failing: Option<Duration>,
+    policy: Option<Policy>,
+    /// How old cosignatures may be.
+    stale_after: Option<SignedDuration>,
+    /// What is shown may be old.
+    stale: Option<Stale>,
 }
 
 impl Following {
@@ -151,6 +172,30 @@ impl Following {
         }
     }
 
+    /// Whether what is shown is of now. `quietly`: the end says what is wrong.
+    fn look(&mut self, quietly: bool, terminal: &mut Terminal) -> Result<(), Failure> {
+        let Some(bound) = self.stale_after else {
+            return Ok(());
+        };
+        let fresh = self.mirror.check_fresh(SystemClock.now(), bound);
+        let before = std::mem::replace(&mut self.stale, fresh.err());
+        match (before, &self.stale) {
+            (None, Some(stale)) if !quietly => match terminal.is_json() {
+                true => terminal.json(&json!({
+                    "origin": stale.origin(),
+                    "stale": stale.to_string(),
+                }))?,
+                false => terminal.alarm(&format!("may be old: {stale}"))?,
+            },
+            (Some(before), None) => match terminal.is_json() {
+                true => terminal.json(&json!({"origin": before.origin(), "stale": null}))?,
+                false => terminal.line("what is shown is freshly cosigned again")?,
+            },
+            (None | Some(_), Some(_)) | (None, None) => return Ok(()),
+        }
+        terminal.flush()
+    }
+
     fn sizes(&self) -> Vec<u64> {
         self.mirror
             .held()
@@ -178,7 +223,10 @@ impl Following {
         if self.is_news() {
             self.tell(terminal)?;
         }
-        Ok(Exit::Ok)
+        match &self.stale {
+            Some(stale) => Err(stale::failure(stale, self.policy.as_ref())),
+            None => Ok(Exit::Ok),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod proof;
 mod screen;
 mod signals;
 mod signing;
+mod stale;
 mod stating;
 mod subjects;
 mod terminal;

@@ -1,13 +1,14 @@
 //! `accord audit witness`.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use accord_proto::{
     c2sp::{CosignerKey, VerifierKey},
     clock::SystemClock,
 };
+use jiff::SignedDuration;
 use serde_json::json;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{net::TcpListener, sync::mpsc, time::interval};
 
 use super::{
     args::{Whom, WitnessArgs},
@@ -22,6 +23,8 @@ use crate::{
 
 /// Lines that wait to be printed; more are dropped, since the witness is no log of its own.
 const LINES_MAX: usize = 1_024;
+/// How often it is looked whether a log is silent.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Makes a witness, or runs one until Ctrl-C.
 pub(super) async fn run(
@@ -52,10 +55,21 @@ pub(super) async fn run(
         // Nobody reads fast enough, or the command ends.
         let _ = to.try_send(line.to_owned());
     });
-    let serving = tokio::spawn(serve(listener, Arc::new(witness), on_answer));
+    let witness = Arc::new(witness);
+    let serving = tokio::spawn(serve(listener, Arc::clone(&witness), on_answer));
+    let mut silence = Silence {
+        witness,
+        bound: args.stale_after,
+        told: Vec::new(),
+    };
+    let mut look = interval(LOOK_EVERY);
     loop {
         let line = tokio::select! {
             line = lines.recv() => line,
+            _ = look.tick() => {
+                silence.look(terminal)?;
+                continue;
+            }
             _ = tokio::signal::ctrl_c() => None,
         };
         let Some(line) = line else { break };
@@ -68,6 +82,37 @@ pub(super) async fn run(
     }
     serving.abort();
     Ok(Exit::Ok)
+}
+
+/// Logs that show nothing any more: each is said once, until it shows something again.
+struct Silence {
+    witness: Arc<Witness>,
+    bound: SignedDuration,
+    /// Whose silence was told.
+    told: Vec<String>,
+}
+
+impl Silence {
+    fn look(&mut self, terminal: &mut Terminal) -> Result<(), Failure> {
+        let silent = self.witness.silent_for(self.bound);
+        self.told
+            .retain(|log| silent.iter().any(|(one, _)| one == log));
+        for (log, since) in silent {
+            if self.told.iter().any(|told| told == log) {
+                continue;
+            }
+            self.told.push(log.to_owned());
+            let text = format!(
+                "{log}: no checkpoint since {since:.0}, and a broker shows one each minute: is it \
+                 running, does its policy name this witness, and can it reach it?"
+            );
+            match terminal.is_json() {
+                true => terminal.json(&json!({"log": log, "silent_since": since.to_string()}))?,
+                false => terminal.alarm(&text)?,
+            }
+        }
+        terminal.flush()
+    }
 }
 
 /// What others need to know of a new witness: the line of a policy.

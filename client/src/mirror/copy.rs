@@ -9,12 +9,13 @@ use accord_proto::c2sp::{Bundle, Checkpoint, SignedNote, Tile};
 use accord_proto::merkle::{Hash, root_at};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use tokio::task::spawn_blocking;
+use jiff::Timestamp;
 
 use super::entries::{Before, Entries, EntryFault, Wrong};
 use super::error::MirrorError;
 use super::hashes::{HashError, Hashes, edge_tiles};
-use super::layout::{CHECKPOINT_BYTES_MAX, Holds, LogDir, bundle_of};
+use super::layout::{CHECKPOINT_BYTES_MAX, Holds, LogDir, bundle_of, parts_of};
+use super::store::blocking;
 use super::{HeldLog, Parts};
 
 /// Bundles on their way at once, each up to 16 MiB and mostly 100 KiB.
@@ -47,14 +48,14 @@ pub(super) struct Copy<'a> {
 impl Copy<'_> {
     /// Copies the log as far as it is shown now.
     pub(super) async fn run(&self, held: Option<&HeldLog>) -> Result<HeldLog, MirrorError> {
-        let (note, shown) = self.shown().await?;
+        let (note, shown, cosigned_at) = self.shown().await?;
         if let Some(held) = held {
             let (have, here) = (
                 &held.checkpoint,
                 (held.checkpoint.size, held.checkpoint.root),
             );
             if (shown.size, shown.root) == here {
-                return Ok(held.clone());
+                return self.again(held, &note, cosigned_at).await;
             }
             if shown.size < have.size {
                 let kept = self.keep_refused(&note).await;
@@ -82,6 +83,7 @@ impl Copy<'_> {
         let same = held.cloned();
         Ok(HeldLog {
             checkpoint: shown,
+            cosigned_at,
             last_ms: entries.last_ms,
             authorities: entries
                 .authorities
@@ -90,8 +92,27 @@ impl Copy<'_> {
         })
     }
 
-    /// The checkpoint that is shown, with its signatures checked.
-    async fn shown(&self) -> Result<(SignedNote, Checkpoint), MirrorError> {
+    /// What is here is shown again. Fresher cosignatures of it are kept: they show that it was the
+    /// newest for so long.
+    async fn again(
+        &self,
+        held: &HeldLog,
+        note: &SignedNote,
+        cosigned_at: Option<Timestamp>,
+    ) -> Result<HeldLog, MirrorError> {
+        if cosigned_at <= held.cosigned_at {
+            return Ok(held.clone());
+        }
+        let size = held.checkpoint.size;
+        self.commit(note, Some(size), size).await?;
+        Ok(HeldLog {
+            cosigned_at,
+            ..held.clone()
+        })
+    }
+
+    /// The checkpoint that is shown, with its signatures checked, and since when it is cosigned.
+    async fn shown(&self) -> Result<(SignedNote, Checkpoint, Option<Timestamp>), MirrorError> {
         let path = format!("/{}/checkpoint", self.origin);
         let bytes = self.parts.source.get(&path, CHECKPOINT_BYTES_MAX).await?;
         let wrong = |what| MirrorError::Answer {
@@ -101,7 +122,7 @@ impl Copy<'_> {
         let text = str::from_utf8(&bytes).map_err(|_| wrong("is no checkpoint"))?;
         let note = SignedNote::parse(text).map_err(|_| wrong("is no signed note"))?;
         let shown = self.parts.open(&note);
-        let shown = shown.map_err(|source| MirrorError::Checkpoint {
+        let (shown, cosigned_at) = shown.map_err(|source| MirrorError::Checkpoint {
             origin: self.origin.to_owned(),
             source,
         })?;
@@ -111,7 +132,7 @@ impl Copy<'_> {
         if shown.size == 0 {
             return Err(wrong("is the checkpoint of an empty log, which none is"));
         }
-        Ok((note, shown))
+        Ok((note, shown, cosigned_at))
     }
 
     async fn right_edge(&self, shown: &Checkpoint) -> Result<Hashes, MirrorError> {
@@ -369,22 +390,4 @@ impl Copy<'_> {
         let path = format!("/{}/{path}", self.origin);
         self.parts.source.get(&path, bytes_max).await
     }
-}
-
-/// The files of parts that a checkpoint of this size needs.
-fn parts_of(size: u64) -> Vec<String> {
-    let mut paths: Vec<_> = edge_tiles(size).iter().map(|tile| tile.path()).collect();
-    let last = size.checked_sub(1).and_then(|last| bundle_of(last, size));
-    let part = last.filter(|bundle| bundle.width() < 256);
-    paths.extend(part.map(Bundle::path));
-    paths
-}
-
-/// The disk is waited for where that may block.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, MirrorError> + Send + 'static,
-) -> Result<T, MirrorError> {
-    spawn_blocking(work)
-        .await
-        .map_err(|_| MirrorError::BrokeOff)?
 }

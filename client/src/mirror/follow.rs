@@ -10,15 +10,17 @@ use accord_proto::subject::Month;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
+use jiff::{SignedDuration, Timestamp};
 use prost::Message as _;
 
-use super::copy::{Copy, blocking};
+use super::copy::Copy;
 use super::entries::{Before, Entries, Wrong};
 use super::error::MirrorError;
+use super::fresh::{self, Stale};
 use super::hashes::{HashError, Hashes, edge_tiles};
 use super::https::Https;
 use super::layout::{Holds, LayoutError, bundle_of};
-use super::store::Store;
+use super::store::{Store, blocking};
 use super::verify::MirrorFault;
 use crate::builder::BuildError;
 use crate::connected::ConnectError;
@@ -50,6 +52,9 @@ pub struct MirrorConfig {
 pub struct HeldLog {
     /// The signed checkpoint up to which all is here.
     pub checkpoint: Checkpoint,
+    /// Since when a quorum of the policy has cosigned that; `None` without a policy that asks for
+    /// cosignatures.
+    pub cosigned_at: Option<Timestamp>,
     pub(super) last_ms: u64,
     pub(super) authorities: Option<Vec<String>>,
     pub(super) previous: Option<Checkpoint>,
@@ -66,13 +71,20 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Reads a checkpoint that is signed, and cosigned where the policy says so.
-    pub(super) fn open(&self, note: &SignedNote) -> Result<Checkpoint, PolicyError> {
+    /// Reads a checkpoint that is signed, and cosigned where the policy says so; and when that
+    /// was.
+    pub(super) fn open(
+        &self,
+        note: &SignedNote,
+    ) -> Result<(Checkpoint, Option<Timestamp>), PolicyError> {
         let checkpoint = Checkpoint::open(note, &self.keys)?;
-        if let Some(policy) = &self.policy {
-            policy.open(note)?;
-        }
-        Ok(checkpoint)
+        let Some(policy) = &self.policy else {
+            return Ok((checkpoint, None));
+        };
+        let (_, cosigned) = policy.open(note)?;
+        let at = policy.cosigned_at(&cosigned);
+        let at = at.and_then(|at| Timestamp::from_second(i64::try_from(at).ok()?).ok());
+        Ok((checkpoint, at))
     }
 }
 
@@ -83,6 +95,8 @@ pub struct Mirror {
     ledger: String,
     only: Option<String>,
     held: BTreeMap<String, HeldLog>,
+    /// The newest log that was shown last.
+    newest: Option<String>,
 }
 
 impl Mirror {
@@ -132,6 +146,7 @@ impl Mirror {
             ledger,
             only,
             held,
+            newest: None,
         }))
     }
 
@@ -140,12 +155,26 @@ impl Mirror {
         self.held.values()
     }
 
+    /// Whether what is shown of the newest log is of now. Nothing is said of a mirror of an older
+    /// log alone, nor before anything was shown.
+    ///
+    /// # Errors
+    /// [`Stale`]: its cosignatures are older than `bound`, or its month is over for longer.
+    pub fn check_fresh(&self, now: Timestamp, bound: SignedDuration) -> Result<(), Stale> {
+        let newest = self
+            .newest
+            .as_ref()
+            .and_then(|newest| self.held.get(newest));
+        newest.map_or(Ok(()), |newest| fresh::judge(newest, now, bound))
+    }
+
     /// Copies all that is shown now. `told` hears now and then how far it is.
     ///
     /// # Errors
     /// [`MirrorError`]; what was copied and verified before stays.
     pub async fn round(&mut self, told: &(dyn Fn(&str) + Sync)) -> Result<(), MirrorError> {
         let shown = self.logs().await?;
+        self.newest = shown.last().cloned();
         for held in self.held.values() {
             let origin = &held.checkpoint.origin;
             let wanted = self.only.as_ref().is_none_or(|only| only == origin);
@@ -337,6 +366,7 @@ fn held_log(store: &Store, origin: &str, keys: &[VerifierKey]) -> Result<HeldLog
     }
     Ok(HeldLog {
         checkpoint,
+        cosigned_at: None,
         last_ms: entries.last_ms,
         authorities: entries.authorities.take(),
         previous: entries.previous.take(),

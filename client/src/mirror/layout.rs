@@ -203,3 +203,14 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> LayoutError {
     let path = path.to_owned();
     move |source| LayoutError::Io { path, source }
 }
+
+/// The files of parts that a checkpoint of this size needs.
+#[cfg(feature = "command")]
+pub(super) fn parts_of(size: u64) -> Vec<String> {
+    let edge = super::hashes::edge_tiles(size);
+    let mut paths: Vec<_> = edge.iter().map(|tile| tile.path()).collect();
+    let last = size.checked_sub(1).and_then(|last| bundle_of(last, size));
+    let part = last.filter(|bundle| bundle.width() < 256);
+    paths.extend(part.map(Bundle::path));
+    paths
+}

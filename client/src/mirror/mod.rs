@@ -22,6 +22,8 @@ mod error;
 #[cfg(feature = "command")]
 mod follow;
 #[cfg(feature = "command")]
+mod fresh;
+#[cfg(feature = "command")]
 mod https;
 #[cfg(feature = "command")]
 mod store;
@@ -33,6 +35,8 @@ pub use error::MirrorError;
 use follow::Parts;
 #[cfg(feature = "command")]
 pub use follow::{HeldLog, Mirror, MirrorConfig};
+#[cfg(feature = "command")]
+pub use fresh::{Stale, words as duration_words};
 pub use layout::{Holds, LayoutError, is_mirror};
 pub use read::mirrored_entries;
 #[cfg(feature = "command")]

@@ -8,7 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use accord_proto::c2sp::{Bundle, Tile, VerifierKey};
 use accord_proto::merkle::Hash;
+use tokio::task::spawn_blocking;
 
+use super::error::MirrorError;
 use super::layout::{CHECKPOINT_FILE, Holds, Layout, LayoutError, MARK_FILE, VKEY_FILE};
 use crate::disk::{DirLock, DiskError, LOCK_FILE, replace, sync_dir};
 
@@ -187,4 +189,13 @@ impl Store {
     fn unsynced(&self) -> std::sync::MutexGuard<'_, BTreeSet<PathBuf>> {
         self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The disk is waited for where that may block.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, MirrorError> + Send + 'static,
+) -> Result<T, MirrorError> {
+    spawn_blocking(work)
+        .await
+        .map_err(|_| MirrorError::BrokeOff)?
 }

@@ -18,6 +18,7 @@ use accord_proto::c2sp::{
 };
 use accord_proto::clock::SharedClock;
 use accord_proto::merkle::{ProofError, empty_root, verify_consistency};
+use jiff::{SignedDuration, Timestamp};
 
 pub use serve::{OnAnswer, serve};
 pub use store::StoreError;
@@ -98,6 +99,8 @@ pub struct Witness {
     clock: SharedClock,
     /// Held from the look at what was seen last to the durable note of what is seen now.
     store: Mutex<Store>,
+    /// When each of `logs` showed a checkpoint last; before that, when this witness was opened.
+    heard: Mutex<Vec<Timestamp>>,
 }
 
 impl Witness {
@@ -120,11 +123,13 @@ impl Witness {
         clock: SharedClock,
     ) -> Result<Self, StoreError> {
         let (store, cosigner) = Store::open(dir)?;
+        let heard = vec![clock.now(); logs.len()];
         Ok(Self {
             cosigner,
             logs,
             clock,
             store: Mutex::new(store),
+            heard: Mutex::new(heard),
         })
     }
 
@@ -165,11 +170,34 @@ impl Witness {
         let cosignature = self.cosigner.cosign(note.text(), now);
         let kept = self.with_what_holds(&note, &checkpoint.origin, cosignature.clone())?;
         store.keep(&checkpoint.origin, &kept)?;
+        self.hear(&checkpoint.origin);
         Ok(Seen {
             origin: checkpoint.origin,
             size: checkpoint.size,
             cosignature,
         })
+    }
+
+    /// The logs, by the names of their keys, of which no checkpoint was cosigned for longer than
+    /// this, and since when. A broker shows its newest checkpoint each minute, changed or not.
+    #[must_use]
+    pub fn silent_for(&self, bound: SignedDuration) -> Vec<(&str, Timestamp)> {
+        let now = self.clock.now();
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = self.logs.iter().map(VerifierKey::name);
+        let each = names.zip(heard.iter().copied());
+        each.filter(|(_, heard)| now.duration_since(*heard) > bound)
+            .collect()
+    }
+
+    fn hear(&self, origin: &str) {
+        let now = self.clock.now();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, heard) in self.logs.iter().zip(heard.iter_mut()) {
+            if key.of_log(origin).is_some() {
+                *heard = now;
+            }
+        }
     }
 
     /// The cosigned checkpoint that was seen last of the log whose origin has this SHA-256, in

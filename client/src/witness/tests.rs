@@ -250,6 +250,35 @@ fn no_flipped_bit_of_what_was_seen_lets_a_log_be_cut() {
 }
 
 #[test]
+fn a_log_that_shows_nothing_any_more_is_named_with_the_time_since_when() {
+    let case = Case::new();
+    let start = "2026-11-26T12:00:00Z".parse().unwrap();
+    let clock = ManualClock::at(start);
+    let base = case.key.renamed("accord").unwrap();
+    let other = SigningKey::generate("other").unwrap();
+    let logs = vec![base.verifier().clone(), other.verifier().clone()];
+    let witness = Witness::open(case.dir.path(), logs, clock.clone()).unwrap();
+    let bound = SignedDuration::from_mins(10);
+    let log = Log::of(&["a", "b"]);
+    assert_eq!(witness.silent_for(bound), []);
+    clock.step(SignedDuration::from_mins(8));
+    witness.add_checkpoint(&log.request(&case.key, 0)).unwrap();
+    clock.step(SignedDuration::from_mins(8));
+    assert_eq!(witness.silent_for(bound), [("other", start)]);
+    // The same checkpoint once more is what an idle broker shows.
+    witness.add_checkpoint(&log.request(&case.key, 2)).unwrap();
+    clock.step(SignedDuration::from_mins(9));
+    assert_eq!(witness.silent_for(bound), [("other", start)]);
+    // One that is not cosigned does not count.
+    witness
+        .add_checkpoint(&log.request(&case.key, 0))
+        .unwrap_err();
+    clock.step(SignedDuration::from_mins(2));
+    let names: Vec<_> = witness.silent_for(bound).iter().map(|one| one.0).collect();
+    assert_eq!(names, ["accord", "other"]);
+}
+
+#[test]
 fn a_directory_has_one_key_and_one_process() {
     let case = Case::new();
     let again = Witness::init(case.dir.path(), "w").unwrap_err();

@@ -18,6 +18,7 @@ mod keys;
 mod latency;
 mod mirror;
 mod mirror_lies;
+mod mirror_stale;
 mod offline;
 mod online;
 mod queries;
