@@ -2,6 +2,7 @@
 //! with its default.
 
 mod anomalies;
+mod camara;
 mod index;
 mod keys;
 mod limits;
@@ -23,6 +24,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 
 pub use anomalies::AnomaliesSection;
+pub use camara::CamaraSection;
 pub use index::IndexSection;
 pub use keys::KeysSection;
 pub use limits::Limits;
@@ -64,6 +66,8 @@ pub struct Config {
     /// Who remembers how far the ledger had come.
     #[serde(default)]
     pub witnesses: WitnessesSection,
+    /// The CAMARA door, where it listens.
+    pub camara: Option<CamaraSection>,
     /// From when on something is unusual.
     #[serde(default)]
     pub anomalies: AnomaliesSection,
@@ -95,6 +99,8 @@ pub struct ListenSection {
     pub admin: SocketAddr,
     /// Checkpoints, hash tiles and entry bundles over HTTPS with client certificates; optional.
     pub tiles: Option<SocketAddr>,
+    /// The CAMARA APIs and the authorisation server over HTTPS; optional, with `[camara]`.
+    pub camara: Option<SocketAddr>,
 }
 
 /// Certificate files, in PEM, read again when they change.
@@ -293,6 +299,7 @@ impl Config {
         if !(1..=60_000).contains(&self.witnesses.deadline_ms) {
             return Err(("witnesses.deadline_ms", "1 to 60000".to_owned()));
         }
+        camara::check(self.listen.camara.is_some(), self.camara.as_ref())?;
         self.portability.check()?;
         self.enums.check()?;
         self.limits.check()?;

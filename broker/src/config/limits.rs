@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use serde::Deserialize;
 
-use crate::identity::AcceptLimits;
+use crate::identity::{AcceptLimits, Certificates};
 
 /// Limits, each with its unit.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -84,6 +84,7 @@ impl Limits {
             connections_max: self.connections_max as usize,
             handshakes_max: self.handshakes_max as usize,
             handshake_deadline: Duration::from_millis(u64::from(self.handshake_deadline_ms)),
+            certificates: Certificates::Required,
         }
     }
 

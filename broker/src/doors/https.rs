@@ -28,8 +28,6 @@ use crate::identity::{Incoming, Peer, PeerStream};
 const HEADER_DEADLINE: Duration = Duration::from_secs(30);
 /// A client that takes no response whole for so long, while there are some for it, is left.
 const TAKE_DEADLINE: Duration = Duration::from_secs(30);
-/// Requests in flight on one connection.
-const STREAMS_MAX: u32 = 32;
 /// A ping after so long on HTTP/2, and how long its answer may take.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,10 +45,19 @@ pub(super) trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Held>> + Send;
 }
 
+/// What one connection may ask for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HttpLimits {
+    /// Bytes of a request's headers.
+    pub(super) header_bytes_max: usize,
+    /// Requests in flight on one connection.
+    pub(super) streams_max: u32,
+}
+
 /// Serves until the broker stops. `connected` makes the handler of a connection.
 pub(super) async fn serve<H: Handler>(
     mut incoming: Incoming,
-    header_bytes_max: usize,
+    limits: HttpLimits,
     mut stopping: watch::Receiver<bool>,
     connected: impl Fn(Arc<Peer>) -> H,
 ) {
@@ -64,7 +71,7 @@ pub(super) async fn serve<H: Handler>(
         match next {
             Some(Ok(stream)) => {
                 let handler = Arc::new(connected(Arc::clone(stream.peer())));
-                tokio::spawn(connection(stream, header_bytes_max, stop.clone(), handler));
+                tokio::spawn(connection(stream, limits, stop.clone(), handler));
             }
             Some(Err(error)) => {
                 tracing::warn!(%error, "can't take an HTTPS connection");
@@ -77,7 +84,7 @@ pub(super) async fn serve<H: Handler>(
 
 async fn connection<H: Handler>(
     stream: PeerStream,
-    header_bytes_max: usize,
+    limits: HttpLimits,
     mut stopping: watch::Receiver<bool>,
     handler: Arc<H>,
 ) {
@@ -96,8 +103,8 @@ async fn connection<H: Handler>(
         if http2 {
             http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
-                .max_concurrent_streams(STREAMS_MAX)
-                .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX))
+                .max_concurrent_streams(limits.streams_max)
+                .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
                 .keep_alive_interval(PING_INTERVAL)
                 .keep_alive_timeout(PING_TIMEOUT)
                 .serve_connection(io, service)
@@ -106,7 +113,7 @@ async fn connection<H: Handler>(
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_DEADLINE)
-                .max_buf_size(header_bytes_max.max(HTTP1_BUFFER_BYTES_MIN))
+                .max_buf_size(limits.header_bytes_max.max(HTTP1_BUFFER_BYTES_MIN))
                 .serve_connection(io, service)
                 .await
         }

@@ -25,7 +25,7 @@ use super::{
     unread::unread,
 };
 use crate::{
-    identity::Peer,
+    identity::{Peer, Presented},
     path::{Answered, Call, DRAINING, Path, Refusal},
 };
 
@@ -50,7 +50,7 @@ type Out = mpsc::Sender<Result<ScreenResponse, Status>>;
 struct Screening {
     path: Path,
     peer: Arc<Peer>,
-    token: Option<String>,
+    presented: Option<Presented>,
     expiry_notice: Option<(Instant, Timestamp)>,
     window: Arc<Semaphore>,
     out: Out,
@@ -61,12 +61,13 @@ pub(super) async fn screen(
     path: Path,
     limits: ScreenLimits,
     peer: Arc<Peer>,
-    token: Option<String>,
+    presented: Option<Presented>,
     lines: Streaming<ScreenRequest>,
 ) -> Result<ScreenStream, Refusal> {
-    let expires = match path.admit(&peer, token.as_deref()) {
-        Ok(expires) => expires,
-        Err(refusal) => return Err(path.refused(&peer, METHOD, refusal).await),
+    let shown = presented.as_ref();
+    let expires = match path.admit(&peer, shown) {
+        Ok(caller) => caller.expires(),
+        Err(refusal) => return Err(path.refused(&peer, shown, METHOD, refusal).await),
     };
     if path.is_draining() {
         return Err(DRAINING);
@@ -78,7 +79,7 @@ pub(super) async fn screen(
         window: Arc::new(Semaphore::new(in_flight_max as usize)),
         path,
         peer,
-        token,
+        presented,
         expiry_notice: None,
         out,
     };
@@ -98,7 +99,7 @@ impl Screening {
             () = self.read(lines) => return,
             error = peer.untrusted(&path.parts().trust) => error,
         };
-        let refusal = path.refused(&peer, METHOD, error.into()).await;
+        let refusal = path.refused(&peer, None, METHOD, error.into()).await;
         let _ = out.send(Err(status(&refusal))).await;
     }
 
@@ -132,7 +133,7 @@ impl Screening {
     /// What the caller is told of a stream that ends here.
     async fn broken(&self, broken: Status) -> Status {
         match unread(&broken) {
-            Some(refusal) => status(&self.path.refused(&self.peer, METHOD, refusal).await),
+            Some(refusal) => status(&self.path.refused(&self.peer, None, METHOD, refusal).await),
             None => broken,
         }
     }
@@ -146,10 +147,14 @@ impl Screening {
         match request.message {
             Some(screen_request::Message::Line(line)) => self.ask(line, room),
             Some(screen_request::Message::Token(refresh)) => {
-                match self.path.admit(&self.peer, Some(&refresh.token)) {
-                    Ok(expires) => {
-                        self.token = Some(refresh.token);
-                        self.watch_expiry(expires);
+                let fresh = match &self.presented {
+                    Some(presented) => presented.refreshed(&refresh.token),
+                    None => Presented::bearer(&refresh.token),
+                };
+                match self.path.admit(&self.peer, Some(&fresh)) {
+                    Ok(caller) => {
+                        self.presented = Some(fresh);
+                        self.watch_expiry(caller.expires());
                     }
                     Err(refusal) => self.refuse(String::new(), refusal).await,
                 }
@@ -164,20 +169,20 @@ impl Screening {
     /// Asks one line, detached: the stream goes on reading meanwhile.
     fn ask(&self, line: ScreenLine, room: OwnedSemaphorePermit) {
         let (path, out, peer) = (self.path.clone(), self.out.clone(), Arc::clone(&self.peer));
-        let token = self.token.clone();
+        let presented = self.presented.clone();
         tokio::spawn(async move {
             let correlation_id = line.correlation_id.clone();
             let question = match parse(line) {
                 Ok(question) => question,
                 Err(error) => {
-                    let refusal = path.refused(&peer, METHOD, error.into()).await;
+                    let refusal = path.refused(&peer, None, METHOD, error.into()).await;
                     answer(&out, refused(correlation_id, &refusal)).await;
                     return;
                 }
             };
             let call = Call {
                 peer,
-                token,
+                presented,
                 request: question,
                 deadline: None,
                 bulk: true,
@@ -199,7 +204,7 @@ impl Screening {
     }
 
     async fn refuse(&self, correlation_id: String, refusal: Refusal) {
-        let refusal = self.path.refused(&self.peer, METHOD, refusal).await;
+        let refusal = self.path.refused(&self.peer, None, METHOD, refusal).await;
         self.send(refused(correlation_id, &refusal)).await;
     }
 

@@ -15,10 +15,13 @@ use super::{
     status::status,
 };
 use crate::{
-    identity::{Peer, bearer},
+    identity::{Peer, Presented, Target, present},
     path::{Call, DRAINING, Path},
 };
 
+/// The paths of the methods, for which a proof of a key is made.
+const LOOKUP: &str = "/accord.v1.SignalService/Lookup";
+const SCREEN: &str = "/accord.v1.SignalService/Screen";
 /// The longest deadline that a caller may set.
 const DEADLINE_MAX: Duration = Duration::from_secs(60);
 
@@ -54,8 +57,26 @@ impl SignalDoor {
         if !*self.stopping.borrow() {
             return Ok(());
         }
-        let refusal = self.path.refused(peer, method, DRAINING).await;
+        let refusal = self.path.refused(peer, None, method, DRAINING).await;
         Err(status(&refusal))
+    }
+
+    /// What the call shows. A malformed header is refused here, and on the record, as the path would.
+    async fn presented<T>(
+        &self,
+        request: &Request<T>,
+        peer: &Peer,
+        path: &'static str,
+    ) -> Result<Option<Presented>, Status> {
+        let now = self.path.parts().clock.now();
+        let headers = request.metadata().as_ref();
+        match present(headers, "POST", Target::Path(path), now) {
+            Ok(presented) => Ok(presented),
+            Err(error) => {
+                let refusal = self.path.refused(peer, None, "SignalService", error.into());
+                Err(status(&refusal.await))
+            }
+        }
     }
 }
 
@@ -68,7 +89,7 @@ impl SignalService for SignalDoor {
         let peer = peer(&request)?;
         self.check_open(&peer, "SignalService.Lookup").await?;
         let call = Call {
-            token: token(request.metadata(), &peer, &self.path).await?,
+            presented: self.presented(&request, &peer, LOOKUP).await?,
             peer,
             deadline: deadline(request.metadata()),
             request: request.into_inner(),
@@ -91,29 +112,18 @@ impl SignalService for SignalDoor {
     ) -> Result<Response<ScreenStream>, Status> {
         let peer = peer(&request)?;
         self.check_open(&peer, "SignalService.Screen").await?;
-        let token = token(request.metadata(), &peer, &self.path).await?;
+        let presented = self.presented(&request, &peer, SCREEN).await?;
         let opened = screen(
             self.path.clone(),
             self.limits,
             peer,
-            token,
+            presented,
             request.into_inner(),
         );
         opened
             .await
             .map(Response::new)
             .map_err(|refusal| status(&refusal))
-    }
-}
-
-/// The bearer token. A malformed header is refused here, and on the record, as the path would.
-async fn token(metadata: &MetadataMap, peer: &Peer, path: &Path) -> Result<Option<String>, Status> {
-    match bearer(metadata.as_ref()) {
-        Ok(token) => Ok(token.map(str::to_owned)),
-        Err(error) => {
-            let refusal = path.refused(peer, "SignalService", error.into()).await;
-            Err(status(&refusal))
-        }
     }
 }
 

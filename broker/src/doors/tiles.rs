@@ -28,7 +28,7 @@ use tokio::{
 
 use self::place::{Place, What};
 use super::{
-    https::{self, Handler, Held},
+    https::{self, Handler, Held, HttpLimits},
     read_blocking,
 };
 use crate::{
@@ -44,6 +44,8 @@ use crate::{
 const ENTRIES: &str = "Tiles.Entries";
 /// The same of everything else, where it is refused.
 const TILES: &str = "Tiles";
+/// Requests in flight on one connection.
+const STREAMS_MAX: u32 = 32;
 /// Entry bundles in memory, of all connections; each has up to 16 MiB, and mostly 100 KiB.
 const BUNDLES_MAX: usize = 64;
 /// Readings that one connection has on the record and remembers.
@@ -113,7 +115,11 @@ impl TilesDoor {
             bundles: Arc::clone(&bundles),
             readings: Mutex::default(),
         };
-        https::serve(incoming, self.header_bytes_max, stopping, connected).await;
+        let limits = HttpLimits {
+            header_bytes_max: self.header_bytes_max,
+            streams_max: STREAMS_MAX,
+        };
+        https::serve(incoming, limits, stopping, connected).await;
     }
 }
 

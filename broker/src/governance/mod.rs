@@ -21,6 +21,7 @@ use std::{
 
 use accord_proto::{
     agreement::Standing,
+    camara::ClientId,
     document::{Authorities, Loaded},
     msisdn::Msisdn,
     parties::{Parties, TokenKey},
@@ -42,7 +43,7 @@ pub use reload::{Reloader, Seen};
 use self::choose::Candidates;
 use crate::{
     entry::encode,
-    identity::KeyDirectory,
+    identity::{KeyDirectory, Registered},
     ledger::{Committed, Ledger, LedgerError},
     routing::RouteTable,
 };
@@ -195,6 +196,15 @@ impl KeyDirectory for Governance {
 
     fn key(&self, party: &PartyId, kid: &str) -> Option<TokenKey> {
         self.current.load().parties.party(party)?.key(kid).cloned()
+    }
+
+    fn client(&self, id: &ClientId) -> Option<Registered> {
+        let current = self.current.load();
+        let (party, client) = current.parties.client(id)?;
+        Some(Registered {
+            party: party.id.clone(),
+            client: client.clone(),
+        })
     }
 }
 

@@ -19,9 +19,10 @@ use tokio_stream::Stream;
 use tracing::{info, warn};
 
 use super::connections::Connections;
+use super::error::IdentityError;
 use super::peer::Peer;
 use super::stream::PeerStream;
-use super::tls::Speaks;
+use super::tls::{Certificates, Speaks};
 use super::trust::TrustStore;
 
 /// Limits of the accept loop.
@@ -33,6 +34,8 @@ pub struct AcceptLimits {
     pub handshakes_max: usize,
     /// For how long a handshake may take.
     pub handshake_deadline: Duration,
+    /// Whether a client needs a certificate.
+    pub certificates: Certificates,
 }
 
 impl Default for AcceptLimits {
@@ -41,6 +44,7 @@ impl Default for AcceptLimits {
             connections_max: 1024,
             handshakes_max: 64,
             handshake_deadline: Duration::from_secs(5),
+            certificates: Certificates::Required,
         }
     }
 }
@@ -171,7 +175,7 @@ impl Door {
         // Best effort: without it answers come late, not wrong.
         let _ = tcp.set_nodelay(true);
         let trust = self.trust.current().clone();
-        let watched = trust.tls.watched();
+        let watched = trust.tls.watched(self.limits.certificates);
         let config = trust.tls.config(Arc::clone(&watched), self.speaks).ok()?;
         let accept = TlsAcceptor::from(Arc::new(config))
             .accept(tcp)
@@ -206,21 +210,16 @@ impl Door {
         generation: u64,
         slot: OwnedSemaphorePermit,
     ) -> Option<PeerStream> {
-        let chain: Vec<_> = tls
-            .get_ref()
-            .1
-            .peer_certificates()?
-            .iter()
-            .map(|certificate| certificate.clone().into_owned())
-            .collect();
-        let peer = match Peer::new(chain, remote, self.trust.trust_domain(), generation) {
+        let peer = match self.peer(&tls, remote, generation) {
             Ok(peer) => Arc::new(peer),
             Err(error) => {
                 self.refuse(error.reason(), remote, None, false);
                 return None;
             }
         };
-        if let Err(error) = peer.identity() {
+        if let Err(error) = peer.identity()
+            && peer.has_certificate()
+        {
             // Its calls are refused, each with this reason.
             info!(
                 %remote,
@@ -237,6 +236,20 @@ impl Door {
         };
         self.trust.metrics().connections_accepted.inc();
         Some(PeerStream::new(tls, peer, ticket, slot))
+    }
+
+    /// Without a certificate only where the handshake allowed it.
+    fn peer(
+        &self,
+        tls: &TlsStream<TcpStream>,
+        remote: SocketAddr,
+        generation: u64,
+    ) -> Result<Peer, IdentityError> {
+        let Some(chain) = tls.get_ref().1.peer_certificates() else {
+            return Ok(Peer::without_certificate(remote));
+        };
+        let chain = chain.iter().map(|one| one.clone().into_owned()).collect();
+        Peer::new(chain, remote, self.trust.trust_domain(), generation)
     }
 
     fn refuse(

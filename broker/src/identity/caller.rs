@@ -1,10 +1,12 @@
 //! An application of a bank, with what its token allows.
 
+use accord_proto::camara::ClientId;
 use accord_proto::party::{OrgName, PartyId};
 use accord_proto::purpose::Purpose;
 use jiff::Timestamp;
 
 use super::claims::Claims;
+use super::issued::Granted;
 
 /// Which application of which bank asks, for what purposes and on whose behalf. Made by
 /// [`TokenVerifier::verify`](super::TokenVerifier::verify) alone.
@@ -15,6 +17,7 @@ pub struct Caller {
     purposes: Vec<Purpose>,
     on_behalf_of: Vec<OrgName>,
     expires: Timestamp,
+    granted: Option<Granted>,
 }
 
 impl Caller {
@@ -25,7 +28,31 @@ impl Caller {
             purposes: claims.purposes,
             on_behalf_of: claims.on_behalf_of,
             expires: claims.expires,
+            granted: None,
         }
+    }
+
+    pub(super) fn of_client(
+        party: PartyId,
+        client: &ClientId,
+        granted: Granted,
+        expires: Timestamp,
+    ) -> Self {
+        Self {
+            party,
+            application: client.as_str().to_owned(),
+            purposes: vec![granted.purpose],
+            on_behalf_of: Vec::new(),
+            expires,
+            granted: Some(granted),
+        }
+    }
+
+    /// What its token grants, where an authorisation server issued it; a token that the bank signed
+    /// itself is bounded by its purposes alone.
+    #[must_use]
+    pub const fn granted(&self) -> Option<&Granted> {
+        self.granted.as_ref()
     }
 
     /// The bank.
@@ -34,7 +61,7 @@ impl Caller {
         &self.party
     }
 
-    /// The application, as the bank names it (`sub`).
+    /// The application, as the bank names it: `sub`, or the `client_id` of an issued token.
     #[must_use]
     pub fn application(&self) -> &str {
         &self.application

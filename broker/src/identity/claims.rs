@@ -110,7 +110,10 @@ fn is_uuid(text: &str) -> bool {
 
 /// `aud` is this broker and nobody else: a text, or an array of that one text (RFC 7519 section
 /// 4.1.3 allows both).
-fn check_audience(claims: &Map<String, Value>, audience: &str) -> Result<(), IdentityError> {
+pub(super) fn check_audience(
+    claims: &Map<String, Value>,
+    audience: &str,
+) -> Result<(), IdentityError> {
     let only = match claims.get("aud") {
         Some(Value::String(only)) => Some(only.as_str()),
         Some(Value::Array(several)) => match several.as_slice() {
@@ -142,7 +145,10 @@ fn check_binding(claims: &Map<String, Value>, thumbprint: &str) -> Result<(), Id
     }
 }
 
-fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, IdentityError> {
+pub(super) fn check_times(
+    claims: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<Timestamp, IdentityError> {
     let issued = instant(claims, "iat")?;
     let expires = instant(claims, "exp")?;
     if now >= expires {

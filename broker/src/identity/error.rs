@@ -1,5 +1,6 @@
 //! Why a certificate or a token is refused.
 
+use accord_proto::camara::ScopeError;
 use rustls::CertificateError;
 
 /// Whose fault a refusal is.
@@ -50,6 +51,18 @@ pub enum IdentityError {
     /// Another trust domain than the broker's.
     #[error("the client certificate belongs to another trust domain")]
     CertificateWrongDomain,
+    /// A proof that the sender holds a key (RFC 9449) is wrong.
+    #[error("the DPoP proof is wrong: {0}")]
+    Proof(&'static str),
+    /// None came with a token that is bound to a key.
+    #[error("the token is bound to a key, so a DPoP proof of it is required (RFC 9449)")]
+    ProofMissing,
+    /// The proof was shown before.
+    #[error("the DPoP proof was shown before; make one for each request")]
+    ProofReplayed,
+    /// More proofs than can be remembered.
+    #[error("too many DPoP proofs are remembered; try again in some minutes")]
+    ProofTooMany,
     /// The list on disk is past its `nextUpdate`, so nobody's certificate can be checked.
     #[error("the broker's certificate revocation list has expired")]
     RevocationListExpired,
@@ -85,15 +98,27 @@ pub enum IdentityError {
     /// `iat` or `nbf` lies in the future.
     #[error("the token's claim `{0}` lies in the future")]
     TokenNotYetValid(&'static str),
+    /// The client may not state this purpose.
+    #[error("the token's purpose is not among those that its client is registered for")]
+    TokenPurposeNotRegistered,
     /// The same `jti` came with another certificate.
     #[error("the token's `jti` was used with another certificate")]
     TokenReused,
+    /// A scope that is malformed.
+    #[error("the token's `scope` is not in order: {0}")]
+    TokenScope(#[from] ScopeError),
+    /// The client may not ask for so much.
+    #[error("the token's `scope` is wider than what its client is registered for")]
+    TokenScopeNotRegistered,
     /// The signature isn't that of the registered key.
     #[error("the token's signature is not that of the registered key")]
     TokenSignature,
     /// Too many live tokens of one party.
     #[error("this party has too many live tokens; use each until it expires")]
     TokenTooMany,
+    /// Nobody registered the client.
+    #[error("the token's client is not in the register of parties")]
+    TokenUnknownClient,
     /// No such `kid` for this party.
     #[error("the token's `kid` is not a registered key of this party")]
     TokenUnknownKey,
@@ -103,6 +128,12 @@ pub enum IdentityError {
     /// Bound to another certificate (RFC 8705 section 3).
     #[error("the token's `cnf` is bound to another certificate")]
     TokenWrongCertificate,
+    /// Bound to another key (RFC 9449 section 7.1).
+    #[error("the token's `cnf` is bound to another key than the DPoP proof shows")]
+    TokenWrongKey,
+    /// The client is another organisation's.
+    #[error("the token's client is not one of the organisation in the client certificate")]
+    TokenWrongParty,
     /// Another party's.
     #[error("the token's `iss` is not the identity in the client certificate")]
     TokenWrongIssuer,
@@ -123,6 +154,10 @@ impl IdentityError {
             Self::CertificateTwoIdentities => "CERTIFICATE_TWO_IDENTITIES",
             Self::CertificateUntrusted => "CERTIFICATE_UNTRUSTED",
             Self::CertificateWrongDomain => "CERTIFICATE_WRONG_DOMAIN",
+            Self::Proof(_) => "DPOP_PROOF",
+            Self::ProofMissing => "DPOP_PROOF_MISSING",
+            Self::ProofReplayed => "DPOP_PROOF_REPLAYED",
+            Self::ProofTooMany => "DPOP_PROOF_TOO_MANY",
             Self::RevocationListExpired => "REVOCATION_LIST_EXPIRED",
             Self::RevocationUnknown => "REVOCATION_UNKNOWN",
             Self::TokenAlgorithm => "TOKEN_ALGORITHM",
@@ -133,13 +168,19 @@ impl IdentityError {
             Self::TokenMalformed(_) => "TOKEN_MALFORMED",
             Self::TokenMissing => "TOKEN_MISSING",
             Self::TokenNotYetValid(_) => "TOKEN_NOT_YET_VALID",
+            Self::TokenPurposeNotRegistered => "TOKEN_PURPOSE_NOT_REGISTERED",
             Self::TokenReused => "TOKEN_REUSED",
+            Self::TokenScope(_) => "TOKEN_SCOPE",
+            Self::TokenScopeNotRegistered => "TOKEN_SCOPE_NOT_REGISTERED",
             Self::TokenSignature => "TOKEN_SIGNATURE",
             Self::TokenTooMany => "TOKEN_TOO_MANY",
+            Self::TokenUnknownClient => "TOKEN_UNKNOWN_CLIENT",
             Self::TokenUnknownKey => "TOKEN_UNKNOWN_KEY",
             Self::TokenWrongAudience => "TOKEN_WRONG_AUDIENCE",
             Self::TokenWrongCertificate => "TOKEN_WRONG_CERTIFICATE",
             Self::TokenWrongIssuer => "TOKEN_WRONG_ISSUER",
+            Self::TokenWrongKey => "TOKEN_WRONG_KEY",
+            Self::TokenWrongParty => "TOKEN_WRONG_PARTY",
         }
     }
 
@@ -158,6 +199,10 @@ impl IdentityError {
             | Self::CertificateTwoIdentities
             | Self::CertificateUntrusted
             | Self::CertificateWrongDomain
+            | Self::Proof(_)
+            | Self::ProofMissing
+            | Self::ProofReplayed
+            | Self::ProofTooMany
             | Self::TokenAlgorithm
             | Self::TokenClaim { .. }
             | Self::TokenClaimMissing(_)
@@ -166,13 +211,19 @@ impl IdentityError {
             | Self::TokenMalformed(_)
             | Self::TokenMissing
             | Self::TokenNotYetValid(_)
+            | Self::TokenPurposeNotRegistered
             | Self::TokenReused
+            | Self::TokenScope(_)
+            | Self::TokenScopeNotRegistered
             | Self::TokenSignature
             | Self::TokenTooMany
+            | Self::TokenUnknownClient
             | Self::TokenUnknownKey
             | Self::TokenWrongAudience
             | Self::TokenWrongCertificate
-            | Self::TokenWrongIssuer => Blame::Caller,
+            | Self::TokenWrongIssuer
+            | Self::TokenWrongKey
+            | Self::TokenWrongParty => Blame::Caller,
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use accord_proto::camara::ClientId;
 use accord_proto::parties::{KeyAlgorithm, TokenKey};
 use accord_proto::party::PartyId;
 use jsonwebtoken::{Algorithm, DecodingKey};
+
+use super::issued::Registered;
 
 /// Where registered keys are looked up: the signed register of parties, or a test's own.
 pub trait KeyDirectory: fmt::Debug + Send + Sync {
@@ -14,10 +17,13 @@ pub trait KeyDirectory: fmt::Debug + Send + Sync {
 
     /// The key that `party` registered under `kid`, if it may be used now.
     fn key(&self, party: &PartyId, kid: &str) -> Option<TokenKey>;
+
+    /// The registration of a client.
+    fn client(&self, id: &ClientId) -> Option<Registered>;
 }
 
 /// The one algorithm of a key, and the key, as the library for tokens takes them.
-pub(super) fn to_library(key: &TokenKey) -> (Algorithm, DecodingKey) {
+pub(crate) fn to_library(key: &TokenKey) -> (Algorithm, DecodingKey) {
     match key.algorithm() {
         KeyAlgorithm::EdDsa => (Algorithm::EdDSA, DecodingKey::from_ed_der(key.bytes())),
         KeyAlgorithm::Es256 => (Algorithm::ES256, DecodingKey::from_ec_der(key.bytes())),

@@ -8,6 +8,9 @@
 //!   token ──▶ TokenVerifier ──┴──▶ Caller
 //! ```
 //!
+//! On a door that only asks for certificates, a peer without one is known by its token, which is then
+//! bound to a key that each request proves (DPoP).
+//!
 //! A certificate says who, a token for which application, purposes and principals. A chain that is
 //! not trusted ends in a TLS alert, before anybody is known. A trusted certificate without exactly
 //! one identity is let in and each of its calls refused, because an alert could not tell the caller
@@ -17,27 +20,36 @@ mod accept;
 mod caller;
 mod claims;
 mod connections;
+mod dpop;
 mod error;
 mod gathered;
+mod issued;
 mod jti;
+mod jwk;
 mod keys;
 mod material;
 mod metrics;
 mod peer;
+mod presented;
 mod stream;
 mod tls;
 mod token;
+mod token_header;
 mod trust;
 
 pub use accept::{AcceptLimits, Incoming, RefusedConnection};
 pub use caller::Caller;
 pub use connections::{Connections, keep_current};
+pub use dpop::{Proof, ProofBook, Target};
 pub use error::{Blame, IdentityError};
+pub use issued::{Granted, Registered, TokenIssuer};
+pub use jwk::PublicJwk;
 pub use keys::KeyDirectory;
 pub use material::{LoadedFile, TlsFiles, TrustError};
 pub use metrics::IdentityMetrics;
 pub use peer::Peer;
+pub use presented::{Presented, present, proof};
 pub use stream::PeerStream;
-pub use tls::Speaks;
-pub use token::{TokenVerifier, bearer};
+pub use tls::{Certificates, Speaks};
+pub use token::TokenVerifier;
 pub use trust::{Reload, TrustLoaded, TrustStatus, TrustStore};

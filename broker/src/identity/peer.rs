@@ -71,6 +71,27 @@ impl Peer {
         })
     }
 
+    /// The other end of a connection on a door that only asks for certificates, and got none.
+    pub(super) fn without_certificate(remote: SocketAddr) -> Self {
+        Self {
+            identity: Err(IdentityError::CertificateMissing),
+            remote,
+            chain: Vec::new(),
+            thumbprint: String::new(),
+            serial: String::new(),
+            issuer: String::new(),
+            not_after: Timestamp::MAX,
+            chain_expires: Timestamp::MAX,
+            good_under: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether it showed a certificate.
+    #[must_use]
+    pub const fn has_certificate(&self) -> bool {
+        !self.chain.is_empty()
+    }
+
     /// The one identity in a certificate.
     pub(super) fn identity_of(certificate: &CertificateDer<'_>) -> Result<PartyId, IdentityError> {
         let (_, parsed) = X509Certificate::from_der(certificate)
@@ -100,6 +121,9 @@ impl Peer {
         trust: &TrustStore,
         now: Timestamp,
     ) -> Result<(), IdentityError> {
+        if !self.has_certificate() {
+            return Ok(());
+        }
         let current = trust.current();
         let known_good = self.good_under.load(Ordering::Relaxed) == current.generation
             && now < self.chain_expires

@@ -46,6 +46,18 @@ impl Speaks {
     }
 }
 
+/// Whether a client needs a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Certificates {
+    /// Without one there is no connection.
+    #[default]
+    Required,
+    /// One that is shown is checked; a client without one is known by its token alone, which must
+    /// be bound to a key.
+    Asked,
+}
+
 /// Whether HTTP/2 was chosen. gRPC is never anything else.
 pub(super) fn chose_http2(chosen: Option<&[u8]>) -> bool {
     chosen == Some(H2)
@@ -115,9 +127,10 @@ impl Tls {
     }
 
     /// The check of client certificates, which also remembers what it refused.
-    pub(super) fn watched(&self) -> Arc<Watched> {
+    pub(super) fn watched(&self, certificates: Certificates) -> Arc<Watched> {
         Arc::new(Watched {
             inner: Arc::clone(&self.verifier),
+            certificates,
             refused: OnceLock::new(),
         })
     }
@@ -174,6 +187,7 @@ pub(super) struct RefusedChain {
 #[derive(Debug)]
 pub(super) struct Watched {
     inner: Arc<dyn ClientCertVerifier>,
+    certificates: Certificates,
     refused: OnceLock<RefusedChain>,
 }
 
@@ -207,7 +221,7 @@ impl ClientCertVerifier for Watched {
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.inner.client_auth_mandatory()
+        self.certificates == Certificates::Required
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {

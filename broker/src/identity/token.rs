@@ -3,24 +3,25 @@
 use std::fmt;
 use std::sync::Arc;
 
-use accord_proto::parties::TokenKey;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use jiff::Timestamp;
-use jsonwebtoken::Validation;
 use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 
 use super::caller::Caller;
 use super::claims::{Claims, Expected};
+use super::dpop::ProofBook;
 use super::error::IdentityError;
+use super::issued::{Bound, IssuedClaims, TokenIssuer};
 use super::jti::JtiBook;
 use super::keys::{self, KeyDirectory};
 use super::metrics::IdentityMetrics;
 use super::peer::Peer;
+use super::presented::Presented;
+use super::token_header::TokenHeader;
 
 /// Bytes of a token.
 const TOKEN_LEN_MAX: usize = 4096;
@@ -32,16 +33,18 @@ const CACHED_MAX: usize = 10_000;
 pub struct TokenVerifier {
     audience: String,
     keys: Arc<dyn KeyDirectory>,
+    issuers: Vec<Arc<dyn TokenIssuer>>,
     /// By the whole token, so that a hit means the same bytes.
     cache: Cache<Box<str>, Arc<Verified>>,
     jtis: JtiBook,
+    proofs: ProofBook,
     metrics: IdentityMetrics,
 }
 
 struct Verified {
     caller: Arc<Caller>,
-    thumbprint: Box<str>,
-    generation: u64,
+    bound: Bound,
+    generation: (u64, u64),
 }
 
 impl TokenVerifier {
@@ -51,26 +54,42 @@ impl TokenVerifier {
         Self {
             audience: audience.to_owned(),
             keys,
+            issuers: Vec::new(),
             cache: Cache::new(CACHED_MAX),
             jtis: JtiBook::default(),
+            proofs: ProofBook::default(),
             metrics,
         }
     }
 
+    /// Takes the tokens of an authorisation server too.
+    #[must_use]
+    pub fn and_of(mut self, issuer: Arc<dyn TokenIssuer>) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// Which proofs were seen, for the authorisation server, which is shown some as well.
+    #[must_use]
+    pub const fn proofs(&self) -> &ProofBook {
+        &self.proofs
+    }
+
     /// Says which application calls over this connection. Check the peer first: this compares the
-    /// token with its certificate, and doesn't ask whether that is still trusted.
+    /// token with its certificate, and doesn't ask whether that is still trusted. A peer without a
+    /// certificate is known by its token alone, which is then bound to a key.
     ///
     /// # Errors
     /// [`IdentityError`] names what is wrong with the token.
     pub fn verify(
         &self,
         peer: &Peer,
-        token: Option<&str>,
+        presented: Option<&Presented>,
         now: Timestamp,
     ) -> Result<Arc<Caller>, IdentityError> {
-        let outcome = token
+        let outcome = presented
             .ok_or(IdentityError::TokenMissing)
-            .and_then(|token| self.verify_some(peer, token, now));
+            .and_then(|presented| self.verify_some(peer, presented, now));
         if let Err(error) = &outcome {
             self.metrics.refuse_token(error.reason());
         }
@@ -80,45 +99,85 @@ impl TokenVerifier {
     fn verify_some(
         &self,
         peer: &Peer,
-        token: &str,
+        presented: &Presented,
         now: Timestamp,
     ) -> Result<Arc<Caller>, IdentityError> {
         // Before any key is looked up: keys that change meanwhile spoil what is remembered.
-        let generation = self.keys.generation();
-        if let Some(verified) = self.cache.get(token) {
-            let good = verified.generation == generation
-                && *verified.thumbprint == *peer.thumbprint()
-                && now < verified.caller.expires();
-            if good {
-                self.metrics.tokens_cached.inc();
-                return Ok(Arc::clone(&verified.caller));
-            }
+        let generation = self.generation();
+        let token = presented.token();
+        if let Some(verified) = self.cache.get(token)
+            && verified.generation == generation
+            && now < verified.caller.expires()
+            && verified.is_shown_by(peer, presented)
+        {
+            self.note_proof(&verified.bound, presented, now)?;
+            self.metrics.tokens_cached.inc();
+            return Ok(Arc::clone(&verified.caller));
         }
-        let caller = self.verify_anew(peer, token, now).inspect_err(|_| {
+        let (caller, bound) = self.verify_anew(peer, presented, now).inspect_err(|_| {
             self.cache.remove(token);
         })?;
-        let caller = Arc::new(caller);
-        self.metrics.tokens_verified.inc();
         let verified = Verified {
-            caller: Arc::clone(&caller),
-            thumbprint: peer.thumbprint().into(),
+            caller: Arc::new(caller),
+            bound,
             generation,
         };
+        let caller = Arc::clone(&verified.caller);
+        self.note_proof(&verified.bound, presented, now)?;
+        self.metrics.tokens_verified.inc();
         self.cache.insert(token.into(), Arc::new(verified));
         Ok(caller)
+    }
+
+    fn generation(&self) -> (u64, u64) {
+        let issuers = self.issuers.iter().map(|issuer| issuer.generation());
+        (self.keys.generation(), issuers.fold(0, u64::wrapping_add))
+    }
+
+    /// Last of all, so that only the holder of a good token makes the book longer.
+    fn note_proof(
+        &self,
+        bound: &Bound,
+        presented: &Presented,
+        now: Timestamp,
+    ) -> Result<(), IdentityError> {
+        match (&bound.key, presented.proof()) {
+            (Some(_), Some(proof)) => self.proofs.note(proof, now),
+            (Some(_) | None, _) => Ok(()),
+        }
     }
 
     fn verify_anew(
         &self,
         peer: &Peer,
-        token: &str,
+        presented: &Presented,
         now: Timestamp,
-    ) -> Result<Caller, IdentityError> {
-        let party = peer.identity().as_ref().map_err(Clone::clone)?;
+    ) -> Result<(Caller, Bound), IdentityError> {
+        let token = presented.token();
         if token.len() > TOKEN_LEN_MAX {
             return Err(IdentityError::TokenMalformed("it is too long"));
         }
-        let header = Header::parse(token)?;
+        let header = TokenHeader::parse(token)?;
+        let named = unverified_issuer(token);
+        match self
+            .issuers
+            .iter()
+            .find(|issuer| named.as_deref() == Some(issuer.issuer()))
+        {
+            Some(issuer) => self.verify_issued(issuer.as_ref(), &header, peer, presented, now),
+            None => self.verify_own(&header, peer, token, now),
+        }
+    }
+
+    /// A token that the bank signed itself.
+    fn verify_own(
+        &self,
+        header: &TokenHeader,
+        peer: &Peer,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<(Caller, Bound), IdentityError> {
+        let party = peer.identity().as_ref().map_err(Clone::clone)?;
         let key = self
             .keys
             .key(party, &header.kid)
@@ -127,7 +186,8 @@ impl TokenVerifier {
             return Err(IdentityError::TokenAlgorithm);
         }
         let issuer = party.to_string();
-        let claims = self.check_signature(token, &key, &issuer)?;
+        let (algorithm, library_key) = keys::to_library(&key);
+        let claims = self.check_signature(token, algorithm, &library_key, &issuer)?;
         let expected = Expected {
             issuer: &issuer,
             audience: &self.audience,
@@ -136,7 +196,42 @@ impl TokenVerifier {
         let claims = Claims::parse(&claims, expected, now)?;
         self.jtis
             .note(party, &claims.jti, peer.thumbprint(), claims.expires, now)?;
-        Ok(Caller::new(party.clone(), claims))
+        let bound = Bound {
+            certificate: Some(peer.thumbprint().into()),
+            key: None,
+        };
+        Ok((Caller::new(party.clone(), claims), bound))
+    }
+
+    /// A token that an authorisation server signed. Its client is looked up in the register as it
+    /// is now: what was taken from it since is not granted any more.
+    fn verify_issued(
+        &self,
+        issuer: &dyn TokenIssuer,
+        header: &TokenHeader,
+        peer: &Peer,
+        presented: &Presented,
+        now: Timestamp,
+    ) -> Result<(Caller, Bound), IdentityError> {
+        let (algorithm, key) = issuer
+            .key(&header.kid, now)
+            .ok_or(IdentityError::TokenUnknownKey)?;
+        let claims = self.check_signature(presented.token(), algorithm, &key, issuer.issuer())?;
+        let issued = IssuedClaims::parse(&claims, &self.audience, now)?;
+        let registered = self
+            .keys
+            .client(&issued.client)
+            .ok_or(IdentityError::TokenUnknownClient)?;
+        check_bound(&issued.bound, peer, presented)?;
+        if peer.has_certificate() {
+            let party = peer.identity().as_ref().map_err(Clone::clone)?;
+            if *party != registered.party {
+                return Err(IdentityError::TokenWrongParty);
+            }
+        }
+        let granted = issued.granted(&registered.client, issuer.subject(&claims)?)?;
+        let caller = Caller::of_client(registered.party, &issued.client, granted, issued.expires);
+        Ok((caller, issued.bound))
     }
 
     /// The library checks the signature, and that the registered claims are there and ours. It
@@ -144,17 +239,17 @@ impl TokenVerifier {
     fn check_signature(
         &self,
         token: &str,
-        key: &TokenKey,
+        algorithm: Algorithm,
+        key: &DecodingKey,
         issuer: &str,
     ) -> Result<Map<String, Value>, IdentityError> {
-        let (algorithm, key) = keys::to_library(key);
         let mut rules = Validation::new(algorithm);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         rules.set_issuer(&[issuer]);
         rules.set_audience(&[&self.audience]);
         rules.validate_exp = false;
         rules.validate_nbf = false;
-        jsonwebtoken::decode(token, &key, &rules)
+        jsonwebtoken::decode(token, key, &rules)
             .map(|checked| checked.claims)
             .map_err(|error| of_library(error.kind()))
     }
@@ -166,6 +261,38 @@ impl fmt::Debug for TokenVerifier {
             .field("audience", &self.audience)
             .finish_non_exhaustive()
     }
+}
+
+impl Verified {
+    /// Whether whoever shows the token now is whom it is bound to.
+    fn is_shown_by(&self, peer: &Peer, presented: &Presented) -> bool {
+        let own = !peer.has_certificate() || peer.party() == Some(self.caller.party());
+        own && check_bound(&self.bound, peer, presented).is_ok()
+    }
+}
+
+fn check_bound(bound: &Bound, peer: &Peer, presented: &Presented) -> Result<(), IdentityError> {
+    if let Some(certificate) = &bound.certificate
+        && **certificate != *peer.thumbprint()
+    {
+        return Err(IdentityError::TokenWrongCertificate);
+    }
+    let Some(key) = &bound.key else {
+        return Ok(());
+    };
+    match presented.proof() {
+        Some(proof) if proof.key() == &**key => Ok(()),
+        Some(_) => Err(IdentityError::TokenWrongKey),
+        None => Err(IdentityError::ProofMissing),
+    }
+}
+
+/// Who a token says made it: only to choose by whose keys it is checked.
+fn unverified_issuer(token: &str) -> Option<String> {
+    let claims = token.split('.').nth(1)?;
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
+    let claims: Map<String, Value> = serde_json::from_slice(&claims).ok()?;
+    claims.get("iss")?.as_str().map(str::to_owned)
 }
 
 fn of_library(kind: &ErrorKind) -> IdentityError {
@@ -188,97 +315,5 @@ fn of_library(kind: &ErrorKind) -> IdentityError {
         IdentityError::TokenAlgorithm
     } else {
         IdentityError::TokenMalformed("its claims are not a JSON object in base64url")
-    }
-}
-
-/// The part of a token's header that is read before its signature is checked. Keys and addresses of
-/// keys in it are never used.
-struct Header {
-    alg: String,
-    kid: String,
-}
-
-impl Header {
-    fn parse(token: &str) -> Result<Self, IdentityError> {
-        let malformed = IdentityError::TokenMalformed;
-        let mut parts = token.split('.');
-        let (Some(header), Some(_claims), Some(_signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(malformed("it is not three parts with dots between"));
-        };
-        let header: Map<String, Value> = BASE64_URL_SAFE_NO_PAD
-            .decode(header)
-            .ok()
-            .and_then(|json| serde_json::from_slice(&json).ok())
-            .ok_or_else(|| malformed("its header is not a JSON object in base64url"))?;
-        // Whoever marks a header as critical wants it refused where it isn't understood (RFC 7515
-        // section 4.1.11).
-        if header.contains_key("crit") {
-            return Err(malformed("its header has `crit`"));
-        }
-        let alg = header
-            .get("alg")
-            .and_then(Value::as_str)
-            .ok_or(IdentityError::TokenAlgorithm)?;
-        // Said before the key is looked up, so that `none` is called what it is without a `kid`.
-        if !["EdDSA", "ES256"].contains(&alg) {
-            return Err(IdentityError::TokenAlgorithm);
-        }
-        let kid = header
-            .get("kid")
-            .and_then(Value::as_str)
-            .filter(|kid| kid.len() <= TokenKey::KID_LEN_MAX)
-            .ok_or(IdentityError::TokenUnknownKey)?;
-        Ok(Self {
-            alg: alg.to_owned(),
-            kid: kid.to_owned(),
-        })
-    }
-}
-
-/// The bearer token among the headers of a call (RFC 6750 section 2.1), if there is one.
-///
-/// # Errors
-/// If there are two, or it is no bearer token.
-pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, IdentityError> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(IdentityError::TokenMalformed(
-            "there are two `authorization` headers",
-        ));
-    }
-    let not_bearer = IdentityError::TokenMalformed("`authorization` is not `Bearer <token>`");
-    let Some((scheme, token)) = value.to_str().ok().and_then(|text| text.split_once(' ')) else {
-        return Err(not_bearer);
-    };
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
-        Ok(Some(token))
-    } else {
-        Err(not_bearer)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn finds_the_one_bearer_token() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(bearer(&headers), Ok(None));
-        headers.insert(AUTHORIZATION, HeaderValue::from_static("bearer a.b.c"));
-        assert_eq!(bearer(&headers), Ok(Some("a.b.c")));
-        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer d.e.f"));
-        assert!(bearer(&headers).is_err());
-        for odd in ["Basic abc", "Bearer", "Bearer "] {
-            headers.insert(AUTHORIZATION, HeaderValue::from_static(odd));
-            assert!(bearer(&headers).is_err(), "{odd}");
-        }
     }
 }

@@ -14,7 +14,7 @@ use super::error::IdentityError;
 use super::material::{LoadedFile, TlsFiles, TrustError};
 use super::metrics::IdentityMetrics;
 use super::peer::Peer;
-use super::tls::{Speaks, Tls};
+use super::tls::{Certificates, Speaks, Tls};
 use crate::stamp::Stamp;
 
 /// One load of the files.
@@ -53,7 +53,7 @@ impl Trust {
             })?;
         let tls = Tls::new(files, material, clock)?;
         // Only to find out now what a handshake would.
-        tls.config(tls.watched(), Speaks::Https)?;
+        tls.config(tls.watched(Certificates::Required), Speaks::Https)?;
         Ok(Self {
             generation,
             lists_expire,

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use accord_proto::{party::Role, wire::Lookup};
+use accord_proto::{
+    party::{PartyId, Role},
+    signal::Question,
+    v1,
+    wire::Lookup,
+};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Call, parts::Parts, refusal::Refusal};
 use crate::{
     governance::Governed,
-    identity::{Caller, Peer},
+    identity::{Caller, Granted, Peer, Presented},
     replay::Claim,
 };
 
@@ -46,8 +51,13 @@ impl Asked {
 /// the later checks would say.
 pub(super) fn authenticate(parts: &Parts, call: Call, arrived: Instant) -> Result<Asked, Refusal> {
     let now = parts.clock.now();
-    let (caller, governed) = caller(parts, &call.peer, call.token.as_deref(), now)?;
-    let question = Lookup::parse(call.request, now)?;
+    let (caller, governed) = caller(parts, &call.peer, call.presented.as_ref(), now)?;
+    let mut request = call.request;
+    if let Some(granted) = caller.granted() {
+        complete(granted, &mut request)?;
+    }
+    let question = Lookup::parse(request, now)?;
+    check_scope(&caller, &question)?;
     if !caller.may(question.purpose) {
         return Err(Refusal::PurposeNotInToken(question.purpose));
     }
@@ -70,6 +80,32 @@ pub(super) fn authenticate(parts: &Parts, call: Call, arrived: Instant) -> Resul
     })
 }
 
+/// What an issued token says of the question: its purpose, and the number where it is about one.
+fn complete(granted: &Granted, request: &mut v1::LookupRequest) -> Result<(), Refusal> {
+    match (&granted.subject, request.msisdn.is_empty()) {
+        (Some(_), false) => return Err(Refusal::UnnecessaryIdentifier),
+        (None, true) => return Err(Refusal::MissingIdentifier),
+        (Some(subject), true) => subject.expose().clone_into(&mut request.msisdn),
+        (None, false) => {}
+    }
+    if request.purpose == v1::Purpose::Unspecified as i32 {
+        request.purpose = granted.purpose.to_wire() as i32;
+    }
+    Ok(())
+}
+
+/// Each signal asked is one that some scope of an issued token is for.
+fn check_scope(caller: &Caller, question: &Lookup) -> Result<(), Refusal> {
+    let Some(granted) = caller.granted() else {
+        return Ok(());
+    };
+    let mut signals = question.questions.iter().map(Question::signal);
+    match signals.find(|signal| !granted.scopes.allows_signal(*signal)) {
+        Some(signal) => Err(Refusal::SignalNotInScope(signal)),
+        None => Ok(()),
+    }
+}
+
 /// Whether the bank may still be told what it asked: certificate, licence and agreement may have
 /// ended while a line waited for its turn, or while the operator was asked.
 ///
@@ -77,7 +113,11 @@ pub(super) fn authenticate(parts: &Parts, call: Call, arrived: Instant) -> Resul
 /// Why not.
 pub(super) fn still_may(parts: &Parts, asked: &Asked, governed: &Governed) -> Result<(), Refusal> {
     let now = parts.clock.now();
-    let party = asked.peer.check(&parts.trust, now)?;
+    let party = if asked.peer.has_certificate() {
+        asked.peer.check(&parts.trust, now)?
+    } else {
+        asked.caller.party()
+    };
     governed.check_licence(party, now)?;
     governed.check_bank(party.org())?;
     governed.check_in_force(now)
@@ -85,22 +125,42 @@ pub(super) fn still_may(parts: &Parts, asked: &Asked, governed: &Governed) -> Re
 
 /// Who calls, and what is in force while it is decided. Looked at again for each call and each
 /// streamed line, so that a revocation acts on open connections and cached tokens too.
+///
+/// Without a certificate, which only a door that asks for none lets happen, the token alone says who
+/// it is, and a key that the request proved stands in the certificate's place.
 pub(super) fn caller(
     parts: &Parts,
     peer: &Peer,
-    token: Option<&str>,
+    presented: Option<&Presented>,
     now: Timestamp,
 ) -> Result<(Arc<Caller>, Arc<Governed>), Refusal> {
-    let party = peer.check(&parts.trust, now)?;
+    let governed = parts.governance.current();
+    if peer.has_certificate() {
+        check_party(&governed, peer.check(&parts.trust, now)?, now)?;
+    }
+    let caller = parts.tokens.verify(peer, presented, now)?;
+    if !peer.has_certificate() {
+        check_party(&governed, caller.party(), now)?;
+    }
+    governed.check_bank(caller.party().org())?;
+    Ok((caller, governed))
+}
+
+fn check_party(governed: &Governed, party: &PartyId, now: Timestamp) -> Result<(), Refusal> {
     if party.role() != Role::Bank {
         return Err(Refusal::Role {
             role: party.role(),
             allowed: "banks",
         });
     }
-    let governed = parts.governance.current();
-    governed.check_licence(party, now)?;
-    let caller = parts.tokens.verify(peer, token, now)?;
-    governed.check_bank(party.org())?;
-    Ok((caller, governed))
+    governed.check_licence(party, now)
+}
+
+/// Whose a call is, for the record of its refusal: whoever the certificate names, or a good token.
+pub(super) fn party(parts: &Parts, peer: &Peer, presented: Option<&Presented>) -> Option<PartyId> {
+    if peer.has_certificate() {
+        return peer.party().cloned();
+    }
+    let caller = parts.tokens.verify(peer, presented, parts.clock.now());
+    caller.ok().map(|caller| caller.party().clone())
 }

@@ -27,11 +27,13 @@ mod route;
 use std::sync::Arc;
 
 use accord_proto::v1;
-use jiff::Timestamp;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use self::{bulk::BulkTurns, detached::Detached};
-use crate::{identity::Peer, replay::Claim};
+use crate::{
+    identity::{Caller, Peer, Presented},
+    replay::Claim,
+};
 
 pub use limit::rates::Rates;
 pub(crate) use parts::DRAINING;
@@ -50,8 +52,8 @@ pub struct Path {
 pub struct Call {
     /// Whose connection.
     pub peer: Arc<Peer>,
-    /// The bearer token, without `Bearer`.
-    pub token: Option<String>,
+    /// The token, and what came with it.
+    pub presented: Option<Presented>,
     /// The question.
     pub request: v1::LookupRequest,
     /// When the caller stops waiting.
@@ -112,21 +114,32 @@ impl Path {
         self.parts.permits.is_closed()
     }
 
-    /// Whether somebody may ask at all, and until when the token lasts.
+    /// Whether somebody may ask at all, and what its token grants.
     ///
     /// # Errors
     /// The [`Refusal`] that a question would get; it is not on the record yet.
-    pub fn admit(&self, peer: &Peer, token: Option<&str>) -> Result<Timestamp, Refusal> {
+    pub fn admit(
+        &self,
+        peer: &Peer,
+        presented: Option<&Presented>,
+    ) -> Result<Arc<Caller>, Refusal> {
         let now = self.parts.clock.now();
-        authenticate::caller(&self.parts, peer, token, now).map(|(caller, _)| caller.expires())
+        authenticate::caller(&self.parts, peer, presented, now).map(|(caller, _)| caller)
     }
 
-    /// Puts a refusal on the record; what is told is the refusal, or that it can't be recorded.
-    pub async fn refused(&self, peer: &Peer, method: &'static str, refusal: Refusal) -> Refusal {
-        let Some(party) = peer.party() else {
+    /// Puts a refusal on the record; what is told is the refusal, or that it can't be recorded. A
+    /// peer without a certificate is known by what it presented, if that is in order.
+    pub async fn refused(
+        &self,
+        peer: &Peer,
+        presented: Option<&Presented>,
+        method: &'static str,
+        refusal: Refusal,
+    ) -> Refusal {
+        let Some(party) = authenticate::party(&self.parts, peer, presented) else {
             return refusal;
         };
-        match self.parts.refusals.record(party, method, &refusal).await {
+        match self.parts.refusals.record(&party, method, &refusal).await {
             Ok(()) => refusal,
             Err(unrecorded) => unrecorded,
         }
@@ -140,7 +153,7 @@ impl Path {
         let (parts, bulk) = (Arc::clone(&self.parts), Arc::clone(&self.bulk));
         let path = Detached::new(async move {
             let began = Instant::now();
-            let party = call.peer.party().cloned();
+            let party = authenticate::party(&parts, &call.peer, call.presented.as_ref());
             let method = call.method;
             let _turn = match (&party, call.bulk) {
                 (Some(party), true) => bulk.turn(party.org()).await,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use accord_proto::{
     party::{OrgName, Role},
     purpose::Purpose,
+    signal::Signal,
     subject::Month,
     wire::FieldError,
 };
@@ -54,6 +55,19 @@ pub enum Refusal {
     /// The token does not cover the purpose.
     #[error("purpose: `{0}` is not among the purposes of the token")]
     PurposeNotInToken(Purpose),
+    /// The token's scopes cover no operation about the signal.
+    #[error("signals: no scope of the token covers `{0}`")]
+    SignalNotInScope(Signal),
+    /// The token's scopes do not cover the operation.
+    #[error("no scope of the token covers this operation")]
+    OperationNotInScope,
+    /// The token is about one number already. They are not compared, since that would tell whose
+    /// number the token is about (CAMARA Commonalities, identifier case 3).
+    #[error("msisdn: the token says which number it is about, so the request names none")]
+    UnnecessaryIdentifier,
+    /// Neither request nor token names a number.
+    #[error("msisdn: neither the request nor the token names a number")]
+    MissingIdentifier,
     /// The token does not cover the principal (rule R03).
     #[error("on_behalf_of: `{0}` is not among the principals of the token")]
     PrincipalNotInToken(OrgName),
@@ -171,12 +185,17 @@ impl Refusal {
                 false => Class::Unauthenticated,
             },
             Self::Act(act) => act_class(act.fault()),
-            Self::Field(_) | Self::MessageMalformed => Class::InvalidArgument,
+            Self::Field(_)
+            | Self::MessageMalformed
+            | Self::UnnecessaryIdentifier
+            | Self::MissingIdentifier => Class::InvalidArgument,
             Self::Role { .. }
             | Self::PartyUnknown
             | Self::Licence(_)
             | Self::NoMirror
             | Self::PurposeNotInToken(_)
+            | Self::SignalNotInScope(_)
+            | Self::OperationNotInScope
             | Self::PrincipalNotInToken(_) => Class::PermissionDenied,
             Self::NoAgreement(_) | Self::Suspended(_) | Self::KeyMonth { .. } | Self::Tenure(_) => {
                 Class::FailedPrecondition
@@ -203,6 +222,9 @@ impl Refusal {
             Self::Licence(_) => "LICENCE_NOT_IN_FORCE",
             Self::NoMirror => "NO_MIRROR",
             Self::PurposeNotInToken(_) => "PURPOSE_NOT_IN_TOKEN",
+            Self::SignalNotInScope(_) | Self::OperationNotInScope => "SCOPE_NOT_IN_TOKEN",
+            Self::UnnecessaryIdentifier => "UNNECESSARY_IDENTIFIER",
+            Self::MissingIdentifier => "MISSING_IDENTIFIER",
             Self::PrincipalNotInToken(_) => "PRINCIPAL_NOT_IN_TOKEN",
             Self::NoAgreement(_) => "NO_AGREEMENT_IN_FORCE",
             Self::Suspended(_) => "SUSPENDED",
@@ -226,7 +248,10 @@ impl Refusal {
             Self::PrincipalNotInToken(_) => Some("on_behalf_of"),
             Self::RequestIdReused => Some("request_id"),
             Self::KeyMonth { .. } => Some("month"),
-            Self::Tenure(_) => Some("msisdn"),
+            Self::Tenure(_) | Self::UnnecessaryIdentifier | Self::MissingIdentifier => {
+                Some("msisdn")
+            }
+            Self::SignalNotInScope(_) => Some("signals"),
             Self::NotFound(field) => Some(field),
             Self::Act(act) => match act.fault() {
                 ActFault::Document => Some("document"),
@@ -243,6 +268,7 @@ impl Refusal {
             | Self::PartyUnknown
             | Self::Licence(_)
             | Self::NoMirror
+            | Self::OperationNotInScope
             | Self::NoAgreement(_)
             | Self::Suspended(_)
             | Self::RateLimited { .. }
@@ -267,6 +293,10 @@ impl Refusal {
             | Self::Licence(_)
             | Self::NoMirror
             | Self::PurposeNotInToken(_)
+            | Self::SignalNotInScope(_)
+            | Self::OperationNotInScope
+            | Self::UnnecessaryIdentifier
+            | Self::MissingIdentifier
             | Self::PrincipalNotInToken(_)
             | Self::NoAgreement(_)
             | Self::Suspended(_)

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use accord_proto::{c2sp::SigningKey, clock::SharedClock, document::Authorities, v1};
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio::{
-    net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinSet,
     time::Duration,
@@ -17,7 +16,9 @@ use super::{
     admin,
     error::StartError,
     gauges::Gauges,
-    keys, recall, routing, witnessing,
+    keys,
+    listeners::Listeners,
+    recall, routing, witnessing,
 };
 use crate::{
     anomaly::{self, AnomalyMetrics, Watch, Watcher},
@@ -70,12 +71,7 @@ pub(super) struct House {
 /// # Errors
 /// [`StartError`].
 pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartError> {
-    let grpc = listen(config.listen.grpc, "listen.grpc").await?;
-    let admin = listen(config.listen.admin, "listen.admin").await?;
-    let tiles = match config.listen.tiles {
-        Some(address) => Some(listen(address, "listen.tiles").await?),
-        None => None,
-    };
+    let listeners = Listeners::open(&config).await?;
     let (identity, witnessed) = (IdentityMetrics::default(), WitnessMetrics::default());
     // Looked at first: what changes while it is read is then read again.
     let seen = Seen::look(&document_files(&config));
@@ -95,27 +91,28 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
     ));
     house.keep(&mut housekeeping, reloader, acts);
     house.keep_database(&mut housekeeping, database);
-    if let Some(witnesses) = &house.witnesses {
-        housekeeping.spawn(witnessing::watch(
-            Arc::clone(witnesses),
-            Arc::clone(&house.ledger),
-            Arc::clone(&house.governance),
-            Arc::clone(&house.clock),
-            witnessed,
-        ));
-    }
+    house.keep_witnessed(&mut housekeeping, witnessed);
     let gauges = Gauges::new(&house, stopping.clone());
-    let tiles_at = tiles.as_ref().and_then(|tiles| tiles.local_addr().ok());
+    let at = listeners.addresses(&house.config);
+    let Listeners {
+        grpc,
+        admin,
+        tiles,
+        camara,
+    } = listeners;
+    let path = house.path();
     if let Some(listener) = tiles {
         let door = house.tiles_door();
         housekeeping.spawn(door.serve(listener, Arc::clone(&connections), stopping.clone()));
     }
+    if let (Some(listener), Some(section)) = (camara, house.config.camara.clone()) {
+        let door = house.camara_door(path.clone(), section);
+        housekeeping.spawn(door.serve(listener, Arc::clone(&connections), stopping.clone()));
+    }
     let mut running = Running {
-        grpc: address(&grpc, house.config.listen.grpc),
-        admin: address(&admin, house.config.listen.admin),
-        tiles: tiles_at,
+        at,
         shutdown,
-        server: tokio::spawn(house.serve(grpc, Arc::clone(&connections), stopping)?),
+        server: tokio::spawn(house.serve(grpc, path, Arc::clone(&connections), stopping)?),
         housekeeping,
         permits: Arc::clone(&house.permits),
         ledger: Arc::clone(&house.ledger),
@@ -132,29 +129,13 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
         .housekeeping
         .spawn(admin::serve(admin, metrics, gauges));
     tracing::info!(
-        grpc = %running.grpc,
-        admin = %running.admin,
-        tiles = running.tiles.map(tracing::field::display),
+        grpc = %running.at.grpc,
+        admin = %running.at.admin,
+        tiles = running.at.tiles.map(tracing::field::display),
+        camara = running.at.camara.map(tracing::field::display),
         "ready"
     );
     Ok(running)
-}
-
-async fn listen(
-    address: std::net::SocketAddr,
-    key: &'static str,
-) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen {
-            address,
-            key,
-            source,
-        })
-}
-
-fn address(listener: &TcpListener, configured: std::net::SocketAddr) -> std::net::SocketAddr {
-    listener.local_addr().unwrap_or(configured)
 }
 
 /// The ledger, once a quorum of its witnesses has said how far it had come.
@@ -292,6 +273,19 @@ impl House {
             Arc::clone(&self.metrics),
             Arc::clone(&self.clock),
         )
+    }
+
+    /// Has the ledger witnessed, where the configuration names some witnesses.
+    fn keep_witnessed(&self, housekeeping: &mut JoinSet<()>, witnessed: WitnessMetrics) {
+        if let Some(witnesses) = &self.witnesses {
+            housekeeping.spawn(witnessing::watch(
+                Arc::clone(witnesses),
+                Arc::clone(&self.ledger),
+                Arc::clone(&self.governance),
+                Arc::clone(&self.clock),
+                witnessed,
+            ));
+        }
     }
 
     fn acts(&self) -> Acts {

@@ -12,6 +12,7 @@ mod error;
 mod gauges;
 mod housekeeping;
 mod keys;
+mod listeners;
 mod recall;
 mod routing;
 mod server;
@@ -29,6 +30,7 @@ pub use assemble::start;
 pub use check::{Checked, check};
 pub use drain::Drained;
 pub use error::StartError;
+use listeners::Addresses;
 
 use crate::{
     config::Limits, identity::Connections, index::Index, ledger::Ledger, link::Links,
@@ -38,10 +40,7 @@ use crate::{
 /// A broker that serves.
 #[derive(Debug)]
 pub struct Running {
-    grpc: SocketAddr,
-    admin: SocketAddr,
-    /// Where the configuration names a place for it.
-    tiles: Option<SocketAddr>,
+    at: Addresses,
     shutdown: watch::Sender<bool>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     /// Reloads, counts, heartbeats of the house: they end with the broker.
@@ -61,19 +60,25 @@ impl Running {
     /// Where it serves gRPC.
     #[must_use]
     pub const fn grpc_address(&self) -> SocketAddr {
-        self.grpc
+        self.at.grpc
     }
 
     /// Where it serves metrics, health and readiness.
     #[must_use]
     pub const fn admin_address(&self) -> SocketAddr {
-        self.admin
+        self.at.admin
     }
 
     /// Where it serves checkpoints, tiles and entry bundles, where it does.
     #[must_use]
     pub const fn tiles_address(&self) -> Option<SocketAddr> {
-        self.tiles
+        self.at.tiles
+    }
+
+    /// Where it serves the CAMARA APIs, where it does.
+    #[must_use]
+    pub const fn camara_address(&self) -> Option<SocketAddr> {
+        self.at.camara
     }
 
     /// The record.

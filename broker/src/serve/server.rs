@@ -18,10 +18,11 @@ use tonic_reflection::server::Error as ReflectionError;
 
 use super::assemble::House;
 use crate::{
+    config::CamaraSection,
     doors::{
         ACT_MESSAGE_BYTES_MAX, AdapterDoor, AdapterParts, AgreementDoor, AgreementParts, AuditDoor,
-        AuditParts, Guard, SignalDoor, SubjectDoor, SubjectParts, Tails, TilesDoor, TilesParts,
-        UnreadLayer,
+        AuditParts, CamaraDoor, CamaraParts, Guard, SignalDoor, SubjectDoor, SubjectParts, Tails,
+        TilesDoor, TilesParts, UnreadLayer,
     },
     identity::{Connections, Incoming, RefusedConnection, Speaks},
     ledger::Ledger,
@@ -40,6 +41,7 @@ impl House {
     pub(super) fn serve(
         &self,
         listener: TcpListener,
+        path: Path,
         connections: Arc<Connections>,
         stopping: watch::Receiver<bool>,
     ) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + use<>, ReflectionError>
@@ -57,7 +59,6 @@ impl House {
             refused,
         );
         let message_max = limits.message_kib_max as usize * 1_024;
-        let path = self.path();
         let signals = SignalDoor::new(path, limits.screen_in_flight_max, stopping.clone());
         let agreement = self.agreement_door();
         let ledger = Arc::clone(&self.ledger);
@@ -99,7 +100,19 @@ impl House {
         })
     }
 
-    fn path(&self) -> Path {
+    /// The CAMARA door into the same path.
+    pub(super) fn camara_door(&self, path: Path, section: CamaraSection) -> CamaraDoor {
+        let limits = self.config.limits;
+        CamaraDoor::new(
+            CamaraParts { path, section },
+            limits.accept(),
+            limits.header_kib_max as usize * 1_024,
+            limits.connection_streams_max,
+        )
+    }
+
+    /// The path, which all doors share with its limits.
+    pub(super) fn path(&self) -> Path {
         let limits = self.config.limits;
         Path::new(Parts {
             trust: Arc::clone(&self.trust),

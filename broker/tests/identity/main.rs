@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod handshake;
 #[cfg(test)]
+mod issued;
+#[cfg(test)]
 mod open_connections;
 #[cfg(test)]
 mod reload;

@@ -1,6 +1,6 @@
 //! Tokens that were verified before: remembered, but never for longer than they hold.
 
-use accord_broker::identity::IdentityError;
+use accord_broker::identity::{IdentityError, Presented};
 use accord_certs::TokenKey;
 use jiff::SignedDuration;
 use serde_json::json;
@@ -40,7 +40,9 @@ async fn a_remembered_token_is_refused_over_another_certificate() {
     desk.verify(&token).unwrap();
     let twin = desk.door.bench.bank("first-bank");
     let (twin, _tls) = desk.door.peer(&twin).await;
-    let outcome = desk.tokens.verify(&twin, Some(&token), start_of_tests());
+    let outcome = desk
+        .tokens
+        .verify(&twin, Some(&Presented::bearer(&token)), start_of_tests());
     assert_eq!(outcome.unwrap_err(), IdentityError::TokenWrongCertificate);
 }
 
@@ -54,13 +56,15 @@ async fn refuses_a_jti_that_came_with_another_certificate() {
     let mut claims = desk.claims();
     claims["cnf"]["x5t#S256"] = json!(twin.thumbprint());
     let minted = desk.sign(&claims);
-    let outcome = desk.tokens.verify(&twin, Some(&minted), start_of_tests());
+    let outcome = desk
+        .tokens
+        .verify(&twin, Some(&Presented::bearer(&minted)), start_of_tests());
     assert_eq!(outcome.unwrap_err(), IdentityError::TokenReused);
 
     claims["jti"] = json!("two");
     let minted = desk.sign(&claims);
     desk.tokens
-        .verify(&twin, Some(&minted), start_of_tests())
+        .verify(&twin, Some(&Presented::bearer(&minted)), start_of_tests())
         .unwrap();
 }
 
@@ -71,7 +75,9 @@ async fn refuses_the_token_of_a_certificate_without_identity() {
     let leaf = desk.door.bench.pki.issue("bank", "first-bank", &options);
     let (nobody, _tls) = desk.door.peer(&leaf.unwrap()).await;
     let token = desk.sign(&desk.claims());
-    let outcome = desk.tokens.verify(&nobody, Some(&token), start_of_tests());
+    let outcome = desk
+        .tokens
+        .verify(&nobody, Some(&Presented::bearer(&token)), start_of_tests());
     assert_eq!(outcome.unwrap_err(), IdentityError::CertificateNoIdentity);
 }
 

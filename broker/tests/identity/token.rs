@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use accord_broker::identity::{IdentityError, KeyDirectory, Peer, TokenVerifier};
+use accord_broker::identity::{
+    IdentityError, KeyDirectory, Peer, Presented, Registered, TokenVerifier,
+};
 use accord_certs::TokenKey;
+use accord_proto::camara::ClientId;
 use accord_proto::parties::{self, Parties, Party};
 use accord_proto::party::{OrgName, PartyId};
 use accord_proto::purpose::Purpose;
@@ -19,7 +22,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::support::{Bench, Door, start_of_tests};
 
-const AUDIENCE: &str = "accord-test";
+pub(crate) const AUDIENCE: &str = "accord-test";
 
 /// The register of parties, with first-bank alone.
 #[derive(Debug, Default)]
@@ -30,19 +33,46 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn register(&self, keys: &[(&str, &TokenKey)]) {
-        let mut document = FIRST_BANK.to_owned();
-        for (kid, key) in keys {
-            let (algorithm, pem) = (key.algorithm(), key.public_pem());
-            write!(
-                document,
-                "[[party.keys]]\nkid = \"{kid}\"\nalg = \"{algorithm}\"\n"
-            )
-            .unwrap();
-            write!(document, "public_key = \"\"\"\n{pem}\"\"\"\n").unwrap();
-        }
+        self.take(with_keys(keys));
+    }
+
+    /// As [`Self::register`], with an application of the bank.
+    pub(crate) fn register_client(&self, id: &str, scopes: &str, keys: &[(&str, &TokenKey)]) {
+        self.take(with_keys(keys) + &client(id, scopes));
+    }
+
+    /// Another bank alone, with an application.
+    pub(crate) fn register_others_client(&self, id: &str) {
+        let key = TokenKey::es256().unwrap();
+        let document = with_keys(&[("other-1", &key)]).replace("first-bank", "second-bank");
+        self.take(document + &client(id, "[\"sim-swap\"]"));
+    }
+
+    fn take(&self, document: String) {
         *self.parties.lock().unwrap() = Parties::check(&document).unwrap();
         self.generation.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+fn client(id: &str, scopes: &str) -> String {
+    format!(
+        "[[party.client]]\nid = \"{id}\"\nscopes = {scopes}\n\
+         purposes = {{ \"dpv:FraudPreventionAndDetection\" = \"payment\" }}\n"
+    )
+}
+
+fn with_keys(keys: &[(&str, &TokenKey)]) -> String {
+    let mut document = FIRST_BANK.to_owned();
+    for (kid, key) in keys {
+        let (algorithm, pem) = (key.algorithm(), key.public_pem());
+        write!(
+            document,
+            "[[party.keys]]\nkid = \"{kid}\"\nalg = \"{algorithm}\"\n"
+        )
+        .unwrap();
+        write!(document, "public_key = \"\"\"\n{pem}\"\"\"\n").unwrap();
+    }
+    document
 }
 
 impl KeyDirectory for Keys {
@@ -54,6 +84,17 @@ impl KeyDirectory for Keys {
         let parties = self.parties.lock().unwrap();
         let party = parties.iter().find(|registered| registered.id == *party)?;
         party.key(kid).cloned()
+    }
+
+    fn client(&self, id: &ClientId) -> Option<Registered> {
+        let parties = self.parties.lock().unwrap();
+        parties.iter().find_map(|party| {
+            let client = party.clients.iter().find(|client| client.id == *id)?;
+            Some(Registered {
+                party: party.id.clone(),
+                client: client.clone(),
+            })
+        })
     }
 }
 
@@ -129,7 +170,9 @@ impl Desk {
     }
 
     pub(crate) fn verify_at(&self, token: &str, now: Timestamp) -> Result<(), IdentityError> {
-        self.tokens.verify(&self.peer, Some(token), now).map(|_| ())
+        let presented = Presented::bearer(token);
+        let verified = self.tokens.verify(&self.peer, Some(&presented), now);
+        verified.map(|_| ())
     }
 
     /// What happens to a good token after a change of its claims.
@@ -162,7 +205,11 @@ async fn a_good_token_says_what_its_application_may() {
         let token = desk.sign(&desk.claims());
         let caller = desk
             .tokens
-            .verify(&desk.peer, Some(&token), start_of_tests())
+            .verify(
+                &desk.peer,
+                Some(&Presented::bearer(&token)),
+                start_of_tests(),
+            )
             .unwrap();
         assert_eq!(caller.party(), desk.peer.party().unwrap());
         assert_eq!(caller.application(), "mobile-app");

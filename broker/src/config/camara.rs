@@ -1,0 +1,96 @@
+//! The section of the CAMARA door.
+
+use http::Uri;
+use serde::Deserialize;
+
+use crate::identity::Certificates;
+
+/// The CAMARA door: APIs of GSMA Open Gateway, and the authorisation server for them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CamaraSection {
+    /// Under which URL clients reach it, without a slash at its end: the issuer of its tokens, and
+    /// what the proofs of keys must name.
+    pub url: String,
+    /// Whether clients need a certificate.
+    #[serde(default)]
+    pub client_certificates: Certificates,
+    /// For how long a token lasts.
+    #[serde(default = "default_token_seconds")]
+    pub token_seconds: u32,
+}
+
+const fn default_token_seconds() -> u32 {
+    300
+}
+
+/// The door listens where it is described, and nowhere else.
+pub(super) fn check(
+    listens: bool,
+    section: Option<&CamaraSection>,
+) -> Result<(), (&'static str, String)> {
+    let section = match (listens, section) {
+        (true, Some(section)) => section,
+        (false, None) => return Ok(()),
+        (true, None) => return Err(("camara", "is required where `listen.camara` is set".into())),
+        (false, Some(_)) => {
+            return Err((
+                "listen.camara",
+                "is required where `[camara]` stands".into(),
+            ));
+        }
+    };
+    if !is_origin(&section.url) {
+        let rule = "`https://host` or `https://host:port`, and nothing after it";
+        return Err(("camara.url", rule.into()));
+    }
+    // Rule R04.
+    if !(30..=300).contains(&section.token_seconds) {
+        return Err(("camara.token_seconds", "30 to 300".into()));
+    }
+    Ok(())
+}
+
+fn is_origin(url: &str) -> bool {
+    url.parse::<Uri>().is_ok_and(|uri| {
+        let authority = uri.authority().map(http::uri::Authority::as_str);
+        uri.scheme_str() == Some("https")
+            && authority.is_some_and(|authority| {
+                !authority.contains('@') && url == format!("https://{authority}")
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_an_origin_and_tokens_are_short_lived() {
+        let section = |url: &str, token_seconds| CamaraSection {
+            url: url.to_owned(),
+            client_certificates: Certificates::Required,
+            token_seconds,
+        };
+        let checked = |url, seconds| check(true, Some(&section(url, seconds))).map_err(|e| e.0);
+        assert_eq!(checked("https://broker.example:7445", 300), Ok(()));
+        for url in [
+            "https://broker.example/",
+            "https://broker.example/v1",
+            "http://broker.example",
+            "https://user@broker.example",
+            "broker.example",
+            "",
+        ] {
+            assert_eq!(checked(url, 300), Err("camara.url"), "{url}");
+        }
+        for seconds in [0, 29, 301] {
+            let outcome = checked("https://broker.example", seconds);
+            assert_eq!(outcome, Err("camara.token_seconds"));
+        }
+        assert_eq!(check(true, None).map_err(|e| e.0), Err("camara"));
+        let alone = check(false, Some(&section("https://a.example", 300)));
+        assert_eq!(alone.map_err(|e| e.0), Err("listen.camara"));
+        assert_eq!(check(false, None), Ok(()));
+    }
+}

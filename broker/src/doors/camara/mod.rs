@@ -1,0 +1,101 @@
+//! The CAMARA door: banks that speak GSMA Open Gateway ask the same path, over HTTPS with JSON.
+//!
+//! A door translates, nothing else: who asks, what the agreement allows, limits, receipts and reasons
+//! are the path's, as on the gRPC door.
+
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming as Body;
+use tokio::{net::TcpListener, sync::watch};
+
+use super::https::{self, Handler, Held, HttpLimits};
+use crate::{
+    config::CamaraSection,
+    identity::{AcceptLimits, Connections, Incoming, Peer, RefusedConnection, Speaks},
+    path::Path,
+};
+
+/// What the door works with.
+#[derive(Debug)]
+pub struct CamaraParts {
+    /// The path of a question.
+    pub path: Path,
+    /// The door's section of the configuration.
+    pub section: CamaraSection,
+}
+
+/// The CAMARA door.
+#[derive(Debug)]
+pub struct CamaraDoor {
+    parts: Arc<CamaraParts>,
+    accept: AcceptLimits,
+    limits: HttpLimits,
+}
+
+impl CamaraDoor {
+    /// A door into a path.
+    #[must_use]
+    pub fn new(
+        parts: CamaraParts,
+        accept: AcceptLimits,
+        header_bytes_max: usize,
+        streams_max: u32,
+    ) -> Self {
+        let certificates = parts.section.client_certificates;
+        Self {
+            parts: Arc::new(parts),
+            accept: AcceptLimits {
+                certificates,
+                ..accept
+            },
+            limits: HttpLimits {
+                header_bytes_max,
+                streams_max,
+            },
+        }
+    }
+
+    /// Serves until the broker stops.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        connections: Arc<Connections>,
+        stopping: watch::Receiver<bool>,
+    ) {
+        let parts = self.parts;
+        let refusals = Arc::clone(&parts.path.parts().refusals);
+        let trust = Arc::clone(&parts.path.parts().trust);
+        let refused = move |refused: RefusedConnection| refusals.not_connected(refused);
+        let incoming = Incoming::listen(
+            listener,
+            Speaks::Https,
+            trust,
+            connections,
+            self.accept,
+            refused,
+        );
+        let connected = |peer| Connection {
+            parts: Arc::clone(&parts),
+            peer,
+        };
+        https::serve(incoming, self.limits, stopping, connected).await;
+    }
+}
+
+/// One connection.
+struct Connection {
+    parts: Arc<CamaraParts>,
+    peer: Arc<Peer>,
+}
+
+impl Handler for Connection {
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Held> {
+        let _ = (&self.parts.section, &self.peer, request);
+        https::response(
+            StatusCode::NOT_FOUND,
+            "application/json",
+            r#"{"status":404,"code":"NOT_FOUND","message":"there is no such path here"}"#,
+        )
+    }
+}

@@ -1,0 +1,233 @@
+//! Proofs that the sender of a request holds a key (DPoP, RFC 9449).
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::Uri;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::Validation;
+use serde_json::{Map, Value};
+
+use super::error::IdentityError;
+use super::jwk::PublicJwk;
+
+/// Bytes of a proof.
+const PROOF_LEN_MAX: usize = 4096;
+/// Bytes of a proof's `jti`.
+const JTI_LEN_MAX: usize = 128;
+/// How old a proof may be (section 11.1 leaves it to the server; CAMARA's profile says 300 s).
+const AGE_MAX: SignedDuration = SignedDuration::from_secs(300);
+/// By how much a client's clock may be ahead of ours.
+const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
+/// Proofs remembered of one half of the time for which a proof lives: 3,000 a second.
+const REMEMBERED_MAX: usize = 1_000_000;
+
+/// What a proof must have been made for.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// This URL.
+    Url(&'a str),
+    /// A method of a gRPC service, by its path. The host is not compared, since a broker does not
+    /// know by which name it was reached: the proof names the token (`ath`), and that this broker.
+    Path(&'a str),
+}
+
+/// A proof whose signature is good. Whether it was seen before is asked when the rest of the request
+/// is known to be in order, so that a stranger can't fill what is remembered.
+#[derive(Debug)]
+pub struct Proof {
+    /// RFC 7638 thumbprint of the key, base64url: a token's `cnf.jkt`.
+    key: Box<str>,
+    /// SHA-256 of thumbprint and `jti`, its first half.
+    id: [u8; 16],
+    noted: AtomicBool,
+}
+
+impl Proof {
+    /// Checks a proof (section 4.3), but not whether it was seen before.
+    ///
+    /// `token` is the access token that came with it; at the token endpoint there is none.
+    ///
+    /// # Errors
+    /// [`IdentityError::Proof`] says what is wrong.
+    pub fn check(
+        proof: &str,
+        method: &str,
+        target: Target<'_>,
+        token: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Self, IdentityError> {
+        let wrong = IdentityError::Proof;
+        if proof.len() > PROOF_LEN_MAX {
+            return Err(wrong("it is too long"));
+        }
+        let jwk = key_of(proof)?;
+        let (algorithm, key) = jwk.to_library();
+        let mut rules = Validation::new(algorithm);
+        rules.required_spec_claims.clear();
+        rules.validate_exp = false;
+        rules.validate_aud = false;
+        let claims: Map<String, Value> = jsonwebtoken::decode(proof, &key, &rules)
+            .map_err(|_| wrong("its signature is not that of the key in it"))?
+            .claims;
+        let text = |name| claims.get(name).and_then(Value::as_str);
+        if text("htm") != Some(method) {
+            return Err(wrong("`htm` is not the method of this request"));
+        }
+        if !text("htu").is_some_and(|htu| is_for(htu, target)) {
+            return Err(wrong("`htu` is not the URL of this request"));
+        }
+        if let Some(token) = token
+            && text("ath") != Some(&hash_of(token))
+        {
+            return Err(wrong("`ath` is not the hash of the token"));
+        }
+        check_age(&claims, now)?;
+        let jti = text("jti")
+            .filter(|jti| (1..=JTI_LEN_MAX).contains(&jti.len()))
+            .ok_or_else(|| wrong("`jti` is missing or too long"))?;
+        let key = jwk.thumbprint();
+        Ok(Self {
+            id: first_half(&format!("{key}\n{jti}")),
+            key: key.into(),
+            noted: AtomicBool::new(false),
+        })
+    }
+
+    /// The thumbprint of the key that was proven (RFC 7638).
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Which proofs were seen.
+#[derive(Debug, Default)]
+pub struct ProofBook {
+    halves: Mutex<Halves>,
+}
+
+/// What was seen in this half of [`AGE_MAX`] and the leeway, and in the two halves before.
+#[derive(Debug, Default)]
+struct Halves {
+    ends: Option<Timestamp>,
+    seen: [HashSet<[u8; 16]>; 3],
+}
+
+impl ProofBook {
+    /// Notes a proof; the same request may note its own again.
+    ///
+    /// # Errors
+    /// If it was seen before, or too many were.
+    pub fn note(&self, proof: &Proof, now: Timestamp) -> Result<(), IdentityError> {
+        if proof.noted.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
+        halves.turn(now);
+        if halves.seen.iter().any(|half| half.contains(&proof.id)) {
+            return Err(IdentityError::ProofReplayed);
+        }
+        let [newest, _, _] = &mut halves.seen;
+        if newest.len() >= REMEMBERED_MAX {
+            return Err(IdentityError::ProofTooMany);
+        }
+        newest.insert(proof.id);
+        proof.noted.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Halves {
+    /// Forgets what has become too old to be shown again.
+    fn turn(&mut self, now: Timestamp) {
+        let half = (AGE_MAX + LEEWAY) / 2;
+        match self.ends {
+            Some(ends) if now < ends => return,
+            // Nobody came for so long that nothing is young enough.
+            Some(ends) if now >= ends + (AGE_MAX + LEEWAY) => self.seen = Default::default(),
+            Some(_) | None => {
+                self.seen.rotate_right(1);
+                let [newest, _, _] = &mut self.seen;
+                *newest = HashSet::new();
+            }
+        }
+        self.ends = Some(now + half);
+    }
+}
+
+/// The key in a proof's header, by which it is signed.
+fn key_of(proof: &str) -> Result<PublicJwk, IdentityError> {
+    let wrong = IdentityError::Proof;
+    let header = proof.split('.').next().unwrap_or_default();
+    let header: Map<String, Value> = BASE64_URL_SAFE_NO_PAD
+        .decode(header)
+        .ok()
+        .and_then(|json| serde_json::from_slice(&json).ok())
+        .ok_or_else(|| wrong("its header is not a JSON object in base64url"))?;
+    if header.get("typ").and_then(Value::as_str) != Some("dpop+jwt") {
+        return Err(wrong("its `typ` is not `dpop+jwt`"));
+    }
+    if header.contains_key("crit") {
+        return Err(wrong("its header has `crit`"));
+    }
+    let jwk = header
+        .get("jwk")
+        .and_then(PublicJwk::parse)
+        .ok_or_else(|| wrong("its `jwk` is no public key on P-256 or Ed25519"))?;
+    if header.get("alg").and_then(Value::as_str) != Some(jwk.algorithm()) {
+        return Err(wrong(
+            "its `alg` is not that of its key, `ES256` or `EdDSA`",
+        ));
+    }
+    Ok(jwk)
+}
+
+fn check_age(claims: &Map<String, Value>, now: Timestamp) -> Result<(), IdentityError> {
+    let made = claims
+        .get("iat")
+        .and_then(Value::as_i64)
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .ok_or(IdentityError::Proof("`iat` is missing"))?;
+    if made > now + LEEWAY || now.duration_since(made) > AGE_MAX {
+        return Err(IdentityError::Proof("`iat` is not within the last 300 s"));
+    }
+    Ok(())
+}
+
+/// Whether a `htu` names the target, its query and fragment left aside.
+fn is_for(htu: &str, target: Target<'_>) -> bool {
+    let without = htu.split(['?', '#']).next().unwrap_or_default();
+    let Ok(named) = without.parse::<Uri>() else {
+        return false;
+    };
+    if named.scheme_str() != Some("https") {
+        return false;
+    }
+    match target {
+        Target::Path(path) => named.path() == path,
+        Target::Url(url) => url.parse::<Uri>().is_ok_and(|wanted| {
+            let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
+            let port = |uri: &Uri| uri.port_u16().unwrap_or(443);
+            host(&named) == host(&wanted)
+                && port(&named) == port(&wanted)
+                && named.path() == wanted.path()
+        }),
+    }
+}
+
+fn hash_of(token: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()))
+}
+
+fn first_half(text: &str) -> [u8; 16] {
+    let hash = digest(&SHA256, text.as_bytes());
+    hash.as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Proofs, one rule each.
+
+use accord_certs::TokenKey;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::json;
+
+use super::*;
+
+const URL: &str = "https://broker.test:7445/sim-swap/v2/check";
+
+struct Wallet {
+    key: TokenKey,
+    header: Header,
+}
+
+impl Wallet {
+    fn new() -> Self {
+        let key = TokenKey::es256().unwrap();
+        let point = &BASE64_STANDARD.decode(body(&key.public_pem())).unwrap()[26..];
+        let jwk = PublicJwk::of_point(point).unwrap().to_json();
+        let mut header = Header::new(Algorithm::ES256);
+        header.typ = Some("dpop+jwt".to_owned());
+        header.jwk = Some(serde_json::from_value(jwk).unwrap());
+        Self { key, header }
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let key = EncodingKey::from_ec_pem(self.key.private_pem().as_bytes()).unwrap();
+        jsonwebtoken::encode(&self.header, claims, &key).unwrap()
+    }
+}
+
+use base64::prelude::BASE64_STANDARD;
+
+fn body(pem: &str) -> String {
+    pem.lines().filter(|line| !line.starts_with('-')).collect()
+}
+
+fn now() -> Timestamp {
+    "2026-11-03T10:00:00Z".parse().unwrap()
+}
+
+fn claims() -> Value {
+    json!({
+        "htm": "POST", "htu": URL, "jti": "one", "iat": now().as_second(),
+        "ath": hash_of("token"),
+    })
+}
+
+fn check(proof: &str) -> Result<Proof, IdentityError> {
+    Proof::check(proof, "POST", Target::Url(URL), Some("token"), now())
+}
+
+#[test]
+fn a_proof_for_this_request_and_token_is_taken_once() {
+    let wallet = Wallet::new();
+    let proof = wallet.sign(&claims());
+    let book = ProofBook::default();
+    let shown = check(&proof).unwrap();
+    book.note(&shown, now()).unwrap();
+    // The same request looks twice.
+    book.note(&shown, now()).unwrap();
+    let again = check(&proof).unwrap();
+    assert_eq!(again.key(), shown.key());
+    assert_eq!(book.note(&again, now()), Err(IdentityError::ProofReplayed));
+    let at_the_end = now() + AGE_MAX;
+    assert_eq!(
+        book.note(&check(&proof).unwrap(), at_the_end),
+        Err(IdentityError::ProofReplayed)
+    );
+    let other = Wallet::new().sign(&claims());
+    book.note(&check(&other).unwrap(), now()).unwrap();
+}
+
+#[test]
+fn what_was_seen_is_forgotten_once_it_is_too_old_to_be_shown() {
+    let book = ProofBook::default();
+    let wallet = Wallet::new();
+    let proof = check(&wallet.sign(&claims())).unwrap();
+    book.note(&proof, now()).unwrap();
+    for minutes in [3, 6, 9, 12] {
+        let mut claims = claims();
+        claims["jti"] = json!(format!("at {minutes}"));
+        let later = check(&wallet.sign(&claims)).unwrap();
+        let then = now() + SignedDuration::from_mins(minutes);
+        book.note(&later, then).unwrap();
+    }
+    let held: usize = book
+        .halves
+        .lock()
+        .unwrap()
+        .seen
+        .iter()
+        .map(HashSet::len)
+        .sum();
+    assert!(held <= 3, "{held}");
+}
+
+#[test]
+fn each_rule_of_a_proof_is_checked() {
+    let wallet = Wallet::new();
+    let changes = [
+        ("htm", json!("GET"), "`htm`"),
+        (
+            "htu",
+            json!("https://broker.test/sim-swap/v2/check"),
+            "`htu`",
+        ),
+        (
+            "htu",
+            json!("https://other.test:7445/sim-swap/v2/check"),
+            "`htu`",
+        ),
+        (
+            "htu",
+            json!("http://broker.test:7445/sim-swap/v2/check"),
+            "`htu`",
+        ),
+        ("ath", json!("AAAA"), "`ath`"),
+        ("ath", Value::Null, "`ath`"),
+        ("jti", json!(""), "`jti`"),
+        ("jti", json!("a".repeat(129)), "`jti`"),
+        ("iat", json!(now().as_second() - 301), "`iat`"),
+        ("iat", json!(now().as_second() + 6), "`iat`"),
+        ("iat", json!("now"), "`iat`"),
+    ];
+    for (claim, value, says) in changes {
+        let mut claims = claims();
+        claims[claim] = value;
+        let error = check(&wallet.sign(&claims)).unwrap_err().to_string();
+        assert!(error.contains(says), "{claim}: {error}");
+    }
+    let mut query = claims();
+    query["htu"] = json!("https://BROKER.test:7445/sim-swap/v2/check?a=b#c");
+    check(&wallet.sign(&query)).unwrap();
+}
+
+#[test]
+fn a_proof_is_signed_by_the_key_in_it_and_says_what_it_is() {
+    let wallet = Wallet::new();
+    let mut stolen = Wallet::new();
+    stolen.header.jwk.clone_from(&wallet.header.jwk);
+    let error = check(&stolen.sign(&claims())).unwrap_err().to_string();
+    assert!(error.contains("signature"), "{error}");
+    let mut plain = Wallet::new();
+    plain.header.typ = Some("JWT".to_owned());
+    let error = check(&plain.sign(&claims())).unwrap_err().to_string();
+    assert!(error.contains("dpop+jwt"), "{error}");
+    for odd in ["", "a.b.c", "....", &"a".repeat(5_000)] {
+        assert!(check(odd).is_err());
+    }
+}
+
+#[test]
+fn a_grpc_method_is_named_by_its_path() {
+    let mut claims = claims();
+    claims["htu"] = json!("https://any.test:1/accord.v1.SignalService/Lookup");
+    let proof = Wallet::new().sign(&claims);
+    let path = |path| Proof::check(&proof, "POST", Target::Path(path), Some("token"), now());
+    path("/accord.v1.SignalService/Lookup").unwrap();
+    assert!(path("/accord.v1.SignalService/Screen").is_err());
+}

@@ -1,0 +1,132 @@
+//! Tokens of an authorisation server (RFC 9068), ours or another's.
+
+use std::fmt;
+
+use accord_proto::camara::{ClientId, Requested, Scopes};
+use accord_proto::msisdn::Msisdn;
+use accord_proto::parties::Client;
+use accord_proto::party::PartyId;
+use accord_proto::purpose::Purpose;
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::{Map, Value};
+
+use super::claims;
+use super::error::IdentityError;
+
+/// An authorisation server whose tokens are taken.
+pub trait TokenIssuer: fmt::Debug + Send + Sync {
+    /// Its name: the tokens' `iss`.
+    fn issuer(&self) -> &str;
+
+    /// Changes whenever one of its keys does.
+    fn generation(&self) -> u64;
+
+    /// A key that it signs with, and the one algorithm of that key.
+    fn key(&self, kid: &str, now: Timestamp) -> Option<(Algorithm, DecodingKey)>;
+
+    /// The number that a token is about, if it is about one: from its claims, which nobody else can
+    /// read it from where the server is ours.
+    ///
+    /// # Errors
+    /// If the claims say that there is one, and it can't be read.
+    fn subject(&self, claims: &Map<String, Value>) -> Result<Option<Msisdn>, IdentityError>;
+}
+
+/// What an issued token grants: less than what its client is registered for, or as much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// What may be called.
+    pub scopes: Scopes,
+    /// The purpose of the agreement that the stated one is.
+    pub purpose: Purpose,
+    /// The one number that may be asked about (3-legged); without one, the caller names it.
+    pub subject: Option<Msisdn>,
+}
+
+/// The claims of an issued token.
+#[derive(Debug)]
+pub(super) struct IssuedClaims {
+    pub(super) client: ClientId,
+    pub(super) requested: Requested,
+    pub(super) expires: Timestamp,
+    pub(super) bound: Bound,
+}
+
+/// Whom a token is bound to: a certificate, a key, or both.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Bound {
+    /// `cnf."x5t#S256"` (RFC 8705 section 3.1).
+    pub(super) certificate: Option<Box<str>>,
+    /// `cnf.jkt` (RFC 9449 section 6.1).
+    pub(super) key: Option<Box<str>>,
+}
+
+impl IssuedClaims {
+    /// Parses and checks every claim but those of the subject. Issuer and audience were compared.
+    pub(super) fn parse(
+        claims: &Map<String, Value>,
+        audience: &str,
+        now: Timestamp,
+    ) -> Result<Self, IdentityError> {
+        claims::check_audience(claims, audience)?;
+        let text = |name| claims.get(name).and_then(Value::as_str);
+        // `azp` is what servers older than RFC 9068 call it.
+        let client = text("client_id")
+            .or_else(|| text("azp"))
+            .ok_or(IdentityError::TokenClaimMissing("client_id"))?;
+        let scope = text("scope").ok_or(IdentityError::TokenClaimMissing("scope"))?;
+        Ok(Self {
+            client: ClientId::parse(client).map_err(|_| IdentityError::TokenUnknownClient)?,
+            requested: Requested::parse(scope)?,
+            expires: claims::check_times(claims, now)?,
+            bound: Bound::parse(claims)?,
+        })
+    }
+
+    /// What it grants to a client that is registered so.
+    pub(super) fn granted(
+        &self,
+        client: &Client,
+        subject: Option<Msisdn>,
+    ) -> Result<Granted, IdentityError> {
+        if !self.requested.scopes.is_within(client.scopes) {
+            return Err(IdentityError::TokenScopeNotRegistered);
+        }
+        let purpose = client
+            .purpose(&self.requested.purpose)
+            .ok_or(IdentityError::TokenPurposeNotRegistered)?;
+        Ok(Granted {
+            scopes: self.requested.scopes,
+            purpose,
+            subject,
+        })
+    }
+}
+
+impl Bound {
+    fn parse(claims: &Map<String, Value>) -> Result<Self, IdentityError> {
+        let cnf = claims.get("cnf");
+        let text = |name| {
+            let value = cnf.and_then(|cnf| cnf.get(name)).and_then(Value::as_str);
+            value.map(Box::from)
+        };
+        let bound = Self {
+            certificate: text("x5t#S256"),
+            key: text("jkt"),
+        };
+        if bound.certificate.is_none() && bound.key.is_none() {
+            return Err(IdentityError::TokenClaimMissing("cnf"));
+        }
+        Ok(bound)
+    }
+}
+
+/// A registered client and the bank whose application it is.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// The bank.
+    pub party: PartyId,
+    /// The application.
+    pub client: Client,
+}
