@@ -70,6 +70,21 @@ impl AgeBand {
             .unwrap_or("3 years")
     }
 
+    /// The youngest age in the band.
+    #[must_use]
+    pub fn youngest_age(self) -> SignedDuration {
+        let younger = usize::from(self.0).checked_sub(1);
+        let edge = younger.and_then(|at| EDGES.get(at));
+        SignedDuration::from_secs(edge.map_or(0, |(edge, _)| *edge))
+    }
+
+    /// The age at which the band ends, which lies in the next one; `None` for the last.
+    #[must_use]
+    pub fn ends_at_age(self) -> Option<SignedDuration> {
+        let edge = EDGES.get(usize::from(self.0));
+        edge.map(|(edge, _)| SignedDuration::from_secs(*edge))
+    }
+
     /// The wire enum.
     #[must_use]
     pub fn to_wire(self) -> v1::AgeBand {
@@ -105,6 +120,19 @@ mod tests {
                 words
             );
         }
+    }
+
+    #[test]
+    fn a_band_begins_where_the_one_before_it_ends() {
+        let bands: Vec<_> = (1..=17).filter_map(AgeBand::from_wire).collect();
+        let mut ended = Some(SignedDuration::ZERO);
+        for band in bands {
+            assert_eq!(Some(band.youngest_age()), ended);
+            assert_eq!(AgeBand::of(band.youngest_age()), band);
+            ended = band.ends_at_age();
+            assert!(ended.is_none_or(|end| AgeBand::of(end) > band));
+        }
+        assert_eq!(ended, None);
     }
 
     #[test]

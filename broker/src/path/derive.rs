@@ -228,7 +228,10 @@ fn band(changed: Option<ChangedIn>, watched_from: Option<Timestamp>, now: Timest
 /// Whether the last change lies after `from`.
 ///
 /// Only a whole interval on one side of `from` decides; so does a watch that began before it.
-fn changed_since(change: &Change, from: Timestamp) -> Result<bool, Reason> {
+///
+/// # Errors
+/// Why it is not decided.
+pub fn changed_since(change: &Change, from: Timestamp) -> Result<bool, Reason> {
     match change.changed_in {
         Some(at) if at.after() >= from && at.before() > from => Ok(true),
         Some(at) if at.before() <= from => Ok(false),
@@ -262,7 +265,8 @@ fn roaming_value(roaming: Roaming, granularity: Granularity) -> Value {
 
 /// The last millisecond of a day, UTC: a holder whose contract began that day has held the number
 /// since (CAMARA NumberRecycling: the contract's own day is not recycled).
-fn end_of_day(date: Date) -> Timestamp {
+#[must_use]
+pub fn end_of_day(date: Date) -> Timestamp {
     date.tomorrow()
         .ok()
         .and_then(|next| next.to_zoned(TimeZone::UTC).ok())

@@ -227,8 +227,10 @@ fn read_windows(reader: &mut TableReader<'_, '_, '_>, scoped: &Scoped) -> Option
         let rule = "is required where a swap is answered with yes or no";
         reader.mistake(line, "thresholds_hours", rule);
     }
+    // A clause that tells the instant itself has nothing that could be folded into it.
+    let folds = (dated || offers) && scoped.granularity != Granularity::Instant;
     match &window {
-        None if (dated || offers) && !reader.holds("threshold_window_hours") => {
+        None if folds && !reader.holds("threshold_window_hours") => {
             let rule = "is required where thresholds, dates or moments are asked, so that many \
                         questions can't be folded into a date";
             reader.mistake(line, "threshold_window_hours", rule);

@@ -107,6 +107,22 @@ fn a_key_without_effect_is_named() {
 }
 
 #[test]
+fn only_a_clause_that_tells_the_instant_itself_does_without_a_window() {
+    let windowless = |granularity: &str| {
+        let text = GOOD
+            .replace("threshold_window_hours = 24\n", "")
+            .replace(r#"granularity = "yes_no""#, granularity);
+        mistakes(&text)
+    };
+    assert_eq!(windowless(r#"granularity = "instant""#), [""; 0]);
+    for coarser in [r#"granularity = "yes_no""#, r#"granularity = "band""#] {
+        let found = windowless(coarser);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].contains("threshold_window_hours`: is required"));
+    }
+}
+
+#[test]
 fn attacks_by_signalling_are_asked_with_a_window_a_look_back_and_no_finer_than_yes_or_no() {
     let of = |granularity: &str, windows: &str| {
         let text = with_line(18, r#"signals = ["signalling_anomaly"]"#)

@@ -48,7 +48,13 @@ fn the_permission_matrix_is_the_reviewed_one() {
 fn the_table_decides_exactly_as_the_clauses_say() {
     let document = document();
     let agreement = CompiledAgreement::new(document.clone());
-    let banks = ["first-bank", "second-bank", "third-bank"].map(org);
+    let banks = [
+        "first-bank",
+        "second-bank",
+        "third-bank",
+        "open-gateway-bank",
+    ]
+    .map(org);
     let operators = ["north-mobile", "sud-mobile", "west-mobile"].map(org);
     let mut granted = 0;
     for (bank, operator) in banks
@@ -143,7 +149,7 @@ fn a_refusal_says_what_the_nearest_clause_allows() {
 fn the_sample_shows_each_kind_of_clause() {
     let document = document();
     let clauses = document.clauses();
-    assert_eq!(clauses.len(), 16);
+    assert_eq!(clauses.len(), 19);
     for granularity in Granularity::ALL {
         assert!(
             clauses

@@ -146,6 +146,7 @@ fn spec() -> WorldSpec {
             title: "Bench Bank".to_owned(),
             alg: TokenAlg::Es256,
             purpose: FROM_VIEW,
+            clients: Vec::new(),
         }],
         operators: vec![OperatorSpec {
             name: OPERATOR.to_owned(),

@@ -12,7 +12,7 @@ use accord_proto::{
 };
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
-use super::{BankSpec, OperatorSpec, WorldError, WorldSpec, files::read};
+use super::{BankSpec, ClientSpec, OperatorSpec, WorldError, WorldSpec, files::read};
 
 /// The authority that licenses operators.
 pub const TELECOM_REGULATOR: &str = "telecom-regulator";
@@ -214,13 +214,14 @@ impl Register<'_> {
         };
         Ok(format!(
             "\n[[party]]\nid = \"spiffe://{}/bank/{name}\"\nname = \"{}\"\n{}\n[[party.keys]]\n\
-             kid = \"{}\"\nalg = \"{alg}\"\npublic_key = \"\"\"\n{}\n\"\"\"\n",
+             kid = \"{}\"\nalg = \"{alg}\"\npublic_key = \"\"\"\n{}\n\"\"\"\n{clients}",
             self.spec.trust_domain,
             bank.title,
             licence(&format!("B-{number}"), "Central Bank"),
             kid(bank),
             public.trim(),
             name = bank.name,
+            clients = bank.clients.iter().map(client).collect::<String>(),
         ))
     }
 
@@ -239,6 +240,26 @@ impl Register<'_> {
             licence(&format!("M-{number}"), "Telecom Regulator"),
         )
     }
+}
+
+/// An application of a bank, as it is registered.
+fn client(client: &ClientSpec) -> String {
+    let purposes: Vec<_> = client
+        .purposes
+        .iter()
+        .map(|(stated, ours)| format!("\"{stated}\" = \"{ours}\""))
+        .collect();
+    let scopes: Vec<_> = client
+        .scopes
+        .iter()
+        .map(|scope| format!("    \"{scope}\",\n"))
+        .collect();
+    format!(
+        "\n[[party.client]]\nid = \"{}\"\npurposes = {{ {} }}\nscopes = [\n{}]\n",
+        client.id,
+        purposes.join(", "),
+        scopes.concat(),
+    )
 }
 
 /// The id of a bank's token key.

@@ -1,4 +1,4 @@
-//! A whole small Accord in one directory: two banks, two virtual operators, two authorities, and
+//! A whole small Accord in one directory: three banks, two virtual operators, two authorities, and
 //! the broker between them.
 //!
 //! ```text
@@ -45,6 +45,9 @@ pub use error::WorldError;
 pub use files::WorldFiles;
 pub use past::{PastAccess, PastMonth};
 pub use running::World;
-pub use spec::{AGREEMENT, BankSpec, NORTH_PREFIX, OperatorSpec, SUD_PREFIX, WorldSpec};
+pub use spec::{
+    AGREEMENT, BankSpec, ClientSpec, NORTH_PREFIX, OPEN_GATEWAY_BANK, OPEN_GATEWAY_CLIENT,
+    OperatorSpec, SUD_PREFIX, WorldSpec,
+};
 pub use wait::{WAIT_MAX, wait_until};
 pub use witnesses::{POLICY_FILE, RunningWitness, Witnessed};

@@ -2,6 +2,7 @@
 
 use accord_client::TokenAlg;
 use accord_proto::{
+    camara::Scopes,
     clock::{SharedClock, SystemClock},
     purpose::Purpose,
 };
@@ -12,6 +13,10 @@ pub const AGREEMENT: &str = include_str!("../../samples/agreement.toml");
 pub const NORTH_PREFIX: &str = "+447700900";
 /// `sud-mobile`: a range that France reserves for fiction.
 pub const SUD_PREFIX: &str = "+33639980";
+/// The bank that calls CAMARA APIs, whose clause offers any threshold.
+pub const OPEN_GATEWAY_BANK: &str = "open-gateway-bank";
+/// Its application.
+pub const OPEN_GATEWAY_CLIENT: &str = "open-gateway-bank-app";
 
 /// What a world is made of. [`Default`] gives the sandbox on free ports.
 #[derive(Clone, Debug)]
@@ -55,6 +60,34 @@ pub struct BankSpec {
     pub alg: TokenAlg,
     /// What `accord` asks for where nothing else is said.
     pub purpose: Purpose,
+    /// Its applications that call CAMARA APIs.
+    pub clients: Vec<ClientSpec>,
+}
+
+/// An application of a bank that asks the authorisation server for tokens.
+#[derive(Clone, Debug)]
+pub struct ClientSpec {
+    /// Its `client_id`.
+    pub id: String,
+    /// The purposes that it states, and which of the agreement's each of them is.
+    pub purposes: Vec<(String, Purpose)>,
+    /// The scopes that it may ask for.
+    pub scopes: Vec<String>,
+}
+
+impl ClientSpec {
+    /// A client with every scope, which states that it fights fraud, before a payment.
+    #[must_use]
+    pub fn against_fraud(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            purposes: vec![(
+                "dpv:FraudPreventionAndDetection".to_owned(),
+                Purpose::Payment,
+            )],
+            scopes: Scopes::all().map(str::to_owned).collect(),
+        }
+    }
 }
 
 /// An operator.
@@ -100,6 +133,16 @@ impl Default for WorldSpec {
             title: title.to_owned(),
             alg,
             purpose,
+            clients: Vec::new(),
+        };
+        let open_gateway = BankSpec {
+            clients: vec![ClientSpec::against_fraud(OPEN_GATEWAY_CLIENT)],
+            ..bank(
+                OPEN_GATEWAY_BANK,
+                "Open Gateway Bank",
+                TokenAlg::Es256,
+                Purpose::Payment,
+            )
         };
         Self {
             trust_domain: "accord.test".to_owned(),
@@ -121,6 +164,7 @@ impl Default for WorldSpec {
                     TokenAlg::EdDsa,
                     Purpose::DormantAccount,
                 ),
+                open_gateway,
             ],
             operators: vec![
                 OperatorSpec::virtual_operator("north-mobile", "North Mobile", NORTH_PREFIX),
