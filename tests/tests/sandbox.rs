@@ -30,7 +30,8 @@ fn sandbox(dir: &Path, arguments: &[&str]) -> Command {
 
 fn on_free_ports(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = sandbox(dir, arguments);
-    command.args(["--grpc-port", "0", "--admin-port", "0", "--tiles-port", "0"]);
+    command.args(["--grpc-port", "0", "--admin-port", "0"]);
+    command.args(["--tiles-port", "0", "--camara-port", "0"]);
     command
 }
 
@@ -108,7 +109,7 @@ fn the_sandbox_runs_twice_in_a_row_and_shows_the_same() {
         let page = said(&output);
         assert!(output.status.success(), "{page}");
         for told in [
-            "16 clauses",
+            "19 clauses",
             "+447700900001  0–4 h (a new card)",
             "always, to another",
             "unknown: timeout",
@@ -322,17 +323,24 @@ fn a_port_in_use_is_named_with_its_flag_and_nothing_is_removed() {
     );
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for (flag, other, third) in [
-        ("--grpc-port", "--admin-port", "--tiles-port"),
-        ("--admin-port", "--grpc-port", "--tiles-port"),
-        ("--tiles-port", "--grpc-port", "--admin-port"),
-    ] {
-        let arguments = ["--once", flag, &port, other, "0", third, "0"];
+    let flags = [
+        "--grpc-port",
+        "--admin-port",
+        "--tiles-port",
+        "--camara-port",
+    ];
+    for flag in flags {
+        let others = flags.iter().filter(|other| **other != flag);
+        let free = others.clone().flat_map(|other| [*other, "0"]);
+        let arguments: Vec<_> = ["--once", flag, &port].into_iter().chain(free).collect();
         let output = sandbox(dir.path(), &arguments).output().unwrap();
         let said = said(&output);
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(&format!("port {port} is in use")), "{said}");
-        assert!(said.contains(flag) && !said.contains(other), "{said}");
+        assert!(said.contains(flag), "{said}");
+        for other in others {
+            assert!(!said.contains(other), "{said}");
+        }
     }
     let ledger = fs::read_dir(dir.path().join(".accord/ledger"));
     assert!(ledger.expect("the ledger is there").count() > 1);

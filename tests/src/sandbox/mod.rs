@@ -1,7 +1,7 @@
 //! The sandbox: the whole of Accord on loopback, shown to a person.
 //!
 //! ```text
-//!   home (directory, lock, ports, log) ──▶ world ──▶ ask (every number, both banks)
+//!   home (directory, lock, ports, log) ──▶ world ──▶ ask (every number, two banks)
 //!                                                     └──▶ page (tables, ledger, commands)
 //! ```
 
@@ -29,11 +29,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::{ask::Asked, closed::ClosedMonth, home::Home, page::Page, table::Screen};
 use crate::world::{World, WorldError, WorldFiles, WorldSpec};
 
-/// A whole Accord on this machine, with two banks, two mobile operators and two authorities, all
+/// A whole Accord on this machine, with three banks, two mobile operators and two authorities, all
 /// made up.
 ///
 /// It makes certificates and keys, signs an agreement, starts broker, ledger and both operators,
-/// asks every test number as both banks, shows what each was told, and serves until Ctrl-C.
+/// asks every test number as two of the banks, shows what each was told, and serves until Ctrl-C.
 #[derive(Debug, Parser)]
 #[command(name = "cargo sandbox", version)]
 pub struct Args {
@@ -62,6 +62,9 @@ pub struct Args {
     /// Port of checkpoints, hash tiles and entries over HTTPS, on loopback; 0 for a free one
     #[arg(long, value_name = "PORT", default_value_t = 7444)]
     tiles_port: u16,
+    /// Port of the CAMARA APIs and the authorisation server, on loopback; 0 for a free one
+    #[arg(long, value_name = "PORT", default_value_t = 7445)]
+    camara_port: u16,
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,6 +164,7 @@ async fn sandbox(args: &Args, screen: &mut Screen) -> Result<(), SandboxError> {
     home::check_port(args.grpc_port, "--grpc-port")?;
     home::check_port(args.admin_port, "--admin-port")?;
     home::check_port(args.tiles_port, "--tiles-port")?;
+    home::check_port(args.camara_port, "--camara-port")?;
     if !args.keep {
         home.forget_last_run()?;
     }
@@ -169,6 +173,7 @@ async fn sandbox(args: &Args, screen: &mut Screen) -> Result<(), SandboxError> {
         grpc_port: args.grpc_port,
         admin_port: args.admin_port,
         tiles_port: args.tiles_port,
+        camara_port: Some(args.camara_port),
         witnessed: true,
         ..WorldSpec::default()
     }

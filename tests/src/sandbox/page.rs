@@ -63,9 +63,10 @@ impl Page<'_> {
         let files = &self.world.files;
         let document = agreement.document();
         screen.heading(&format!(
-            "Accord sandbox   broker 127.0.0.1:{} (mTLS)   metrics http://127.0.0.1:{}/metrics   \
-             files and log in {}/",
+            "Accord sandbox   broker 127.0.0.1:{} (mTLS)   CAMARA APIs {} (mTLS)   metrics \
+             http://127.0.0.1:{}/metrics   files and log in {}/",
             files.grpc_port(),
+            files.camara_url().unwrap_or_default(),
             files.admin_port(),
             files.dir().display()
         ))?;

@@ -16,7 +16,19 @@ const SERVER_NAME: &str = "localhost";
 
 /// `broker.toml`.
 pub(super) fn broker(spec: &WorldSpec, ports: Ports, vkeys: &[String; 2]) -> String {
-    let Ports { grpc, admin, tiles } = ports;
+    let Ports {
+        grpc,
+        admin,
+        tiles,
+        camara,
+    } = ports;
+    let (listens, section) = match camara {
+        Some(port) => (
+            format!("camara = \"127.0.0.1:{port}\"\n"),
+            format!("\n[camara]\nurl = \"{}\"\n", camara_url(port)),
+        ),
+        None => Default::default(),
+    };
     let [telecom_regulator, central_bank] = vkeys;
     let WorldSpec {
         trust_domain,
@@ -36,7 +48,7 @@ trust_domain = "{trust_domain}"
 grpc = "127.0.0.1:{grpc}"
 admin = "127.0.0.1:{admin}"
 tiles = "127.0.0.1:{tiles}"
-
+{listens}{section}
 [tls]
 certificate = "pki/broker.pem"
 key = "pki/broker.key"
@@ -83,6 +95,11 @@ dir = "index"
         let _ = writeln!(text, "{key} = {value}");
     }
     text
+}
+
+/// Where clients reach the CAMARA APIs.
+pub(super) fn camara_url(port: u16) -> String {
+    format!("https://{SERVER_NAME}:{port}")
 }
 
 /// `adapters/<operator>.toml`.

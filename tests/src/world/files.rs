@@ -58,6 +58,7 @@ impl WorldFiles {
                 grpc: spec.grpc_port,
                 admin: spec.admin_port,
                 tiles: spec.tiles_port,
+                camara: spec.camara_port.map(free_port).transpose()?,
             },
         };
         let mut holders = vec![("broker", "broker")];
@@ -121,6 +122,7 @@ impl WorldFiles {
             grpc: free_port(self.ports.grpc)?,
             admin: free_port(self.ports.admin)?,
             tiles: free_port(self.ports.tiles)?,
+            camara: self.ports.camara,
         };
         self.write_broker_config()?;
         self.write_endpoints()
@@ -133,6 +135,11 @@ impl WorldFiles {
         }
         self.ports = ports;
         self.write_endpoints()
+    }
+
+    /// The port of the CAMARA APIs.
+    pub(super) const fn camara_port(&self) -> Option<u16> {
+        self.ports.camara
     }
 
     fn write_broker_config(&self) -> Result<(), WorldError> {
@@ -292,6 +299,12 @@ impl WorldFiles {
     #[must_use]
     pub const fn tiles_port(&self) -> u16 {
         self.ports.tiles
+    }
+
+    /// Where clients reach the CAMARA APIs and the authorisation server, where it has that door.
+    #[must_use]
+    pub fn camara_url(&self) -> Option<String> {
+        self.ports.camara.map(configs::camara_url)
     }
 
     /// `broker.toml`.

@@ -22,6 +22,9 @@ pub(super) struct Ports {
     pub(super) grpc: u16,
     pub(super) admin: u16,
     pub(super) tiles: u16,
+    /// Chosen when the world is written, where there is such a door: its URL stands in the
+    /// configuration.
+    pub(super) camara: Option<u16>,
 }
 
 /// The port as it is, or a free one where it is 0.

@@ -48,6 +48,7 @@ impl World {
             grpc: broker.grpc_address().port(),
             admin: broker.admin_address().port(),
             tiles,
+            camara: files.camara_port(),
         })?;
         let profile = LoadedProfile::load(files.dir())?;
         let operators = files.spec().operators.iter();

@@ -31,6 +31,9 @@ pub struct WorldSpec {
     pub admin_port: u16,
     /// Port of checkpoints, tiles and entry bundles on loopback; 0 for a free one.
     pub tiles_port: u16,
+    /// Port of the CAMARA APIs and the authorisation server on loopback; 0 for a free one. `None`: no
+    /// such door.
+    pub camara_port: Option<u16>,
     /// Text of the agreement. Dates and version are set when it is signed.
     pub agreement: String,
     /// The banks; the first is the one that `accord` asks as.
@@ -150,6 +153,7 @@ impl Default for WorldSpec {
             grpc_port: 0,
             admin_port: 0,
             tiles_port: 0,
+            camara_port: None,
             agreement: AGREEMENT.to_owned(),
             banks: vec![
                 bank(

@@ -3,12 +3,15 @@
 //! A door translates, nothing else: who asks, what the agreement allows, limits, receipts and reasons
 //! are the path's, as on the gRPC door.
 
+mod api;
+
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming as Body;
 use tokio::{net::TcpListener, sync::watch};
 
+use self::api::Apis;
 use super::https::{self, Handler, Held, HttpLimits};
 use crate::{
     config::CamaraSection,
@@ -64,6 +67,7 @@ impl CamaraDoor {
         stopping: watch::Receiver<bool>,
     ) {
         let parts = self.parts;
+        let apis = Arc::new(Apis::new(parts.path.clone(), parts.section.url.clone()));
         let refusals = Arc::clone(&parts.path.parts().refusals);
         let trust = Arc::clone(&parts.path.parts().trust);
         let refused = move |refused: RefusedConnection| refusals.not_connected(refused);
@@ -76,7 +80,7 @@ impl CamaraDoor {
             refused,
         );
         let connected = |peer| Connection {
-            parts: Arc::clone(&parts),
+            apis: Arc::clone(&apis),
             peer,
         };
         https::serve(incoming, self.limits, stopping, connected).await;
@@ -85,17 +89,12 @@ impl CamaraDoor {
 
 /// One connection.
 struct Connection {
-    parts: Arc<CamaraParts>,
+    apis: Arc<Apis>,
     peer: Arc<Peer>,
 }
 
 impl Handler for Connection {
     async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Held> {
-        let _ = (&self.parts.section, &self.peer, request);
-        https::response(
-            StatusCode::NOT_FOUND,
-            "application/json",
-            r#"{"status":404,"code":"NOT_FOUND","message":"there is no such path here"}"#,
-        )
+        self.apis.answer(&self.peer, request).await
     }
 }
