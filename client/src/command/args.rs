@@ -10,6 +10,7 @@ use jiff::{SignedDuration, civil::Date};
 use super::{
     agreement::args::Agreement,
     desk::{DeskCommand, Kind},
+    parties::args::Parties,
     signals::parse_since,
     stale::parse_stale_after,
     subjects::args::SubjectsCommand,
@@ -98,7 +99,8 @@ pub(super) enum Command {
     Audit(Audit),
     /// Checks, signs and shows the agreement (who may ask what, signed by both authorities)
     Agreement(Agreement),
-    /// Checks and signs the list of parties (who takes part, with licences, token keys and ranges)
+    /// Checks, shows, changes and signs the list of parties (who takes part, with licences, token
+    /// keys, ranges, and the applications of banks that ask for tokens)
     Parties(Parties),
     /// Makes the key with which an authority signs agreements and lists of parties, or a broker its
     /// ledger, and prints the key that verifies the signatures
@@ -352,30 +354,4 @@ pub(super) struct WitnessArgs {
         default_value = "10m"
     )]
     pub(super) stale_after: SignedDuration,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Parties {
-    #[command(subcommand)]
-    pub(super) command: PartiesCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PartiesCommand {
-    /// Shows a list of parties as a table, and names file and line of each mistake
-    Check {
-        /// The text, signed or not
-        file: PathBuf,
-    },
-    /// Signs a list of parties: the central bank for banks, the telecom regulator for operators
-    Sign {
-        /// The text, signed or not
-        file: PathBuf,
-        /// The authority's signing key (C2SP: PRIVATE+KEY+…)
-        #[arg(long, value_name = "KEYFILE")]
-        key: PathBuf,
-        /// Where the signed text goes; else into FILE
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
 }

@@ -1,21 +1,35 @@
-//! `accord parties`.
+//! `accord parties`: the signed list of who takes part.
+//!
+//! ```text
+//!   FILE ─ check ─▶ places ─ add · rotate ─▶ edits ─ shown ─ check ─▶ FILE, unsigned ─ sign ─▶ FILE
+//! ```
+
+pub(super) mod args;
+mod change;
+mod edits;
+mod list;
+mod places;
+mod written;
 
 use std::path::Path;
 
 use accord_proto::{parties::Parties, party::Role};
 use serde_json::json;
 
+use self::args::PartiesCommand;
 use super::{
-    args::PartiesCommand,
     exit::{Exit, Failure},
     signing,
     terminal::Terminal,
 };
 
-/// Checks or signs the list of parties.
+/// Checks, shows, changes or signs the list of parties.
 pub(super) fn run(command: &PartiesCommand, terminal: &mut Terminal) -> Result<Exit, Failure> {
     match command {
         PartiesCommand::Check { file } => check(file, terminal),
+        PartiesCommand::List { file } => list::list(file, terminal),
+        PartiesCommand::Add(what) => change::add(what, terminal),
+        PartiesCommand::Rotate(args) => change::rotate(args, terminal),
         PartiesCommand::Sign { file, key, output } => {
             sign(file, key, output.as_deref().unwrap_or(file), terminal)
         }

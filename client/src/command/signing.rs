@@ -164,7 +164,7 @@ pub(super) fn read(file: &Path) -> Result<String, Failure> {
 }
 
 /// Whole or not at all: a new file takes the place of the old one.
-fn write_whole(to: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write_whole(to: &Path, text: &str) -> Result<(), Failure> {
     let mut beside = to.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);

@@ -14,6 +14,7 @@ mod lookup;
 mod parties;
 mod proofs;
 mod readme;
+mod register;
 mod screening;
 mod stating;
 mod stub;
