@@ -24,7 +24,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 
 pub use anomalies::AnomaliesSection;
-pub use camara::CamaraSection;
+pub use camara::{AuthorizationServerSection, CamaraSection};
 pub use index::IndexSection;
 pub use keys::KeysSection;
 pub use limits::Limits;
@@ -327,6 +327,9 @@ impl Config {
         paths.extend(&mut self.portability.file);
         paths.extend(&mut self.witnesses.policy);
         paths.extend(&mut self.witnesses.roots);
+        let other = self.camara.as_mut();
+        let other = other.and_then(|section| section.authorization_server.as_mut());
+        paths.extend(other.map(|other| &mut other.jwks));
         paths
     }
 }

@@ -14,6 +14,7 @@ pub mod index;
 pub mod ledger;
 pub mod link;
 pub mod metrics;
+pub mod oauth;
 pub mod path;
 pub mod refusals;
 pub mod remit;

@@ -211,6 +211,7 @@ mod tests {
         identity::IdentityMetrics,
         index::IndexMetrics,
         ledger::LedgerStats,
+        oauth::OauthMetrics,
         routing::RoutingMetrics,
         witnesses::{AskError, Round, WitnessMetrics},
     };
@@ -243,18 +244,22 @@ mod tests {
         let witnesses = WitnessMetrics::default();
         let noticed = AnomalyMetrics::default();
         let routed = RoutingMetrics::default();
+        let issuing = OauthMetrics::default();
         let metrics = Metrics::new(|registry| {
             identity.register(registry);
             witnesses.register(registry);
             IndexMetrics::default().register(registry);
             noticed.register(registry);
             routed.register(registry);
+            issuing.register(registry);
         });
         // A family shows itself once it has counted something.
         identity.refuse_connection("CERTIFICATE_REVOKED");
         identity.refuse_token("TOKEN_EXPIRED");
         noticed.found("spike");
         routed.looked_up("north", "timeout");
+        issuing.issued(true);
+        issuing.refused("invalid_scope");
         let round = Round {
             cosigned: vec!["one".to_owned()],
             failed: vec![("other".to_owned(), AskError::Timeout)],

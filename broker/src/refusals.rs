@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fmt::Display,
     num::NonZeroU32,
     sync::{Arc, Mutex},
 };
@@ -62,16 +63,33 @@ impl RefusalBook {
         method: &'static str,
         refusal: &Refusal,
     ) -> Result<(), Refusal> {
-        self.metrics.refused(refusal.reason());
-        tracing::info!(%party, method, reason = refusal.reason(), %refusal, "refused");
+        let field = refusal.field().unwrap_or_default();
+        self.record_reason(party, method, (refusal.reason(), field), refusal)
+            .await
+    }
+
+    /// As [`record`](Self::record), of what only one door refuses: its reason and field, and its
+    /// words for the log.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn record_reason(
+        &self,
+        party: &PartyId,
+        method: &'static str,
+        (reason, field): (&'static str, &str),
+        refusal: &(dyn Display + Sync),
+    ) -> Result<(), Refusal> {
+        self.metrics.refused(reason);
+        tracing::info!(%party, method, reason, %refusal, "refused");
         if !self.within_budget(&party.to_string()) {
             return Ok(());
         }
         let refused = v1::RefusedCall {
             party: party.to_string(),
             method: method.to_owned(),
-            reason: refusal.reason().to_owned(),
-            field: refusal.field().unwrap_or_default().to_owned(),
+            reason: reason.to_owned(),
+            field: field.to_owned(),
         };
         record_entry(&self.ledger, v1::entry::Event::RefusedCall(refused)).await?;
         Ok(())

@@ -1,5 +1,7 @@
 //! The section of the CAMARA door.
 
+use std::path::PathBuf;
+
 use http::Uri;
 use serde::Deserialize;
 
@@ -18,6 +20,18 @@ pub struct CamaraSection {
     /// For how long a token lasts.
     #[serde(default = "default_token_seconds")]
     pub token_seconds: u32,
+    /// Another's authorisation server in place of the broker's own.
+    pub authorization_server: Option<AuthorizationServerSection>,
+}
+
+/// Another's authorisation server, whose tokens are taken.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorizationServerSection {
+    /// Its issuer: `iss` of its tokens.
+    pub issuer: String,
+    /// Its public keys, a JSON web key set, read again when it changes.
+    pub jwks: PathBuf,
 }
 
 const fn default_token_seconds() -> u32 {
@@ -43,6 +57,15 @@ pub(super) fn check(
     if !is_origin(&section.url) {
         let rule = "`https://host` or `https://host:port`, and nothing after it";
         return Err(("camara.url", rule.into()));
+    }
+    if let Some(other) = &section.authorization_server {
+        let https = other.issuer.parse::<Uri>().is_ok_and(|uri| {
+            uri.scheme_str() == Some("https") && uri.host().is_some() && uri.query().is_none()
+        });
+        if !https || other.issuer == section.url {
+            let rule = "the `https` address of another server than this broker (RFC 8414, issuer)";
+            return Err(("camara.authorization_server.issuer", rule.into()));
+        }
     }
     // Rule R04.
     if !(30..=300).contains(&section.token_seconds) {
@@ -71,6 +94,7 @@ mod tests {
             url: url.to_owned(),
             client_certificates: Certificates::Required,
             token_seconds,
+            authorization_server: None,
         };
         let checked = |url, seconds| check(true, Some(&section(url, seconds))).map_err(|e| e.0);
         assert_eq!(checked("https://broker.example:7445", 300), Ok(()));
@@ -87,6 +111,27 @@ mod tests {
         for seconds in [0, 29, 301] {
             let outcome = checked("https://broker.example", seconds);
             assert_eq!(outcome, Err("camara.token_seconds"));
+        }
+        for (issuer, outcome) in [
+            ("https://login.example/realms/banks", Ok(())),
+            (
+                "https://a.example",
+                Err("camara.authorization_server.issuer"),
+            ),
+            (
+                "http://login.example",
+                Err("camara.authorization_server.issuer"),
+            ),
+            ("login", Err("camara.authorization_server.issuer")),
+        ] {
+            let other = AuthorizationServerSection {
+                issuer: issuer.to_owned(),
+                jwks: "jwks.json".into(),
+            };
+            let mut section = section("https://a.example", 300);
+            section.authorization_server = Some(other);
+            let checked = check(true, Some(&section)).map_err(|e| e.0);
+            assert_eq!(checked, outcome, "{issuer}");
         }
         assert_eq!(check(true, None).map_err(|e| e.0), Err("camara"));
         let alone = check(false, Some(&section("https://a.example", 300)));

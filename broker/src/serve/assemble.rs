@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     Running,
     acts::{Acts, record_act},
-    admin,
+    admin, authorisation,
     error::StartError,
     gauges::Gauges,
     keys,
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     anomaly::{self, AnomalyMetrics, Watch, Watcher},
     config::Config,
+    doors::Tokens,
     governance::{
         AgreementLife, DocumentFiles, Governance, KeptAgreement, LastLoaded, RecalledLife,
         Reloader, Seen, read_parties, read_ported,
@@ -32,6 +33,7 @@ use crate::{
     ledger::{Ledger, LedgerConfig, LedgerError, Replayed},
     link::Links,
     metrics::Metrics,
+    oauth::OauthMetrics,
     refusals::RefusalBook,
     replay::Replays,
     routing::{DatabaseWatch, Routing, RoutingMetrics},
@@ -46,6 +48,8 @@ pub(super) struct House {
     pub(super) clock: SharedClock,
     pub(super) trust: Arc<TrustStore>,
     pub(super) tokens: Arc<TokenVerifier>,
+    /// Whose issued tokens are taken, where there is a CAMARA door.
+    pub(super) issued: Option<Tokens>,
     pub(super) governance: Arc<Governance>,
     pub(super) life: Arc<AgreementLife>,
     pub(super) ledger: Arc<Ledger>,
@@ -92,6 +96,7 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
     house.keep(&mut housekeeping, reloader, acts);
     house.keep_database(&mut housekeeping, database);
     house.keep_witnessed(&mut housekeeping, witnessed);
+    house.keep_tokens(&mut housekeeping);
     let gauges = Gauges::new(&house, stopping.clone());
     let at = listeners.addresses(&house.config);
     let Listeners {
@@ -105,8 +110,7 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
         let door = house.tiles_door();
         housekeeping.spawn(door.serve(listener, Arc::clone(&connections), stopping.clone()));
     }
-    if let (Some(listener), Some(section)) = (camara, house.config.camara.clone()) {
-        let door = house.camara_door(path.clone(), section);
+    if let (Some(listener), Some(door)) = (camara, house.camara_door(&path)) {
         housekeeping.spawn(door.serve(listener, Arc::clone(&connections), stopping.clone()));
     }
     let mut running = Running {
@@ -160,13 +164,14 @@ impl House {
         witnessed: &WitnessMetrics,
     ) -> Result<(Self, Watcher, Option<DatabaseWatch>), StartError> {
         let (indexed, noticed) = (IndexMetrics::default(), AnomalyMetrics::default());
-        let routed = RoutingMetrics::default();
+        let (routed, issuing) = (RoutingMetrics::default(), OauthMetrics::default());
         let metrics = Arc::new(Metrics::new(|registry| {
             noticed.register(registry);
             identity.register(registry);
             witnessed.register(registry);
             indexed.register(registry);
             routed.register(registry);
+            issuing.register(registry);
         }));
         let (routing, database) = routing::open(&config, &clock, &routed).await?;
         let (files, domain) = (tls_files(&config), &config.broker.trust_domain);
@@ -185,7 +190,9 @@ impl House {
         let (limits, book, counted) = (config.limits, Arc::clone(&ledger), Arc::clone(&metrics));
         let refusals = RefusalBook::new(book, counted, limits.refusals_per_second);
         let directory: Arc<Governance> = Arc::clone(&governance);
+        let issued = authorisation::open(&config, &governance, &issuing, clock.now())?;
         let tokens = TokenVerifier::new(&config.broker.audience, directory, identity.clone());
+        let tokens = authorisation::verifying(tokens, issued.as_ref());
         let permits = Arc::new(Semaphore::new(limits.questions_in_flight_max as usize));
         let index = Index::start(config.index.dir.clone(), Arc::clone(&ledger), indexed)?;
         let (watch, watcher) = anomaly::watch(config.anomalies, Arc::clone(&ledger), noticed);
@@ -193,6 +200,7 @@ impl House {
             clock,
             trust,
             tokens: Arc::new(tokens),
+            issued,
             governance,
             life,
             ledger,

@@ -10,7 +10,7 @@ use accord_proto::{
 use super::{
     StartError,
     assemble::{authorities, ledger_config, tls_files},
-    routing, witnessing,
+    authorisation, routing, witnessing,
 };
 use crate::{
     config::Config,
@@ -49,6 +49,7 @@ pub fn check(config: &Config, clock: SharedClock) -> Result<Checked, StartError>
     check_view_key(&config.keys.dir.join("view.key"))?;
     let ledger = ledger_config(config)?;
     witnessing::open(config, ledger.key.verifier())?;
+    authorisation::check(config)?;
     let authorities = authorities(config)?;
     let documents = &config.documents;
     Ok(Checked {

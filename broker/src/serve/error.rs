@@ -9,6 +9,7 @@ use crate::{
     identity::TrustError,
     index::IndexError,
     ledger::LedgerError,
+    oauth::{JwksError, NoKey},
     replay::SpoolError,
     routing::{DatabaseError, OpenError},
     subjects::{closed::ClosedError, tag_keys::TagKeyError},
@@ -68,6 +69,12 @@ pub enum StartError {
     /// A supplier of portability data.
     #[error("{0}")]
     Supplier(#[from] OpenError),
+    /// The keys of another authorisation server.
+    #[error("camara.authorization_server.jwks: {0}")]
+    Jwks(#[from] JwksError),
+    /// A key to sign tokens with.
+    #[error("camara: {0}")]
+    TokenKey(#[from] NoKey),
     /// A part of the start ended by itself.
     #[error("the start broke off: {0}")]
     Broken(#[source] tokio::task::JoinError),

@@ -6,6 +6,7 @@
 mod acts;
 mod admin;
 mod assemble;
+mod authorisation;
 mod check;
 mod drain;
 mod error;

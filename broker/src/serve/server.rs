@@ -18,7 +18,6 @@ use tonic_reflection::server::Error as ReflectionError;
 
 use super::assemble::House;
 use crate::{
-    config::CamaraSection,
     doors::{
         ACT_MESSAGE_BYTES_MAX, AdapterDoor, AdapterParts, AgreementDoor, AgreementParts, AuditDoor,
         AuditParts, CamaraDoor, CamaraParts, Guard, SignalDoor, SubjectDoor, SubjectParts, Tails,
@@ -101,14 +100,20 @@ impl House {
     }
 
     /// The CAMARA door into the same path.
-    pub(super) fn camara_door(&self, path: Path, section: CamaraSection) -> CamaraDoor {
+    pub(super) fn camara_door(&self, path: &Path) -> Option<CamaraDoor> {
         let limits = self.config.limits;
-        CamaraDoor::new(
-            CamaraParts { path, section },
+        let section = self.config.camara.clone()?;
+        let parts = CamaraParts {
+            path: path.clone(),
+            oauth: self.oauth_end(&section)?,
+            section,
+        };
+        Some(CamaraDoor::new(
+            parts,
             limits.accept(),
             limits.header_kib_max as usize * 1_024,
             limits.connection_streams_max,
-        )
+        ))
     }
 
     /// The path, which all doors share with its limits.

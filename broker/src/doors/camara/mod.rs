@@ -4,12 +4,15 @@
 //! are the path's, as on the gRPC door.
 
 mod api;
+mod oauth;
 
 use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming as Body;
 use tokio::{net::TcpListener, sync::watch};
+
+pub use self::oauth::{OauthEnd, Tokens};
 
 use self::api::Apis;
 use super::https::{self, Handler, Held, HttpLimits};
@@ -24,6 +27,8 @@ use crate::{
 pub struct CamaraParts {
     /// The path of a question.
     pub path: Path,
+    /// Who issues the tokens.
+    pub oauth: OauthEnd,
     /// The door's section of the configuration.
     pub section: CamaraSection,
 }
@@ -80,6 +85,7 @@ impl CamaraDoor {
             refused,
         );
         let connected = |peer| Connection {
+            parts: Arc::clone(&parts),
             apis: Arc::clone(&apis),
             peer,
         };
@@ -89,12 +95,16 @@ impl CamaraDoor {
 
 /// One connection.
 struct Connection {
+    parts: Arc<CamaraParts>,
     apis: Arc<Apis>,
     peer: Arc<Peer>,
 }
 
 impl Handler for Connection {
     async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Held> {
-        self.apis.answer(&self.peer, request).await
+        match self.parts.oauth.answer(&self.peer, request).await {
+            Ok(response) => response,
+            Err(request) => self.apis.answer(&self.peer, request).await,
+        }
     }
 }
