@@ -115,6 +115,7 @@ pub mod footer;
 pub mod held;
 mod identity;
 pub mod mirror;
+pub mod oauth;
 pub mod profile;
 mod question;
 mod random;

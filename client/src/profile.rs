@@ -6,6 +6,7 @@
 //! endpoints = ["https://127.0.0.1:7443"]     # tried in this order
 //! server_name = "broker.accord.test"         # DNS name in the broker's certificate
 //! tiles = "https://127.0.0.1:7444"           # where mirrors fetch; same name in the certificate
+//! camara = "https://127.0.0.1:7445"          # CAMARA and its tokens; same name in the certificate
 //! audience = "accord-sandbox"                # `aud` of the tokens
 //! roots = "pki/roots.pem"                    # CAs that the broker's certificate may come from
 //!
@@ -79,6 +80,10 @@ pub struct BrokerSection {
     /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tiles: Option<String>,
+    /// `https://host:port` of the CAMARA APIs and the authorisation server, where the broker serves
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camara: Option<String>,
     /// `aud` of the tokens: the broker's name.
     pub audience: String,
     /// PEM file of the CAs that the broker's certificate may come from.
@@ -305,6 +310,7 @@ mod tests {
                 endpoints: vec!["https://127.0.0.1:7443".to_owned()],
                 server_name: "broker.accord.test".to_owned(),
                 tiles: None,
+                camara: None,
                 audience: "accord-sandbox".to_owned(),
                 roots: "pki/roots.pem".into(),
             },

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, civil::Date};
 use super::{
     agreement::args::Agreement,
     desk::{DeskCommand, Kind},
+    oauth::{AssertionArgs, TokenArgs},
     parties::args::Parties,
     signals::parse_since,
     stale::parse_stale_after,
@@ -102,6 +103,12 @@ pub(super) enum Command {
     /// Checks, shows, changes and signs the list of parties (who takes part, with licences, token
     /// keys, ranges, and the applications of banks that ask for tokens)
     Parties(Parties),
+    /// Fetches a token for the CAMARA APIs, which opens gRPC too, and prints it alone:
+    /// curl -H "authorization: Bearer $(accord token …)"
+    Token(TokenArgs),
+    /// Prints what a client signs to ask for a token (`client_assertion`), alone: good once, for a
+    /// minute
+    Assertion(AssertionArgs),
     /// Makes the key with which an authority signs agreements and lists of parties, or a broker its
     /// ledger, and prints the key that verifies the signatures
     NewKey {

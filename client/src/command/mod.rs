@@ -1,7 +1,7 @@
 //! The command `accord`.
 //!
 //! ```text
-//!   args ──▶ whom (profile, party) ──▶ lookup · screen · audit · agreement ──▶ terminal
+//!   args ──▶ whom (profile, party) ──▶ lookup · screen · audit · agreement · token ──▶ terminal
 //! ```
 
 mod agreement;
@@ -13,6 +13,7 @@ mod granted;
 mod json;
 mod lookup;
 mod mirror;
+mod oauth;
 mod parties;
 mod plain;
 mod proof;
@@ -64,6 +65,8 @@ async fn dispatch(cli: &Cli, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Audit(args) => audit::run(&cli.whom, args, terminal).await,
         Command::Agreement(args) => agreement::run(&cli.whom, &args.command, terminal).await,
         Command::Parties(args) => parties::run(&args.command, terminal),
+        Command::Token(args) => oauth::token(&cli.whom, args, terminal).await,
+        Command::Assertion(args) => oauth::assertion(args, terminal),
         Command::NewKey { name, output } => signing::new_key(name, output, terminal),
         Command::NewShareKey { name, output } => signing::new_share_key(name, output, terminal),
         Command::Completions { shell } => {

@@ -80,6 +80,7 @@ impl Parties {
                 endpoints: vec![format!("https://{address}")],
                 server_name: "localhost".to_owned(),
                 tiles: None,
+                camara: None,
                 audience: "accord-test".to_owned(),
                 roots: "roots.pem".into(),
             },
