@@ -176,7 +176,7 @@ pub(super) fn profile(
             endpoints: vec![format!("https://127.0.0.1:{}", ports.grpc)],
             server_name: SERVER_NAME.to_owned(),
             tiles: Some(format!("https://127.0.0.1:{}", ports.tiles)),
-            camara: None,
+            camara: ports.camara.map(camara_url),
             audience: spec.ledger_name.clone(),
             roots: "pki/ca.pem".into(),
         },
