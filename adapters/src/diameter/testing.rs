@@ -2,6 +2,7 @@
 //! made when it is missing; started on a free port, stopped when dropped. For tests only
 //! (`test-util`).
 
+mod client;
 mod relay;
 
 use std::fs::{self, File};
@@ -15,6 +16,7 @@ use accord_proto::msisdn::Msisdn;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
+pub use self::client::PythonClient;
 pub use self::relay::Relay;
 
 /// What is installed from PyPI.
@@ -27,6 +29,8 @@ pub const REALM: &str = "example";
 pub const SERVER: &str = "as.example";
 /// The relay that it knows.
 pub const RELAY: &str = "relay.example";
+/// Another client that it knows: python-diameter's own.
+pub const CLIENT: &str = "client.example";
 
 const STARTS_MAX: usize = 5;
 const SCRIPT: &str = include_str!("testing/hss.py");
@@ -194,7 +198,7 @@ async fn spawn(directory: &Path, host: &str, port: u16) -> Result<Child, Testing
         Command::new(python)
             .arg(directory.join("hss.py"))
             .arg(directory)
-            .args([&port.to_string(), host, REALM, SERVER, RELAY])
+            .args([&port.to_string(), host, REALM, SERVER, RELAY, CLIENT])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -4,10 +4,14 @@
 //!
 //! And a source beside one that hangs: what that costs it.
 
+mod camara;
+mod diameter;
+mod events;
 mod export;
 mod hlr;
 mod hung;
 mod load;
+mod sql;
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
@@ -30,7 +34,7 @@ pub struct SourcesPlan {
 }
 
 impl SourcesPlan {
-    /// A minute.
+    /// Three minutes.
     #[must_use]
     pub const fn full() -> Self {
         Self {
@@ -104,10 +108,21 @@ pub async fn measure_sources(
         left_out: Vec::new(),
     };
     progress("sources: osmo-hlr");
-    match hlr::measure(plan, &dir.join("hlr")).await? {
-        Ok(lines) => report.lines.extend(lines),
-        Err(why) => report.left_out.push(format!("osmo-hlr: {why}")),
-    }
+    let measured = hlr::measure(plan, &dir.join("hlr")).await?;
+    report.take("osmo-hlr", measured);
+    progress("sources: PostgreSQL");
+    let measured = sql::measure(plan, &dir.join("sql")).await?;
+    report.take("PostgreSQL", measured);
+    progress("sources: an HSS over Diameter Sh");
+    let measured = diameter::measure(plan, &dir.join("diameter")).await?;
+    report.take("python-diameter", measured);
+    progress("sources: NATS JetStream");
+    let measured = events::measure(plan, &dir.join("events")).await?;
+    report.take("nats-server", measured);
+    progress("sources: a CAMARA upstream");
+    report
+        .lines
+        .extend(camara::measure(plan, &dir.join("camara")).await?);
     progress("sources: an export");
     report
         .lines
@@ -120,6 +135,14 @@ pub async fn measure_sources(
 }
 
 impl SourcesReport {
+    /// What was measured of a system, or why it can't be started here.
+    fn take(&mut self, system: &str, measured: Result<Vec<SourceLine>, String>) {
+        match measured {
+            Ok(lines) => self.lines.extend(lines),
+            Err(why) => self.left_out.push(format!("{system}: {why}")),
+        }
+    }
+
     /// As JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -138,7 +161,7 @@ impl SourcesReport {
         }
         let _ = writeln!(
             text,
-            "{:<44} {:>9} {:>11} {:>8} {:>8} {:>11} {:>8} {:>8} {:>6}   aim {AIM}",
+            "{:<54} {:>9} {:>11} {:>8} {:>8} {:>11} {:>8} {:>8} {:>6}   aim {AIM}",
             "source / beside",
             "in flight",
             "lookups/s",
@@ -153,15 +176,15 @@ impl SourcesReport {
             let SourceLine { source, bare, .. } = line;
             let _ = writeln!(
                 text,
-                "{:<44} {:>9} {:>11.0} {:>8.0} {:>8.0} {:>11.0} {:>8.0} {:>8.0} {:>6.2}   {}",
+                "{:<54} {:>9} {:>11.0} {:>8} {:>8} {:>11.0} {:>8} {:>8} {:>6.2}   {}",
                 format!("{} / {}", line.what, line.beside),
                 line.in_flight,
                 source.per_second,
-                source.p50_us,
-                source.p99_us,
+                us(source.p50_us),
+                us(source.p99_us),
                 bare.per_second,
-                bare.p50_us,
-                bare.p99_us,
+                us(bare.p50_us),
+                us(bare.p99_us),
                 source.ratio,
                 self.met(line),
             );
@@ -178,5 +201,14 @@ impl SourcesReport {
             true => judge.met(line.source.ratio >= AIM),
             false => "no aim",
         }
+    }
+}
+
+/// A latency; none where only the whole was timed.
+fn us(latency: f64) -> String {
+    if latency > 0.0 {
+        format!("{latency:.0}")
+    } else {
+        "-".to_owned()
     }
 }

@@ -28,15 +28,33 @@ where
 /// Asks both in alternating rounds.
 pub(super) async fn compare(
     plan: SourcesPlan,
-    (what, beside): (&'static str, &'static str),
+    names: (&'static str, &'static str),
     in_flight: usize,
     (source, bare): (&Asked, &Asked),
     judged: bool,
 ) -> Result<SourceLine, BenchError> {
+    let of = |asked: &Asked| {
+        let asked = Arc::clone(asked);
+        async move || round(plan, in_flight, &asked).await
+    };
+    alternate(plan, names, in_flight, (of(source), of(bare)), judged).await
+}
+
+/// Measures both in alternating rounds, however each makes its own.
+pub(super) async fn alternate(
+    plan: SourcesPlan,
+    (what, beside): (&'static str, &'static str),
+    in_flight: usize,
+    (mut source, mut bare): (
+        impl AsyncFnMut() -> Result<Round, BenchError>,
+        impl AsyncFnMut() -> Result<Round, BenchError>,
+    ),
+    judged: bool,
+) -> Result<SourceLine, BenchError> {
     let (mut of_bare, mut of_source) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
-        of_bare.push(round(plan, in_flight, bare).await?);
-        of_source.push(round(plan, in_flight, source).await?);
+        of_bare.push(bare().await?);
+        of_source.push(source().await?);
     }
     Ok(SourceLine {
         what,
@@ -49,7 +67,11 @@ pub(super) async fn compare(
 }
 
 /// A round of tasks, each of which waits for its last answer.
-async fn round(plan: SourcesPlan, in_flight: usize, asked: &Asked) -> Result<Round, BenchError> {
+pub(super) async fn round(
+    plan: SourcesPlan,
+    in_flight: usize,
+    asked: &Asked,
+) -> Result<Round, BenchError> {
     let begin = Instant::now() + plan.counted / 10;
     let end = begin + plan.counted;
     let mut tasks = JoinSet::new();
