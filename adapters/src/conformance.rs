@@ -16,7 +16,7 @@ use accord_proto::{
 };
 use tokio::time::{Instant, timeout_at};
 
-pub use kit::{Example, Found, Plan, SignalFound, examine_source};
+pub use kit::{Asked, Example, Found, Plan, SignalFound, examine_source};
 pub use report::Report;
 pub use scratch::Scratch;
 
@@ -45,7 +45,17 @@ pub async fn examine(
     time: Duration,
     clock: &dyn Clock,
 ) -> Examined {
-    let signals = source.signals();
+    examine_of(source, source.signals(), msisdn, time, clock).await
+}
+
+/// The same, of some of its signals.
+async fn examine_of(
+    source: &dyn Source,
+    signals: &[Signal],
+    msisdn: Msisdn,
+    time: Duration,
+    clock: &dyn Clock,
+) -> Examined {
     let begun = Instant::now();
     let deadline = begun + time;
     let told = timeout_at(

@@ -232,6 +232,23 @@ impl SourceConfig {
         }
     }
 
+    /// How often a check asks it about each number, where nothing else is said: an upstream charges
+    /// for each question, or counts it against a limit.
+    #[must_use]
+    pub const fn check_rounds(&self) -> u32 {
+        match self {
+            Self::CamaraUpstream(_) => 3,
+            Self::Csv(_)
+            | Self::DiameterSh(_)
+            | Self::Events(_)
+            | Self::NumberList(_)
+            | Self::OsmoHlr(_)
+            | Self::Portability(_)
+            | Self::Sql(_)
+            | Self::Virtual(_) => 20,
+        }
+    }
+
     /// Opens the source.
     ///
     /// # Errors
@@ -260,8 +277,14 @@ impl SourceConfig {
             }
             Self::Events(config) => {
                 let source = Arc::new(EventSource::open(config, clock)?);
-                let watching = Arc::clone(&source);
-                OpenSource::watched(source, async move { watching.watch().await })
+                let (watching, trying) = (Arc::clone(&source), Arc::clone(&source));
+                OpenSource::watched(source, async move { watching.watch().await }).prepared(
+                    async move {
+                        // What was found is its state.
+                        trying.try_out().await;
+                        Ok(())
+                    },
+                )
             }
             Self::NumberList(config) => {
                 let source = Arc::new(NumberList::open(config.as_ref().clone(), clock)?);

@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 use accord_proto::{clock::Clock, msisdn::Msisdn, signal::Signal};
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
-use super::{Examined, examine, words};
+use super::{Examined, examine_of, words};
 use crate::source::{Condition, Source};
 
 /// How a source is examined.
@@ -20,6 +20,21 @@ pub struct Plan {
     pub time: Duration,
     /// The time that all questions together may take; what is not asked until then is not asked.
     pub budget: Duration,
+}
+
+/// Who is asked, and what for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its name in the configuration.
+    pub name: &'a str,
+    /// Its kind.
+    pub kind: &'static str,
+    /// The source.
+    pub source: &'a dyn Source,
+    /// Those of its signals for which it is believed: it is asked about no others.
+    pub signals: &'a [Signal],
+    /// Its ceiling, which a check keeps to as well; `None`: none.
+    pub asks_per_second: Option<u32>,
 }
 
 /// The most faults and oddities that are listed of one source.
@@ -46,6 +61,8 @@ pub struct Found {
     pub slowest_us: u64,
     /// Each signal that it knows.
     pub signals: Vec<SignalFound>,
+    /// Signals that it knows, and for which it is neither asked nor believed.
+    pub left_out: Vec<&'static str>,
     /// What it said of each number in the first round.
     pub examples: Vec<Example>,
     /// Rules that it broke and what else looks wrong, in words. None: it conforms.
@@ -84,29 +101,48 @@ pub struct Example {
 
 /// Examines one source. `unprepared`: why it has no first data, where it has none.
 pub async fn examine_source(
-    (name, kind): (&str, &'static str),
-    source: &dyn Source,
+    asked: Asked<'_>,
     unprepared: Option<String>,
     numbers: &[Msisdn],
     plan: Plan,
     clock: &dyn Clock,
 ) -> Found {
-    let mut tally = Tally::new(source.signals());
+    let mut tally = Tally::new(asked.signals);
     tally.wrong.extend(unprepared.map(|why| (why, 1)));
-    let until = Instant::now() + plan.budget;
+    let begun = Instant::now();
+    let (until, between) = (begun + plan.budget, asked.between());
+    let mut next = begun;
     'rounds: for round in 0..plan.rounds {
         for (place, msisdn) in (1..).zip(numbers) {
-            if Instant::now() >= until {
+            if next.max(Instant::now()) >= until {
                 break 'rounds;
             }
-            let examined = examine(source, *msisdn, plan.time, clock).await;
+            sleep_until(next).await;
+            next = Instant::now() + between;
+            let Asked {
+                source, signals, ..
+            } = asked;
+            let examined = examine_of(source, signals, *msisdn, plan.time, clock).await;
             tally.add(place, &examined, round == 0, clock);
         }
     }
     // After the questions: a source that connects when it is first asked is not "starting" now.
-    let state = source.state();
+    let state = asked.source.state();
     tally.judge(numbers.len(), state.condition, &state.why);
-    tally.found(name, kind, state.condition, state.why.into_owned())
+    let why = state.why.into_owned();
+    let mut found = tally.found(asked.name, asked.kind, state.condition, why);
+    let known = asked.source.signals().iter();
+    let left_out = known.filter(|signal| !asked.signals.contains(signal));
+    found.left_out = left_out.map(|signal| signal.name()).collect();
+    found
+}
+
+impl Asked<'_> {
+    /// The time from one question to the next that keeps it below its ceiling.
+    fn between(&self) -> Duration {
+        self.asks_per_second
+            .map_or(Duration::ZERO, |most| Duration::from_secs(1) / most.max(1))
+    }
 }
 
 struct Tally {
@@ -218,6 +254,12 @@ impl Tally {
         }
         let mut never = Vec::new();
         for found in &self.signals {
+            if let Some(times) = found.reasons.get("contradicted") {
+                let (name, asked) = (found.signal, found.asked);
+                never.push(format!(
+                    "{name}: contradicted in {times} of {asked} answers"
+                ));
+            }
             let by_fault = ["source_down", "timeout", "overloaded"];
             let failed: usize = by_fault
                 .iter()
@@ -258,6 +300,7 @@ impl Tally {
             p95_us: percentile(95),
             slowest_us: percentile(100),
             signals: self.signals,
+            left_out: Vec::new(),
             examples: self.examples,
             wrong: self.wrong.into_iter().map(times).collect(),
         }

@@ -115,6 +115,13 @@ fn put_source(text: &mut String, source: &Found) {
     let mut table = vec![head.map(str::to_owned).to_vec()];
     table.extend(source.signals.iter().map(signal_row));
     put_table(text, &table);
+    if !source.left_out.is_empty() {
+        let left_out = source.left_out.join(", ");
+        let _ = writeln!(
+            text,
+            "  not asked, since `signals` leaves it out: {left_out}"
+        );
+    }
     if !source.examples.is_empty() {
         let mut head = vec!["number".to_owned(), "took".to_owned()];
         head.extend(source.signals.iter().map(|found| found.signal.to_owned()));

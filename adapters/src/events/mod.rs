@@ -26,7 +26,7 @@ mod watch;
 pub mod webhook;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use accord_proto::{clock::SharedClock, msisdn::Msisdn, reason::Reason, signal::Signal};
 use jiff::{SignedDuration, Timestamp};
@@ -82,6 +82,8 @@ pub struct EventSource {
     changes: mpsc::Sender<SourceChange>,
     changes_out: ChangesOut,
     listening: tokio_watch::Sender<Option<SocketAddr>>,
+    /// The time of the stream's newest message, where the source is only tried.
+    newest_tried: OnceLock<line::Micros>,
 }
 
 impl EventSource {
@@ -115,11 +117,15 @@ impl EventSource {
             changes,
             changes_out,
             listening: tokio_watch::Sender::new(None),
+            newest_tried: OnceLock::new(),
         })
     }
 
-    /// Takes events for ever.
+    /// Takes events for ever; one that is only tried takes none.
     pub async fn watch(&self) {
+        if self.config.apart {
+            return std::future::pending().await;
+        }
         let stream = async {
             match &self.config.nats {
                 Some(section) => nats::follow(self, section).await,
@@ -128,12 +134,26 @@ impl EventSource {
         };
         let webhook = async {
             match &self.config.webhook {
-                // Its port is the running adapter's.
-                Some(section) if !self.config.apart => webhook::serve(self, section).await,
-                Some(_) | None => std::future::pending().await,
+                Some(section) => webhook::serve(self, section).await,
+                None => std::future::pending().await,
             }
         };
         tokio::join!(stream, webhook);
+    }
+
+    /// Tries what it takes events from, and takes none: what was found is its state. For a source
+    /// that stands apart from the one that runs; of another it says nothing.
+    pub async fn try_out(&self) {
+        if !self.config.apart {
+            return;
+        }
+        // A fault of the stream stands before one of the webhook.
+        if let Some(section) = &self.config.webhook {
+            webhook::try_out(self, section);
+        }
+        if let Some(section) = &self.config.nats {
+            nats::try_out(self, section).await;
+        }
     }
 
     /// Where the webhook's server listens, once it does.
@@ -234,6 +254,30 @@ impl EventSource {
         }
     }
 
+    /// What was tried works; the newest message of the stream, if it is one, is of this time.
+    fn tried(&self, newest: Option<line::Micros>) {
+        if let Some(newest) = newest {
+            // It is tried once.
+            let _ = self.newest_tried.set(newest);
+        }
+        if self.state.get().condition == Condition::Starting {
+            self.well();
+        }
+    }
+
+    /// When the producer was heard last, as far as that is known; of a source that stands apart, when
+    /// the server heard it.
+    fn heard(&self) -> Option<Timestamp> {
+        let of_journal = self.store.watch().newest;
+        let heard = if self.config.apart {
+            let tried = self.newest_tried.get().copied();
+            tried.or_else(|| (of_journal > 0).then_some(of_journal))?
+        } else {
+            of_journal
+        };
+        Timestamp::from_microsecond(heard).ok()
+    }
+
     /// A transport works.
     pub(crate) fn well(&self) {
         if self.state.set(Condition::Up, "", self.clock.now()) {
@@ -289,10 +333,10 @@ impl Source for EventSource {
         let observed_to = self.store.watch().observed_to(self.pace);
         let observed_to = Timestamp::from_microsecond(observed_to).ok();
         state.observed_to = observed_to.filter(|at| *at > Timestamp::UNIX_EPOCH);
-        let heard = Timestamp::from_microsecond(self.store.watch().newest);
+        let heard = self.heard();
         let silence = heard.map(|heard| self.clock.now().duration_since(heard).as_millis());
         let patience = i128::from(self.config.heartbeat_max_ms);
-        if state.condition == Condition::Up && silence.is_ok_and(|silence| silence > patience) {
+        if state.condition == Condition::Up && silence.is_some_and(|silence| silence > patience) {
             state.condition = Condition::Behind;
             state.why = "no event and no heartbeat for longer than `heartbeat_max_ms`".into();
         }

@@ -86,9 +86,6 @@ pub(super) async fn follow(source: &EventSource, section: &NatsSection) {
 
 async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), NatsFault> {
     let client = connect(section).await?;
-    if source.config.apart {
-        return try_out(source, section, &client).await;
-    }
     let answered = timeout(ANSWER_MAX, open(source, section, &client)).await;
     let (mut stream, consumer, made) = answered.map_err(|_| NatsFault::Silent)??;
     let messages = consumer
@@ -131,18 +128,24 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
     }
 }
 
-/// Whether there is a stream, without a consumer, which would take events from the one that runs.
-async fn try_out(
-    source: &EventSource,
-    section: &NatsSection,
-    client: &Client,
-) -> Result<(), NatsFault> {
-    let context = jetstream::new(client.clone());
-    let stream = timeout(ANSWER_MAX, context.get_stream(&section.stream)).await;
-    let stream = stream.map_err(|_| NatsFault::Silent)?;
-    stream.map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
-    source.well();
-    std::future::pending().await
+/// Whether there is a stream and how old its newest message is, without a consumer, which would take
+/// events from the one that runs.
+pub(super) async fn try_out(source: &EventSource, section: &NatsSection) {
+    let tried = async {
+        let client = connect(section).await?;
+        let context = jetstream::new(client);
+        let stream = timeout(ANSWER_MAX, context.get_stream(&section.stream)).await;
+        let stream = stream.map_err(|_| NatsFault::Silent)?;
+        let stream = stream.map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
+        let state = &stream.cached_info().state;
+        let newest = state.last_timestamp.unix_timestamp_nanos() / 1_000;
+        // The server's time of a stream without a message is the beginning of our era.
+        Ok::<_, NatsFault>(Micros::try_from(newest).unwrap_or(0).max(0))
+    };
+    match tried.await {
+        Ok(newest) => source.tried(Some(newest)),
+        Err(fault) => source.ill(fault.condition(), fault.to_string()),
+    }
 }
 
 async fn connect(section: &NatsSection) -> Result<Client, NatsFault> {

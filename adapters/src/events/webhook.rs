@@ -58,6 +58,15 @@ pub(super) async fn serve(source: &EventSource, section: &WebhookSection) {
     }
 }
 
+/// Whether it could be served, without listening: its port is the running adapter's.
+pub(super) fn try_out(source: &EventSource, section: &WebhookSection) {
+    let secrets = secrets(&section.secret_file).map_err(str::to_owned);
+    match tls(section).and(secrets) {
+        Ok(_) => source.tried(None),
+        Err(why) => source.ill(Condition::Down, why),
+    }
+}
+
 async fn serve_once(source: &EventSource, section: &WebhookSection) -> Result<(), String> {
     let tls = tls(section)?;
     // Whether there is a secret shows at the start, not with the first request.

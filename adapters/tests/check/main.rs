@@ -5,9 +5,14 @@
     reason = "the helpers of a test fail by panicking"
 )]
 
+mod camara;
 mod documents;
+mod events;
 mod hlr;
 mod report;
+#[expect(dead_code, reason = "the tests of the source need more of it")]
+#[path = "../camara_upstream/server.rs"]
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -94,8 +99,10 @@ fn line<'a>(out: &'a str, first: &str) -> Vec<&'a str> {
 
 #[test]
 fn the_table_says_what_each_source_answers_how_fresh_how_fast_and_what_is_missing() {
-    let export = "[[source]]\nkind = \"virtual\"\nname = \"second\"\nprefix = \"+447700900\"\n";
-    let desk = Desk::with(&format!("{VIRTUAL}{export}"));
+    // Both count from the instant of their question, so that their instants differ a little.
+    let second = "[[source]]\nkind = \"virtual\"\nname = \"second\"\nprefix = \"+447700900\"\n\
+        clock_error_ms = 60000\n";
+    let desk = Desk::with(&format!("{VIRTUAL}{second}"));
     let numbers = ["--number", "+447700900001", "--number", "+447700900022"];
     let said = desk.check(&[&numbers[..], &["--rounds", "3"]].concat());
     assert_eq!(
@@ -108,6 +115,9 @@ fn the_table_says_what_each_source_answers_how_fresh_how_fast_and_what_is_missin
     assert!(out.contains("source virtual (virtual) is up"), "{out}");
     assert!(out.contains("source second (virtual) is up"), "{out}");
     assert!(out.contains("6 questions: p50 "), "{out}");
+    // What a bank is told of both.
+    let together = "source together (all of them) is up\n2 questions";
+    assert!(out.contains(together), "{out}");
     assert_eq!(line(out, "sim_swap")[..4], ["sim_swap", "6", "of", "6"]);
     let forwarding = line(out, "call_forwarding");
     assert_eq!(forwarding[1..4], ["3", "of", "6"]);
@@ -126,6 +136,16 @@ fn a_source_that_breaks_a_rule_does_not_conform_and_the_rule_is_named() {
     assert!(said.out.contains(wrong), "{}", said.out);
     assert!(said.out.contains("(2 times)"), "{}", said.out);
     assert!(said.err.contains("look wrong"), "{}", said.err);
+}
+
+#[test]
+fn sources_that_contradict_each_other_do_not_conform_together() {
+    let second = "[[source]]\nkind = \"virtual\"\nname = \"second\"\nprefix = \"+447700900\"\n";
+    let desk = Desk::with(&format!("{VIRTUAL}{second}"));
+    let said = desk.check(&["--number", "+447700900020", "--rounds", "1"]);
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    let wrong = "wrong: sim_swap: contradicted in 1 of 1 answers";
+    assert!(said.out.contains(wrong), "{}", said.out);
 }
 
 #[test]

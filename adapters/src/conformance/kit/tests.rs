@@ -41,6 +41,16 @@ impl Source for Scripted {
     }
 }
 
+fn asked(source: &dyn Source) -> Asked<'_> {
+    Asked {
+        name: "x",
+        kind: "scripted",
+        signals: source.signals(),
+        source,
+        asks_per_second: None,
+    }
+}
+
 async fn found(condition: Condition, why: &'static str, ages: &[Result<i64, Reason>]) -> Found {
     let clock = ManualClock::at(NOON.parse().unwrap());
     let source = Scripted {
@@ -54,7 +64,7 @@ async fn found(condition: Condition, why: &'static str, ages: &[Result<i64, Reas
         budget: Duration::from_secs(10),
     };
     let numbers = [Msisdn::parse("+447700900001").unwrap()];
-    examine_source(("x", "scripted"), &source, None, &numbers, plan, &*clock).await
+    examine_source(asked(&source), None, &numbers, plan, &*clock).await
 }
 
 #[tokio::test]
@@ -124,7 +134,7 @@ async fn a_source_that_hangs_is_asked_no_longer_than_the_budget() {
         "+447700900004",
     ];
     let numbers = numbers.map(|number| Msisdn::parse(number).unwrap());
-    let found = examine_source(("x", "hung"), &Hung, None, &numbers, plan, &*clock).await;
+    let found = examine_source(asked(&Hung), None, &numbers, plan, &*clock).await;
     assert_eq!(found.questions, 3);
     let wrong = found.wrong.join("\n");
     assert!(
@@ -132,4 +142,52 @@ async fn a_source_that_hangs_is_asked_no_longer_than_the_budget() {
         "{wrong}"
     );
     assert!(wrong.contains("no answer at its deadline"), "{wrong}");
+}
+
+/// Knows forwarding and roaming, and remembers what it was asked, and when.
+#[derive(Debug, Default)]
+struct Remembering(std::sync::Mutex<Vec<(Vec<Signal>, Instant)>>);
+
+impl Source for Remembering {
+    fn signals(&self) -> &[Signal] {
+        &[Signal::CallForwarding, Signal::Roaming]
+    }
+
+    fn observe<'a>(&'a self, _: Msisdn, signals: &'a [Signal], _: Instant) -> SourceFuture<'a> {
+        let asked = (signals.to_vec(), Instant::now());
+        self.0.lock().unwrap().push(asked);
+        let told = Observations::all(signals, Reason::NotAvailable);
+        Box::pin(std::future::ready(told))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn signals_that_the_section_leaves_out_are_not_asked_and_a_ceiling_holds() {
+    let source = Remembering::default();
+    let clock = ManualClock::at(NOON.parse().unwrap());
+    let plan = Plan {
+        rounds: 1_000,
+        time: Duration::from_secs(1),
+        budget: Duration::from_secs(2),
+    };
+    let of = Asked {
+        signals: &[Signal::Roaming],
+        asks_per_second: Some(4),
+        ..asked(&source)
+    };
+    let numbers = [Msisdn::parse("+447700900001").unwrap()];
+    let found = examine_source(of, None, &numbers, plan, &*clock).await;
+    let asked = source.0.into_inner().unwrap();
+    assert_eq!(asked.len(), 8, "four a second, for two seconds");
+    for two in asked.windows(2) {
+        assert!(two[1].1 - two[0].1 >= Duration::from_millis(250));
+    }
+    assert!(
+        asked
+            .iter()
+            .all(|(signals, _)| signals == &[Signal::Roaming])
+    );
+    assert_eq!(found.left_out, ["call_forwarding"]);
+    let listed: Vec<&str> = found.signals.iter().map(|found| found.signal).collect();
+    assert_eq!(listed, ["roaming"]);
 }
