@@ -16,6 +16,8 @@ use super::{history::History, sources::Watching};
 
 /// The windows that banks ask for, in hours.
 const WINDOWS: [u32; 4] = [24, 72, 168, 480];
+/// A month: an observation of any age.
+const AGE_MAX_MINUTES: u32 = 31 * 24 * 60;
 
 /// What was counted over all cases.
 pub(super) struct Judge {
@@ -42,7 +44,7 @@ pub(super) struct Judge {
 impl Judge {
     pub(super) fn new() -> Self {
         Self {
-            clause: clause(),
+            clause: clause(AGE_MAX_MINUTES),
             cases: 0,
             yes: 0,
             no: 0,
@@ -245,9 +247,10 @@ fn has_unseen(history: &History, watching: &Watching) -> bool {
     })
 }
 
-/// A clause with these windows, which takes an observation of any age.
-fn clause() -> Clause {
-    let text = "[agreement]\nid = \"T\"\nversion = 1\ntitle = \"Test\"\neffective = 2026-01-01\n\
+/// A clause about everything that is told here, with these windows.
+pub(super) fn clause(age_max_minutes: u32) -> Clause {
+    let text = format!(
+        "[agreement]\nid = \"T\"\nversion = 1\ntitle = \"Test\"\neffective = 2026-01-01\n\
          expires = 2027-01-01\n\
          telecom_regulator = \"spiffe://accord.test/authority/telecom-regulator\"\n\
          central_bank = \"spiffe://accord.test/authority/central-bank\"\n\
@@ -257,10 +260,12 @@ fn clause() -> Clause {
          [[clause]]\nid = \"1\"\ntitle = \"One\"\ntext = \"What was agreed.\"\n\
          legal_basis = \"legitimate_interest\"\nbasis_reference = \"Test Act\"\n\
          banks = [\"first-bank\"]\noperators = [\"north-mobile\"]\n\
-         signals = [\"sim_swap\"]\npurposes = [\"payment\"]\ngranularity = \"yes_no\"\n\
+         signals = [\"sim_swap\", \"call_forwarding\", \"roaming\", \"signalling_anomaly\"]\n\
+         purposes = [\"payment\"]\ngranularity = \"yes_no\"\n\
          look_back_days = 365\nthresholds_hours = [24, 72, 168, 480]\n\
-         threshold_window_hours = 24\nage_max_minutes = 44640\nconsent = \"not_required\"\n\
-         per_second = 1\nretention_days = 365\n";
-    let document = AgreementDocument::parse(text).unwrap();
+         threshold_window_hours = 24\nage_max_minutes = {age_max_minutes}\nconsent = \"not_required\"\n\
+         per_second = 1\nretention_days = 365\n"
+    );
+    let document = AgreementDocument::parse(&text).unwrap();
     document.clauses().first().unwrap().clone()
 }

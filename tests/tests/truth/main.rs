@@ -1,7 +1,8 @@
 //! Truth under uncertainty: true histories of a number, imperfect sources that watch it, the
 //! adapter's merging and the broker's derivation. No answer may be a wrong *no* as of its
 //! `observed_at`, but for a change that was undone between two polls within `gap_max`, which nobody
-//! can see and which is counted.
+//! can see and which is counted. `states` does the same for forwarding and roaming, `signalling` for
+//! attacks by signalling.
 //!
 //! The histories and the sources are random and the seed is fixed, so each run is the same.
 
@@ -14,7 +15,9 @@
 
 mod history;
 mod judge;
+mod signalling;
 mod sources;
+mod states;
 
 use accord_adapters::merge::{self, Said};
 use accord_proto::{
