@@ -54,12 +54,32 @@ impl RealNats {
     /// # Errors
     /// [`TestingError`], for example if the package is not installed.
     pub async fn start(dir: &Path, tls: Option<(&Path, &Path)>) -> Result<Self, TestingError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("find a port"))?;
-        let port = listener.local_addr().map_err(io("find a port"))?.port();
-        drop(listener);
         let tls = tls.map_or_else(String::new, |(certificate, key)| {
             format!("tls {{ cert_file: {certificate:?}, key_file: {key:?} }}\n")
         });
+        Self::start_with(dir, &tls).await
+    }
+
+    /// The same, with TLS, and it wants a certificate of each client that leads to these roots.
+    ///
+    /// # Errors
+    /// [`TestingError`]
+    pub async fn start_strict(
+        dir: &Path,
+        (certificate, key): (&Path, &Path),
+        roots: &Path,
+    ) -> Result<Self, TestingError> {
+        let tls = format!(
+            "tls {{ cert_file: {certificate:?}, key_file: {key:?}, ca_file: {roots:?}, \
+             verify: true }}\n"
+        );
+        Self::start_with(dir, &tls).await
+    }
+
+    async fn start_with(dir: &Path, tls: &str) -> Result<Self, TestingError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("find a port"))?;
+        let port = listener.local_addr().map_err(io("find a port"))?.port();
+        drop(listener);
         let users = [PRODUCER, READER].map(|(user, password)| {
             // What `docs/operators/events.md` grants.
             let rights = if user == READER.0 {

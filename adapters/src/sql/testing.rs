@@ -90,6 +90,34 @@ impl RealPostgres {
         Err(TestingError::NotStarted(log(&dir)))
     }
 
+    /// Starts a streaming standby of it, which follows until it is dropped.
+    ///
+    /// # Errors
+    /// [`TestingError`]
+    pub async fn standby(&self) -> Result<Self, TestingError> {
+        let dir = own_folder()?;
+        let port = free_port()?;
+        let copied = program("pg_basebackup")
+            .args(["--write-recovery-conf", "--wal-method=stream"])
+            .args(["--checkpoint=fast", "--no-sync", "--username", SUPERUSER])
+            .arg(format!("--host={}", self.dir.display()))
+            .arg(format!("--port={}", self.port))
+            .arg(format!("--pgdata={}", dir.join("data").display()))
+            .current_dir(&dir)
+            .output()
+            .map_err(io("run pg_basebackup"))?;
+        if !copied.status.success() {
+            let said = String::from_utf8_lossy(&copied.stderr).into_owned();
+            return Err(TestingError::NotStarted(said));
+        }
+        let child = spawn(&dir, port)?;
+        let mut standby = Self { dir, port, child };
+        match standby.ready().await? {
+            true => Ok(standby),
+            false => Err(TestingError::NotStarted(log(&standby.dir))),
+        }
+    }
+
     /// Its port on 127.0.0.1.
     #[must_use]
     pub const fn port(&self) -> u16 {

@@ -305,3 +305,60 @@ async fn wrong_credentials_and_a_wrong_server_have_their_names() {
         }
     }
 }
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn a_server_that_wants_a_clients_certificate_lets_in_who_has_a_good_one() {
+    let now = SystemClock.now();
+    let (ours, theirs) = (
+        Pki::new("accord.test", now).unwrap(),
+        Pki::new("accord.test", now).unwrap(),
+    );
+    let options = LeafOptions::at(now);
+    let leaf = ours.issue("broker", "accord", &options).unwrap();
+    let dir = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let certificate = write("server.pem", leaf.certificate_pem());
+    let key = write("server.key", leaf.key_pem());
+    let roots = write("roots.pem", ours.certificate_pem());
+    write("password", READER.1);
+    let server = RealNats::start_strict(dir.path(), (&certificate, &key), &roots)
+        .await
+        .unwrap();
+    for (pki, name, condition) in [
+        // There is no stream yet, which is found behind TLS only.
+        (Some(&ours), "good", Condition::Unusable),
+        (Some(&theirs), "bad", Condition::Down),
+        (None, "none", Condition::Down),
+    ] {
+        let own = pki.map_or_else(String::new, |pki| {
+            let leaf = pki.issue("operator", "north-mobile", &options).unwrap();
+            let certificate = write(&format!("{name}.pem"), leaf.certificate_pem());
+            let key = write(&format!("{name}.key"), leaf.key_pem());
+            format!("certificate = {certificate:?}, key = {key:?}, ")
+        });
+        let journal = TempDir::new().unwrap();
+        let running = Running::start(
+            journal.path(),
+            &format!(
+                "nats = {{ servers = [\"tls://localhost:{}\"], stream = \"EVENTS\", {own}\
+                 roots = {roots:?}, user = \"accord\", password_file = {:?} }}",
+                server.port(),
+                dir.path().join("password"),
+            ),
+        );
+        wait_until(name, || async {
+            let state = running.source.state();
+            assert!(
+                matches!(state.condition, Condition::Starting) || state.condition == condition,
+                "{name}: {state:?}"
+            );
+            state.condition == condition
+        })
+        .await;
+    }
+}

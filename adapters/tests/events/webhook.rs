@@ -1,16 +1,21 @@
 //! The webhook's server, as a producer meets it: good requests, bad ones, and slow ones.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use accord_adapters::events::webhook::sign;
+use accord_certs::{LeafOptions, Pki};
 use accord_proto::clock::{Clock as _, SystemClock};
 use accord_proto::observation::SwapKind;
 use accord_proto::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
+use tokio_rustls::TlsConnector;
 
 use super::rig::{Running, event, heartbeat};
 
@@ -61,17 +66,19 @@ impl Hook {
         let mut answer = Vec::new();
         let read = timeout(Duration::from_secs(30), stream.read_to_end(&mut answer));
         let _ = read.await.unwrap();
-        let text = String::from_utf8_lossy(&answer);
-        text.split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok())
-            .unwrap_or(0)
+        status(&answer).unwrap_or(0)
     }
 
     async fn send(&self, id: &str, body: &str) -> u16 {
         let headers = sign(SECRET, id, SystemClock.now(), body.as_bytes()).unwrap();
         self.post(&headers, body.as_bytes()).await
     }
+}
+
+/// The status of an answer, if it is one.
+fn status(answer: &[u8]) -> Option<u16> {
+    let text = String::from_utf8_lossy(answer);
+    text.split(' ').nth(1)?.parse().ok()
 }
 
 #[tokio::test]
@@ -166,6 +173,58 @@ async fn what_is_not_signed_just_now_and_whole_changes_nothing() {
         "none of it counts"
     );
     assert_eq!(hook.send("9", &body).await, 204, "and the next one does");
+}
+
+/// Shakes hands as a producer that believes these roots; then posts a heartbeat.
+async fn post_by_tls(hook: &Hook, roots: &Pki) -> Option<u16> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut store = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(roots.certificate_pem().as_bytes()).unwrap();
+    store.add(root).unwrap();
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    let tcp = TcpStream::connect(hook.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let mut stream = connector.connect(name, tcp).await.ok()?;
+    let body = heartbeat(1);
+    let mut request = format!(
+        "POST /events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in sign(SECRET, "1", SystemClock.now(), body.as_bytes()).unwrap() {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str(&format!("\r\n{body}"));
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = timeout(Duration::from_secs(30), stream.read_to_end(&mut answer));
+    // Who closes without a word of TLS has answered nevertheless.
+    let _ = read.await.unwrap();
+    status(&answer)
+}
+
+#[tokio::test]
+async fn over_tls_events_are_taken_from_who_believes_its_certificate_and_none_in_clear() {
+    let now = SystemClock.now();
+    let ours = Pki::new("accord.test", now).unwrap();
+    let theirs = Pki::new("accord.test", now).unwrap();
+    let leaf = ours
+        .issue("broker", "webhook", &LeafOptions::at(now))
+        .unwrap();
+    let files = TempDir::new().unwrap();
+    let (certificate, key) = (files.path().join("hook.pem"), files.path().join("hook.key"));
+    std::fs::write(&certificate, leaf.certificate_pem()).unwrap();
+    std::fs::write(&key, leaf.key_pem()).unwrap();
+    let hook = Hook::start(&format!(", certificate = {certificate:?}, key = {key:?}")).await;
+    assert_eq!(post_by_tls(&hook, &theirs).await, None, "another root");
+    assert_eq!(hook.send("1", &heartbeat(1)).await, 0, "in clear");
+    assert_eq!(hook.running.swap(1).await, Err(Reason::NotWatched));
+    assert_eq!(post_by_tls(&hook, &ours).await, Some(204));
+    assert!(hook.running.swap(1).await.is_ok());
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ pub(crate) fn export(rows: &[(&str, &str)]) -> String {
     text
 }
 
-fn sha256(text: &str) -> String {
+pub(crate) fn sha256(text: &str) -> String {
     let hash = digest(&SHA256, text.as_bytes());
     hash.as_ref()
         .iter()

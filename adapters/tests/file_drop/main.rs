@@ -6,4 +6,5 @@
 )]
 
 mod fetched;
+mod lists;
 mod trouble;

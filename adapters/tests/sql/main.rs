@@ -11,3 +11,4 @@ mod bad;
 mod changes;
 mod rig;
 mod servers;
+mod standby;

@@ -1,6 +1,7 @@
 //! Operators' real systems as sources, end to end: a bank asks through a broker and an adapter.
 
 mod events;
+mod sql;
 
 use accord_tests::world::{NORTH_PREFIX, OperatorSpec, WorldSpec};
 

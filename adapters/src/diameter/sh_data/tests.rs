@@ -66,6 +66,25 @@ fn a_software_version_or_a_check_digit_is_no_other_phone() {
 }
 
 #[test]
+fn an_imei_beside_an_imeisv_is_the_same_phone_or_the_document_is_not_believed() {
+    let imeisv = "<IMEISV>3534900698733101</IMEISV>";
+    let both = |imei: &str| {
+        parse(&format!(
+            "{imeisv}<Extension><IMEI>{imei}</IMEI></Extension>"
+        ))
+    };
+    let phone = Some("35349006987331".to_owned());
+    // With its check digit, and without.
+    assert_eq!(both("353490069873310").unwrap().imei, phone);
+    assert_eq!(both("35349006987331").unwrap().imei, phone);
+    assert_eq!(both("353490069873320"), Err(ShDataError::Imei));
+    assert_eq!(both("3534900698733"), Err(ShDataError::Imei));
+    // Whichever comes first.
+    let turned = parse(&format!("<IMEI>353490069873310</IMEI>{imeisv}"));
+    assert_eq!(turned.unwrap().imei, phone);
+}
+
+#[test]
 fn a_document_about_another_number_is_not_believed() {
     let about = |text: &str| {
         parse(&format!(
