@@ -5,7 +5,7 @@ use accord_proto::{
     subject::Month,
     v1::{self, anomaly::Kind},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::bounded::Bounded;
 use crate::config::AnomaliesSection;
@@ -39,8 +39,8 @@ pub(super) struct Sight<'a> {
     pub(super) bank: &'a OrgName,
     pub(super) application: &'a str,
     /// The number's digits. Only the last two of them are kept, one bit for each, with the others as
-    /// the name of the block, until the window ends.
-    pub(super) digits: u64,
+    /// the name of the block, until the window ends. `None` of a question that only the ledger tells.
+    pub(super) digits: Option<u64>,
     pub(super) tag: [u8; 16],
     pub(super) tag_month: Month,
     pub(super) at: Timestamp,
@@ -104,6 +104,12 @@ impl Detectors {
         }
     }
 
+    /// How far back questions matter that were asked before: twice as long as an application's hours
+    /// are learned, so that what was known stays known.
+    pub(super) fn memory(&self) -> SignedDuration {
+        SignedDuration::from_hours(2 * 24 * i64::from(self.limits.learning_days))
+    }
+
     /// Looks at one question. Each kind is told once in its window about the same thing.
     pub(super) fn see(&mut self, sight: &Sight<'_>) -> Vec<v1::Anomaly> {
         let found = [
@@ -120,9 +126,10 @@ impl Detectors {
     /// those of a bank with most of a country.
     fn enumeration(&mut self, sight: &Sight<'_>) -> Option<v1::Anomaly> {
         let seconds = self.limits.block_seconds;
-        let key = (sight.bank.clone(), sight.digits / BLOCK);
+        let digits = sight.digits?;
+        let key = (sight.bank.clone(), digits / BLOCK);
         let block = self.blocks.within(window(sight.at, seconds), &key);
-        block.asked |= 1 << (sight.digits % BLOCK);
+        block.asked |= 1 << (digits % BLOCK);
         let asked = u64::from(block.asked.count_ones());
         if block.told || asked < u64::from(self.limits.block_numbers_min) {
             return None;

@@ -7,11 +7,13 @@
 //! ```
 //!
 //! A question only leaves a note in the queue. Where the queue is full the note is dropped and
-//! counted: no question waits for a detector, and none is refused by one.
+//! counted: no question waits for a detector, and none is refused by one. After a restart the
+//! detectors learn from the ledger what they knew before.
 
 mod bounded;
 mod detectors;
 mod metrics;
+mod recall;
 
 use std::sync::Arc;
 
@@ -25,7 +27,12 @@ use tokio::sync::mpsc;
 
 use self::detectors::{Detectors, Sight};
 pub use self::metrics::AnomalyMetrics;
-use crate::{config::AnomaliesSection, entry::record_entry, identity::Caller, ledger::Ledger};
+use crate::{
+    config::AnomaliesSection,
+    entry::record_entry,
+    identity::Caller,
+    ledger::{Ledger, LedgerError},
+};
 
 /// The most questions that wait to be looked at.
 const QUEUE_MAX: usize = 8_192;
@@ -61,13 +68,23 @@ impl std::fmt::Debug for Watcher {
     }
 }
 
-/// A watch and its watcher.
-#[must_use]
+/// A watch and its watcher, who knows of the questions that the ledger holds up to now. Reads
+/// files, so it blocks.
+///
+/// # Errors
+/// [`LedgerError`]: the ledger can't be read.
 pub fn watch(
     limits: AnomaliesSection,
     ledger: Arc<Ledger>,
     metrics: AnomalyMetrics,
-) -> (Watch, Watcher) {
+    now: Timestamp,
+) -> Result<(Watch, Watcher), LedgerError> {
+    let mut detectors = Detectors::new(limits);
+    let questions = recall::recall(&mut detectors, &ledger, now)?;
+    tracing::info!(
+        questions,
+        "the detectors of the unusual know the last questions"
+    );
     let (to, notes) = mpsc::channel(QUEUE_MAX);
     let watch = Watch {
         notes: to,
@@ -75,11 +92,11 @@ pub fn watch(
     };
     let watcher = Watcher {
         notes,
-        detectors: Detectors::new(limits),
+        detectors,
         ledger,
         metrics,
     };
-    (watch, watcher)
+    Ok((watch, watcher))
 }
 
 impl Watch {
@@ -113,7 +130,7 @@ impl Watcher {
             let found = self.detectors.see(&Sight {
                 bank: note.caller.party().org(),
                 application: note.caller.application(),
-                digits: note.digits,
+                digits: Some(note.digits),
                 tag: note.tag.0,
                 tag_month: note.tag_month,
                 at: note.at,

@@ -195,7 +195,8 @@ impl House {
         let tokens = authorisation::verifying(tokens, issued.as_ref());
         let permits = Arc::new(Semaphore::new(limits.questions_in_flight_max as usize));
         let index = Index::start(config.index.dir.clone(), Arc::clone(&ledger), indexed)?;
-        let (watch, watcher) = anomaly::watch(config.anomalies, Arc::clone(&ledger), noticed);
+        let (seen, now) = (Arc::clone(&ledger), clock.now());
+        let (watch, watcher) = anomaly::watch(config.anomalies, seen, noticed, now)?;
         let house = Self {
             clock,
             trust,

@@ -43,7 +43,7 @@ pub use child::{ChildBroker, broker_binary};
 pub use documents::{CENTRAL_BANK, TELECOM_REGULATOR};
 pub use error::WorldError;
 pub use files::WorldFiles;
-pub use past::{PastAccess, PastMonth};
+pub use past::{PastAccess, PastMonth, PastQuestion};
 pub use running::World;
 pub use spec::{
     AGREEMENT, BankSpec, ClientSpec, NORTH_PREFIX, OPEN_GATEWAY_BANK, OPEN_GATEWAY_CLIENT,

@@ -58,7 +58,51 @@ pub struct PastAccess {
     pub tag: SubjectTag,
 }
 
+/// One question of the past, whenever it was and whoever asked it.
+#[derive(Clone, Copy, Debug)]
+pub struct PastQuestion<'a> {
+    /// When; none is before the one before it.
+    pub at: Timestamp,
+    /// The bank.
+    pub bank: &'a str,
+    /// Its application.
+    pub application: &'a str,
+    /// What it asked about.
+    pub number: &'a str,
+}
+
 impl WorldFiles {
+    /// Makes the ledger anew, as it would be if it had begun with these questions, under one key of
+    /// the months that they are in. Call it before anything runs.
+    ///
+    /// # Errors
+    /// [`WorldError`] names the file.
+    pub fn ask_in_past(&self, questions: &[PastQuestion<'_>]) -> Result<(), WorldError> {
+        let keys = self.dir().join("keys");
+        disk::private_dir(&keys)?;
+        let key: [u8; TagKey::LEN] = random()?;
+        let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+        let first = questions.first().map(|question| question.at);
+        clock.set(first.unwrap_or(Timestamp::UNIX_EPOCH));
+        let ledger = self.ledger_anew(clock.clone())?;
+        for question in questions {
+            clock.set(question.at);
+            let month = Month::of(question.at);
+            let path = keys.join(format!("tag-{month}.key"));
+            if !path.exists() {
+                fs::write(&path, key).map_err(WorldError::io("write", &path))?;
+            }
+            let past = PastMonth {
+                month,
+                key,
+                numbers: &[],
+            };
+            asked(&ledger, &past, question)?;
+        }
+        ledger.stop();
+        Ok(())
+    }
+
     /// Makes the ledger anew, as it would be if it had begun in the first of these months, and puts
     /// each month's key where the broker of then had it. Call it before anything runs.
     ///
@@ -80,7 +124,13 @@ impl WorldFiles {
         for past in months {
             clock.set(tenth(past.month));
             for number in past.numbers {
-                accesses.push(asked(&ledger, past, number)?);
+                let question = PastQuestion {
+                    at: tenth(past.month),
+                    bank: "first-bank",
+                    application: "",
+                    number,
+                };
+                accesses.push(asked(&ledger, past, &question)?);
             }
         }
         ledger.stop();
@@ -110,11 +160,16 @@ impl WorldFiles {
 }
 
 /// One question in a month.
-fn asked(ledger: &Ledger, past: &PastMonth<'_>, number: &str) -> Result<PastAccess, WorldError> {
-    let msisdn = Msisdn::parse(number)?;
+fn asked(
+    ledger: &Ledger,
+    past: &PastMonth<'_>,
+    question: &PastQuestion<'_>,
+) -> Result<PastAccess, WorldError> {
+    let msisdn = Msisdn::parse(question.number)?;
     let tag = TagKey::new(past.month, &past.key).subject(&msisdn);
     let access = v1::Access {
-        bank: "first-bank".to_owned(),
+        bank: question.bank.to_owned(),
+        application: question.application.to_owned(),
         operator: "north-mobile".to_owned(),
         purpose: Purpose::Payment.to_wire() as i32,
         subject_tag: tag.0.to_vec(),

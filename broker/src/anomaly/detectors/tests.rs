@@ -1,7 +1,5 @@
 //! Each detector: what it tells, and what it does not.
 
-use jiff::SignedDuration;
-
 use super::*;
 
 const START: &str = "2026-11-02T09:00:00Z";
@@ -30,7 +28,7 @@ impl Bench {
         let found = self.detectors.see(&Sight {
             bank: &OrgName::parse(bank).unwrap(),
             application,
-            digits: 447_700_900_000 + number,
+            digits: Some(447_700_900_000 + number),
             tag,
             tag_month: Month::of(self.at),
             at: self.at,
