@@ -211,6 +211,12 @@ fn what_the_command_line_can_not_mean_is_named() {
         ),
         (&["usage", "--month", "November"], "2026-11"),
         (&["usage", "--from", "2026-11"], "--until"),
+        (
+            &[
+                "usage", "--month", "2026-11", "--dir", ".", "--as", "a-bank",
+            ],
+            "--as a-bank says who asks",
+        ),
     ] {
         let (exit, said) = complaint(&audit(dir.path(), args));
         assert!(exit == 2 && said.contains(named), "{args:?} {exit} {said}");

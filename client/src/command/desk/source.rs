@@ -38,6 +38,12 @@ pub(super) async fn read(
     terminal: &Terminal,
     each: &mut Each<'_>,
 ) -> Result<Option<Auditor>, Failure> {
+    let offline = source.dir.is_some() || source.input.is_some();
+    if let Some(party) = whom.party.as_ref().filter(|_| offline) {
+        let message = format!("--as {party} says who asks the broker, and a copy is not asked for");
+        return Err(Failure::new(Exit::Usage, message)
+            .hint("leave it out; --bank, --operator or --audience narrow what is counted"));
+    }
     if let Some(dir) = &source.dir {
         directory(dir, whom, terminal, each)?;
         return Ok(None);
