@@ -8,7 +8,7 @@ mod verify;
 
 use aws_lc_rs::digest;
 
-pub use verify::{verify_consistency, verify_inclusion};
+pub use verify::{root_of_path, verify_consistency, verify_inclusion};
 
 /// A SHA-256 digest.
 pub type Hash = [u8; 32];

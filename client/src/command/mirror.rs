@@ -249,7 +249,8 @@ fn tell(held: &HeldLog, terminal: &mut Terminal) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_policy(path: &Path) -> Result<Policy, Failure> {
+/// Reads a policy.
+pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
     let wrong = |error: &dyn std::error::Error| {
         let message = format!("`{}`: {}", path.display(), chain(error));
         Failure::new(Exit::Usage, message)
@@ -258,7 +259,8 @@ fn read_policy(path: &Path) -> Result<Policy, Failure> {
     Policy::parse(&text).map_err(|error| wrong(&error))
 }
 
-fn failure(error: MirrorError, dir: &Path) -> Failure {
+/// Why tiles or a mirror of them could not be had, and what to do.
+pub(super) fn failure(error: MirrorError, dir: &Path) -> Failure {
     let message = chain(&error);
     let kept = "the mirror stays as it was, verified up to its last checkpoint";
     match &error {

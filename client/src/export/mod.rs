@@ -15,12 +15,15 @@
 //!
 //! `leaf` is the entry's exact bytes in base64, and `leaf_hash` its RFC 6962 hash. With origin, index
 //! and the signed checkpoint of its log, a proof of inclusion can be asked for or made from a mirror
-//! for as long as the log lives. Only entries under a checkpoint are exported.
+//! for as long as the log lives. Lines of JSON can carry the proof themselves: `jsonl` as `proof`,
+//! `ocsf` as `unmapped.inclusion_proof`. Only entries under a checkpoint are exported.
 
 pub mod columns;
+mod lines;
 mod ocsf;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod proved;
 mod read;
 mod sheet;
 #[cfg(test)]
@@ -32,7 +35,10 @@ use std::{
     io::{self, Write},
 };
 
-use accord_proto::c2sp::{Checkpoint, SignedNote};
+use accord_proto::{
+    c2sp::{Checkpoint, SignedNote},
+    merkle::{Hash, verify_inclusion},
+};
 use aws_lc_rs::digest::{Context, SHA256};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
@@ -67,6 +73,15 @@ impl Format {
             Self::Jsonl => "jsonl",
             Self::Ocsf => "ocsf",
             Self::Parquet => "parquet",
+        }
+    }
+
+    /// Whether its lines can carry proofs.
+    #[must_use]
+    pub const fn holds_proofs(self) -> bool {
+        match self {
+            Self::Jsonl | Self::Ocsf => true,
+            Self::Csv | Self::Parquet => false,
         }
     }
 
@@ -120,6 +135,17 @@ pub enum ExportError {
     /// A checkpoint is none.
     #[error("a checkpoint does not parse")]
     Checkpoint,
+    /// An audit path that does not lead from the entry to the root of its checkpoint.
+    #[error("entry {index} of {origin} is not proved by the hashes that were given for it")]
+    Proof {
+        /// Its log.
+        origin: String,
+        /// Its index.
+        index: u64,
+    },
+    /// Rows have no room for proofs.
+    #[error("proofs are written as lines of JSON alone: export to jsonl or ocsf")]
+    NoProofs,
     /// This program was built without the format.
     #[error("this program was built without Parquet: build it with `--features parquet`")]
     NoParquet,
@@ -140,6 +166,7 @@ pub struct Exporter<W: Write + Send> {
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     pub(crate) size: u64,
+    pub(crate) root: Hash,
     pub(crate) note: String,
 }
 
@@ -188,12 +215,10 @@ impl<W: Write + Send> Exporter<W> {
     /// # Errors
     /// [`ExportError::Checkpoint`].
     pub fn log(&mut self, note: &str) -> Result<(), ExportError> {
-        let checkpoint = SignedNote::parse(note)
-            .ok()
-            .and_then(|note| Checkpoint::parse(note.text()).ok())
-            .ok_or(ExportError::Checkpoint)?;
+        let checkpoint = parse_checkpoint(note).ok_or(ExportError::Checkpoint)?;
         let log = Log {
             size: checkpoint.size,
+            root: checkpoint.root,
             note: note.to_owned(),
         };
         self.logs.insert(checkpoint.origin, log);
@@ -211,6 +236,19 @@ impl<W: Write + Send> Exporter<W> {
     /// # Errors
     /// [`ExportError`]; an entry that no checkpoint covers is not exported.
     pub fn entry(&mut self, entry: &LedgerEntry) -> Result<(), ExportError> {
+        self.write(entry, None)
+    }
+
+    /// Writes an entry with its audit path under the checkpoint of its log, the leaf's sibling
+    /// first.
+    ///
+    /// # Errors
+    /// As [`entry`](Self::entry), [`ExportError::Proof`], [`ExportError::NoProofs`].
+    pub fn proved_entry(&mut self, entry: &LedgerEntry, path: &[Hash]) -> Result<(), ExportError> {
+        self.write(entry, Some(path))
+    }
+
+    fn write(&mut self, entry: &LedgerEntry, path: Option<&[Hash]>) -> Result<(), ExportError> {
         let uncovered = || ExportError::Uncovered {
             origin: entry.origin.clone(),
             index: entry.index,
@@ -219,9 +257,13 @@ impl<W: Write + Send> Exporter<W> {
         if entry.index >= log.size {
             return Err(uncovered());
         }
+        let proof = path.map(|path| prove(entry, log, path)).transpose()?;
         match &mut self.writer {
-            Writer::Lines(out) => line(out, &record(entry))?,
-            Writer::Ocsf(out) => line(out, &ocsf::event(entry, log, &self.footer))?,
+            Writer::Lines(out) => line(out, &record(entry, proof))?,
+            Writer::Ocsf(out) => line(out, &ocsf::event(entry, log, &self.footer, proof))?,
+            Writer::Sheet(_) if proof.is_some() => return Err(ExportError::NoProofs),
+            #[cfg(feature = "parquet")]
+            Writer::Parquet(_) if proof.is_some() => return Err(ExportError::NoProofs),
             Writer::Sheet(sheet) => sheet.entry(entry)?,
             #[cfg(feature = "parquet")]
             Writer::Parquet(columns) => columns.entry(entry)?,
@@ -258,11 +300,30 @@ impl<W: Write + Send> Exporter<W> {
     }
 }
 
+/// A proof that holds.
+fn prove(entry: &LedgerEntry, log: &Log, path: &[Hash]) -> Result<Json, ExportError> {
+    let leaf = entry.leaf_hash();
+    match verify_inclusion(&leaf, entry.index, log.size, path, &log.root) {
+        Ok(()) => Ok(proved::to_json(log.size, path)),
+        Err(_) => Err(ExportError::Proof {
+            origin: entry.origin.clone(),
+            index: entry.index,
+        }),
+    }
+}
+
+fn parse_checkpoint(note: &str) -> Option<Checkpoint> {
+    Checkpoint::parse(SignedNote::parse(note).ok()?.text()).ok()
+}
+
 /// An entry as a line of JSON.
-pub(crate) fn record(entry: &LedgerEntry) -> Json {
+pub(crate) fn record(entry: &LedgerEntry, proof: Option<Json>) -> Json {
     let mut record = entry_view::json(entry);
     if let Some(fields) = record.as_object_mut() {
         fields.insert("leaf".to_owned(), STANDARD.encode(&entry.bytes).into());
+        if let Some(proof) = proof {
+            fields.insert("proof".to_owned(), proof);
+        }
     }
     record
 }

@@ -21,10 +21,9 @@ const OTHER: u32 = 99;
 /// `fingerprint.algorithm_id` of SHA-256.
 const SHA256: u32 = 3;
 
-/// An entry as an event.
-pub(super) fn event(entry: &LedgerEntry, log: &Log, footer: &Footer) -> Json {
+/// An entry as an event, with its audit path where there is one.
+pub(super) fn event(entry: &LedgerEntry, log: &Log, footer: &Footer, proof: Option<Json>) -> Json {
     let what = What::of(entry);
-    let leaf_hash = hex(&entry.leaf_hash());
     let mut fields = Map::new();
     let mut put = |name: &str, value: Json| {
         fields.insert(name.to_owned(), value);
@@ -40,15 +39,7 @@ pub(super) fn event(entry: &LedgerEntry, log: &Log, footer: &Footer) -> Json {
     );
     put("actor", what.actor);
     put("api", what.api);
-    put(
-        "attestation_list",
-        json!([{
-            "fingerprint": {"algorithm": "SHA-256", "algorithm_id": SHA256, "value": leaf_hash},
-            "chain_uid": entry.origin,
-            "uid": entry.index.to_string(),
-            "signatures": [{"algorithm": "Ed25519 (C2SP tlog-checkpoint)", "value": log.note}],
-        }]),
-    );
+    put("attestation_list", json!([attested(entry, log)]));
     put("category_name", "Application Activity".into());
     put("category_uid", CATEGORY.into());
     put("class_name", "API Activity".into());
@@ -91,19 +82,38 @@ pub(super) fn event(entry: &LedgerEntry, log: &Log, footer: &Footer) -> Json {
     put("status_detail", what.detail.into());
     put("time", entry.entry.time_unix_ms.into());
     put("type_uid", (CLASS * 100 + what.activity).into());
-    put("unmapped", unmapped(entry, footer));
+    put("unmapped", unmapped(entry, footer, proof));
     fields.into()
 }
 
+/// What the `record_integrity` profile has: where the entry stands in the tree, and who signed that.
+fn attested(entry: &LedgerEntry, log: &Log) -> Json {
+    let leaf_hash = hex(&entry.leaf_hash());
+    json!({
+        "fingerprint": {"algorithm": "SHA-256", "algorithm_id": SHA256, "value": leaf_hash},
+        "chain_uid": entry.origin,
+        "uid": entry.index.to_string(),
+        "signatures": [{
+            "algorithm": "Ed25519 (C2SP tlog-checkpoint)",
+            "algorithm_id": OTHER,
+            "value": log.note,
+        }],
+    })
+}
+
 /// What OCSF has no name for: the entry's own fields, and to whom the event may be shown.
-fn unmapped(entry: &LedgerEntry, footer: &Footer) -> Json {
+fn unmapped(entry: &LedgerEntry, footer: &Footer, proof: Option<Json>) -> Json {
     let kind = entry_view::kind(entry);
     let record = entry_view::json(entry);
-    json!({
+    let mut unmapped = json!({
         "kind": kind,
         kind: record.get(kind),
         "confidentiality": footer,
-    })
+    });
+    if let (Some(fields), Some(proof)) = (unmapped.as_object_mut(), proof) {
+        fields.insert("inclusion_proof".to_owned(), proof);
+    }
+    unmapped
 }
 
 /// The parts of an event that depend on the kind of entry.

@@ -2,20 +2,23 @@
 //! (index, time, elapsed), which are 64-bit integers. Not compressed: dictionaries already take the
 //! repetition out, and every reader reads it.
 
-use std::{collections::BTreeMap, io::Write, sync::Arc};
+use std::{collections::BTreeMap, fs::File, io::Write, sync::Arc};
 
 use parquet::{
     basic::{LogicalType, Repetition, TimeUnit, Type as Physical},
     data_type::{ByteArray, ByteArrayType, Int64Type},
     errors::ParquetError,
     file::{
-        metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter,
-        writer::SerializedRowGroupWriter,
+        metadata::{FileMetaData, KeyValue},
+        properties::WriterProperties,
+        reader::{FileReader as _, SerializedFileReader},
+        writer::{SerializedFileWriter, SerializedRowGroupWriter},
     },
+    record::RowAccessor as _,
     schema::types::Type,
 };
 
-use super::{ExportError, Log, columns, columns::NAMES};
+use super::{ExportError, Log, ReadError, columns, columns::NAMES};
 use crate::{LedgerEntry, footer::Footer};
 
 /// Rows that are held before they are written: some tens of megabytes at most.
@@ -100,6 +103,76 @@ impl<W: Write + Send> Columns<W> {
         group.close()?;
         Ok(())
     }
+}
+
+/// What a file says beside its rows.
+pub(super) struct Ends {
+    pub(super) footer: serde_json::Value,
+    /// Signed notes.
+    pub(super) checkpoints: Vec<String>,
+}
+
+/// Reads a file, and shows each row with its number, from 1: all cells as texts, those of
+/// integers in digits.
+pub(super) fn read(
+    file: File,
+    mut each: impl FnMut(u64, columns::Row) -> Result<(), ReadError>,
+) -> Result<Ends, ReadError> {
+    let form = |line, what| ReadError::Form { line, what };
+    let reader = SerializedFileReader::new(file).map_err(|_| form(1, "it is no Parquet file"))?;
+    let metadata = reader.metadata().file_metadata();
+    let described = metadata.schema_descr().columns();
+    if !described.iter().map(|column| column.name()).eq(NAMES) {
+        return Err(form(1, "other columns"));
+    }
+    let rows = reader.get_row_iter(None);
+    let rows = rows.map_err(|_| form(1, "its rows can't be read"))?;
+    for (line, row) in (1..).zip(rows) {
+        let malformed = |_: ParquetError| form(line, "it is no row of these columns");
+        let row = row.map_err(malformed)?;
+        let mut cells = columns::Row::default();
+        for (at, (cell, name)) in cells.iter_mut().zip(NAMES).enumerate() {
+            *cell = match name {
+                TIME => row.get_timestamp_millis(at).map(|time| time.to_string()),
+                INDEX | ELAPSED => row.get_long(at).map(|number| number.to_string()),
+                _ => row.get_string(at).cloned(),
+            }
+            .map_err(malformed)?;
+        }
+        each(line, cells)?;
+    }
+    let value = |key: &str| -> Option<serde_json::Value> {
+        serde_json::from_str(value_of(metadata, key)?).ok()
+    };
+    let footer = value(FOOTER).ok_or(ReadError::Short("the footer is missing"))?;
+    let checkpoints = value(CHECKPOINTS).ok_or(ReadError::Short("the checkpoints are missing"))?;
+    let checkpoints = checkpoints
+        .as_object()
+        .into_iter()
+        .flat_map(|logs| logs.values());
+    let checkpoints = checkpoints.map(|note| note.as_str().unwrap_or_default().to_owned());
+    Ok(Ends {
+        checkpoints: checkpoints.collect(),
+        footer,
+    })
+}
+
+/// An entry's row as [`read`] shows it.
+pub(super) fn row(entry: &LedgerEntry) -> columns::Row {
+    let mut row = columns::row(entry);
+    for (cell, name) in row.iter_mut().zip(NAMES) {
+        match name {
+            TIME => *cell = entry.entry.time_unix_ms.to_string(),
+            ELAPSED if cell.is_empty() => "0".clone_into(cell),
+            _ => {}
+        }
+    }
+    row
+}
+
+fn value_of<'a>(metadata: &'a FileMetaData, key: &str) -> Option<&'a str> {
+    let pairs = metadata.key_value_metadata()?;
+    pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
 }
 
 fn integers<W: Write + Send>(

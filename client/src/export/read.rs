@@ -6,26 +6,26 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Read, Write as _},
+    io::{self, Read},
     path::Path,
 };
 
-use accord_proto::c2sp::{Checkpoint, SignedNote};
+use accord_proto::c2sp::Checkpoint;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value as Json;
 
 use super::{
-    Format, Hashed, Log,
+    Format, Log,
     columns::{self, INDEX, KIND, LEAF, NAMES, ORIGIN, SUMMARY},
-    ocsf, record, sheet,
+    lines::{Hashing, lines},
+    ocsf, parse_checkpoint,
+    proved::Roots,
+    record, sheet,
 };
 use crate::{
     LedgerEntry,
     footer::{Footer, NAMES as NAMES_OF_FOOTER, NO_ONWARD_DISCLOSURE},
 };
-
-/// The longest line of an export: an entry of the greatest length, three times over.
-const LINE_BYTES_MAX: u64 = 1 << 20;
 
 /// What an export turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Checked {
     /// The checkpoints (signed notes) that the entries are under, by origin; their signatures are
     /// not checked here.
     pub checkpoints: Vec<(String, String)>,
+    /// How many entries carry a proof that they are in their log, which holds under the checkpoint.
+    pub proved: u64,
 }
 
 /// Why an export is not believed.
@@ -72,9 +74,21 @@ pub enum ReadError {
         /// The entry.
         index: u64,
     },
-    /// A format that is not read again.
-    #[error("a Parquet file is not read again: export to jsonl, csv or ocsf as well")]
-    Parquet,
+    /// A proof that is none, or that leads to another root than those of the other lines.
+    #[error("line {line} does not prove that its entry is in the log")]
+    Proof {
+        /// Which, from 1.
+        line: u64,
+    },
+    /// Proofs that lead to another root than the checkpoint's.
+    #[error("the proofs of {origin} are not under its checkpoint in the export")]
+    OtherRoot {
+        /// The log.
+        origin: String,
+    },
+    /// This program was built without the format.
+    #[error("this program was built without Parquet: build it with `--features parquet`")]
+    NoParquet,
 }
 
 /// Reads an export, and shows each entry.
@@ -86,21 +100,25 @@ pub fn read(
     format: Format,
     mut each: impl FnMut(LedgerEntry),
 ) -> Result<Checked, ReadError> {
-    let mut file = Hashing(BufReader::new(File::open(path)?), Hashed::new(io::sink()));
+    let mut file = Hashing::new(File::open(path)?);
     let mut found = Found::default();
     match format {
         Format::Jsonl => lines(&mut file, |at, line| found.jsonl(at, &line, &mut each))?,
         Format::Ocsf => lines(&mut file, |at, line| found.ocsf(at, &line, &mut each))?,
         Format::Csv => found.csv(&mut file, &mut each)?,
-        Format::Parquet => return Err(ReadError::Parquet),
+        #[cfg(feature = "parquet")]
+        Format::Parquet => found.parquet(&mut file, path, &mut each)?,
+        #[cfg(not(feature = "parquet"))]
+        Format::Parquet => return Err(ReadError::NoParquet),
     }
-    let (_, sha256, _) = file.1.finish()?;
+    let sha256 = file.finish()?;
     found.check(format)?;
     Ok(Checked {
         sha256,
         entries: found.entries,
         footer: found.footer,
         checkpoints: found.checkpoints,
+        proved: found.roots.count,
     })
 }
 
@@ -112,6 +130,7 @@ struct Found {
     checkpoints: Vec<(String, String)>,
     /// The highest index of each log.
     highest: Vec<(String, u64)>,
+    roots: Roots,
 }
 
 impl Found {
@@ -137,10 +156,12 @@ impl Found {
         let text = |name: &str| value.get(name).and_then(Json::as_str).unwrap_or_default();
         let index = value.get("index").and_then(Json::as_u64);
         let entry = entry(line, text("origin"), index, text("leaf"))?;
-        if record(&entry) != *value {
+        let proof = value.get("proof").cloned();
+        if record(&entry, proof.clone()) != *value {
             return Err(ReadError::Changed { line });
         }
         self.take(line, &entry)?;
+        self.follow(line, &entry, proof.as_ref())?;
         each(entry);
         Ok(())
     }
@@ -159,18 +180,21 @@ impl Found {
         let footer: Footer = serde_json::from_value(marked.clone())
             .map_err(|_| form(line, "the event does not say to whom it may be shown"))?;
         let note = text("/attestation_list/0/signatures/0/value");
-        let size = self.checkpoint(line, note)?;
+        let Checkpoint { size, root, .. } = self.checkpoint(line, note)?;
         let log = Log {
             size,
+            root,
             note: note.to_owned(),
         };
-        if ocsf::event(&entry, &log, &footer) != *value {
+        let proof = at("/unmapped/inclusion_proof").cloned();
+        if ocsf::event(&entry, &log, &footer, proof.clone()) != *value {
             return Err(ReadError::Changed { line });
         }
         if self.footer.is_empty() {
             self.footer(line, &marked)?;
         }
         self.take(line, &entry)?;
+        self.follow(line, &entry, proof.as_ref())?;
         each(entry);
         Ok(())
     }
@@ -217,6 +241,31 @@ impl Found {
         Ok(())
     }
 
+    #[cfg(feature = "parquet")]
+    fn parquet(
+        &mut self,
+        file: &mut impl Read,
+        path: &Path,
+        each: &mut impl FnMut(LedgerEntry),
+    ) -> Result<(), ReadError> {
+        // Its rows are not read in the order of its bytes, which are hashed by themselves.
+        io::copy(file, &mut io::sink())?;
+        let ends = super::parquet::read(File::open(path)?, |line, row| {
+            let cell = |at: usize| row.get(at).map_or("", String::as_str);
+            let entry = entry(line, cell(ORIGIN), cell(INDEX).parse().ok(), cell(LEAF))?;
+            if super::parquet::row(&entry) != row {
+                return Err(ReadError::Changed { line });
+            }
+            self.take(line, &entry)?;
+            each(entry);
+            Ok(())
+        })?;
+        for note in &ends.checkpoints {
+            self.checkpoint(0, note)?;
+        }
+        self.footer(0, &ends.footer)
+    }
+
     fn take(&mut self, line: u64, entry: &LedgerEntry) -> Result<(), ReadError> {
         self.entries += 1;
         match self.highest.last_mut() {
@@ -231,6 +280,18 @@ impl Found {
         Ok(())
     }
 
+    fn follow(
+        &mut self,
+        line: u64,
+        entry: &LedgerEntry,
+        proof: Option<&Json>,
+    ) -> Result<(), ReadError> {
+        match proof {
+            Some(proof) if !self.roots.follow(entry, proof) => Err(ReadError::Proof { line }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn footer(&mut self, line: u64, footer: &Json) -> Result<(), ReadError> {
         let footer: Footer = serde_json::from_value(footer.clone())
             .map_err(|_| form(line, "the footer lacks fields"))?;
@@ -241,13 +302,13 @@ impl Found {
         Ok(())
     }
 
-    fn checkpoint(&mut self, line: u64, note: &str) -> Result<u64, ReadError> {
+    fn checkpoint(&mut self, line: u64, note: &str) -> Result<Checkpoint, ReadError> {
         let checkpoint = parse_checkpoint(note).ok_or_else(|| form(line, "no checkpoint"))?;
-        let known = (checkpoint.origin, note.to_owned());
+        let known = (checkpoint.origin.clone(), note.to_owned());
         if !self.checkpoints.contains(&known) {
             self.checkpoints.push(known);
         }
-        Ok(checkpoint.size)
+        Ok(checkpoint)
     }
 
     fn check(&self, format: Format) -> Result<(), ReadError> {
@@ -280,12 +341,13 @@ impl Found {
                 });
             }
         }
-        Ok(())
+        match self.roots.astray(&self.checkpoints) {
+            Some(origin) => Err(ReadError::OtherRoot {
+                origin: origin.to_owned(),
+            }),
+            None => Ok(()),
+        }
     }
-}
-
-fn parse_checkpoint(note: &str) -> Option<Checkpoint> {
-    Checkpoint::parse(SignedNote::parse(note).ok()?.text()).ok()
 }
 
 fn entry(
@@ -302,42 +364,6 @@ fn entry(
         .map_err(|_| form(line, "the leaf is no entry"))
 }
 
-const fn form(line: u64, what: &'static str) -> ReadError {
+pub(super) const fn form(line: u64, what: &'static str) -> ReadError {
     ReadError::Form { line, what }
-}
-
-fn lines(
-    file: &mut Hashing,
-    mut each: impl FnMut(u64, Json) -> Result<(), ReadError>,
-) -> Result<(), ReadError> {
-    let mut line = Vec::new();
-    for at in 1.. {
-        line.clear();
-        let len = file
-            .0
-            .by_ref()
-            .take(LINE_BYTES_MAX)
-            .read_until(b'\n', &mut line)?;
-        if len == 0 {
-            break;
-        }
-        file.1.write_all(&line)?;
-        if line.last() != Some(&b'\n') {
-            return Err(form(at, "it does not end"));
-        }
-        let value = serde_json::from_slice(&line).map_err(|_| form(at, "it is no JSON"))?;
-        each(at, value)?;
-    }
-    Ok(())
-}
-
-/// Reads, and hashes what it reads.
-struct Hashing(BufReader<File>, Hashed<io::Sink>);
-
-impl Read for Hashing {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let len = self.0.read(to)?;
-        self.1.write_all(to.get(..len).unwrap_or_default())?;
-        Ok(len)
-    }
 }

@@ -274,7 +274,7 @@ impl Mirror {
     }
 }
 
-fn source(
+pub(super) fn source(
     profile: &LoadedProfile,
     party: &PartySection,
     from: Option<&str>,

@@ -26,6 +26,8 @@ mod fresh;
 #[cfg(feature = "command")]
 mod https;
 #[cfg(feature = "command")]
+mod prove;
+#[cfg(feature = "command")]
 mod store;
 
 pub use entries::EntryFault;
@@ -38,6 +40,8 @@ pub use follow::{HeldLog, Mirror, MirrorConfig};
 #[cfg(feature = "command")]
 pub use fresh::{Stale, words as duration_words};
 pub use layout::{Holds, LayoutError, is_mirror};
+#[cfg(feature = "command")]
+pub use prove::TileProofs;
 pub use read::mirrored_entries;
 #[cfg(feature = "command")]
 pub use store::StoreError;

@@ -13,6 +13,20 @@ pub fn verify_inclusion(
     proof: &[Hash],
     root: &Hash,
 ) -> Result<(), ProofError> {
+    let leads_to = root_of_path(leaf, index, size, proof)?;
+    (leads_to == *root).then_some(()).ok_or(ProofError::Root)
+}
+
+/// The root to which an audit path leads, whichever that is.
+///
+/// # Errors
+/// [`ProofError::Range`], [`ProofError::Length`]: it is no path of that leaf in a tree of this size.
+pub fn root_of_path(
+    leaf: &Hash,
+    index: u64,
+    size: u64,
+    proof: &[Hash],
+) -> Result<Hash, ProofError> {
     if index >= size {
         return Err(ProofError::Range);
     }
@@ -36,7 +50,7 @@ pub fn verify_inclusion(
     if last != 0 {
         return Err(ProofError::Length);
     }
-    (hash == *root).then_some(()).ok_or(ProofError::Root)
+    Ok(hash)
 }
 
 /// Checks that the tree of `new` leaves continues the tree of `old` leaves, as in RFC 9162

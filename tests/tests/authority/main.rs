@@ -21,6 +21,7 @@ mod mirror_lies;
 mod mirror_stale;
 mod offline;
 mod online;
+mod proved_export;
 mod queries;
 mod reading;
 mod remits;

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The command, while the broker of this process goes on.
-async fn run(stage: &Stage, args: &[&str]) -> Output {
+pub(crate) async fn run(stage: &Stage, args: &[&str]) -> Output {
     let profile = stage.files.dir().to_owned();
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
     let ran = tokio::task::spawn_blocking(move || {
@@ -26,7 +26,7 @@ async fn run(stage: &Stage, args: &[&str]) -> Output {
     ran.await.unwrap()
 }
 
-async fn json(stage: &Stage, args: &[&str]) -> Vec<Value> {
+pub(crate) async fn json(stage: &Stage, args: &[&str]) -> Vec<Value> {
     let said = said(&run(stage, &[args, &["--json"]].concat()).await);
     said.lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -37,6 +37,12 @@ async fn json(stage: &Stage, args: &[&str]) -> Vec<Value> {
 async fn asked() -> Stage {
     let stage = Stage::sandbox().await;
     questions(&stage).await;
+    indexed(&stage).await;
+    stage
+}
+
+/// Waits until the index has come to the present end.
+pub(crate) async fn indexed(stage: &Stage) {
     let end = stage.size();
     let auditor = stage.auditor("central-bank").unwrap();
     wait_until("the index", || async {
@@ -45,7 +51,6 @@ async fn asked() -> Stage {
     })
     .await
     .unwrap();
-    stage
 }
 
 fn exports(stage: &Stage, from: u64) -> Vec<v1::Export> {

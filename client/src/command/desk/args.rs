@@ -18,6 +18,8 @@ signed checkpoint that the entries are under, and the confidentiality footer:
   .ocsf.jsonl   OCSF API Activity 1.9.0-dev with record_integrity, marked confidential one by one
   .parquet      the columns of .csv; the footer is in the key-value metadata. Needs a build with
                 `--features parquet`
+With --with-proofs a line of JSON has the hashes of its audit path as well (RFC 9162): .jsonl as
+`proof`, .ocsf.jsonl as `unmapped.inclusion_proof`; with them each line holds by itself.
 The file's SHA-256 is on the record before the file is there. A file that is there is left alone.";
 
 #[derive(Debug, Subcommand)]
@@ -27,8 +29,8 @@ pub(crate) enum DeskCommand {
     /// Writes entries to a file, whole or not at all, and puts its hash on the record
     #[command(after_help = EXPORTS)]
     Export(Export),
-    /// Checks an export offline: that each line says what its entry says, that nothing is cut off,
-    /// and, with --dir, that each entry is in that ledger
+    /// Checks an export offline: that each line says what its entry says, that its proof holds where
+    /// it carries one, that nothing is cut off, and, with --dir, that each entry is in that ledger
     CheckExport(CheckExport),
     /// Reports to the joint committee: whether banks are served alike, operators' timeliness, what
     /// was refused and why, purposes, anomalies and suspensions
@@ -119,6 +121,10 @@ pub(crate) struct Export {
     /// jsonl, csv, parquet or ocsf
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub(super) format: Option<Format>,
+    /// Each line with the proof that its entry is in the log, under the checkpoint in the file: it
+    /// can be checked with nobody's help. jsonl and ocsf alone
+    #[arg(long)]
+    pub(super) with_proofs: bool,
 }
 
 fn format(name: &str) -> Result<Format, String> {
@@ -129,12 +135,16 @@ fn format(name: &str) -> Result<Format, String> {
 pub(crate) struct CheckExport {
     /// The export
     pub(super) file: PathBuf,
-    /// jsonl, csv or ocsf; else as the file's name says
+    /// jsonl, csv, parquet or ocsf; else as the file's name says
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub(super) format: Option<Format>,
     /// A ledger's directory or a mirror's, which is verified first, in which each entry must be
     #[arg(long, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
+    /// Whom to believe: the log's key, and whose cosignatures are enough (C2SP tlog-policy); else
+    /// the profile's key of the log
+    #[arg(long, value_name = "POLICY")]
+    pub(super) policy: Option<PathBuf>,
 }
 
 /// From where entries come.
@@ -144,7 +154,7 @@ pub(crate) struct Source {
     /// Offline from a ledger's directory or a mirror's, which is verified first
     #[arg(long, value_name = "DIR", conflicts_with = "input")]
     pub(super) dir: Option<PathBuf>,
-    /// Offline from an export (jsonl, csv or ocsf), which is checked first
+    /// Offline from an export, which is checked first
     #[arg(long, value_name = "FILE")]
     pub(super) input: Option<PathBuf>,
 }

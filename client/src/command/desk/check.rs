@@ -3,9 +3,13 @@
 //! The file alone shows a line that was changed by hand. That lines were left out, or the footer
 //! rewritten, shows only in the ledger, where the file's hash was recorded with its statement.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use accord_proto::{
+    c2sp::{CheckpointError, Policy, PolicyError, SignedNote},
     merkle::Hash,
     party::PartyId,
     v1::{self, entry::Event},
@@ -17,6 +21,7 @@ use super::{
     super::{
         args::Whom,
         exit::{Exit, Failure},
+        mirror,
         terminal::Terminal,
     },
     args,
@@ -43,7 +48,11 @@ pub(super) fn run(
         leaves.insert((entry.origin, entry.index), leaf);
         Ok(())
     })?;
-    let signed = signed_by(&checked, whom)?;
+    let signed = match &args.policy {
+        Some(policy) => Signed::Cosigned(cosigned_under(&checked, &mirror::read_policy(policy)?)?),
+        None if signed_by(&checked, whom)? => Signed::ByLog,
+        None => Signed::Unchecked,
+    };
     let recorded = match &args.dir {
         Some(dir) => Some(find(&checked, leaves, dir, whom, terminal)?),
         None => None,
@@ -58,19 +67,50 @@ pub(super) fn run(
             "ok": true,
             "entries": checked.entries,
             "sha256": hex(&checked.sha256),
-            "checkpoints_signed": signed,
+            "proved": checked.proved,
+            "checkpoints_signed": signed != Signed::Unchecked,
+            "cosigned": match &signed {
+                Signed::Cosigned(witnesses) => witnesses.iter().collect(),
+                Signed::ByLog | Signed::Unchecked => Vec::new(),
+            },
             "recorded": recorded.map(|(origin, index)| json!({"origin": origin, "index": index})),
             "footer": footer,
         }))?;
         return Ok(Exit::Ok);
     }
-    show(&checked, signed, recorded.as_ref(), terminal)?;
+    show(&checked, &signed, recorded.as_ref(), terminal)?;
     Ok(Exit::Ok)
+}
+
+/// Who vouches for the checkpoints.
+#[derive(PartialEq, Eq)]
+enum Signed {
+    ByLog,
+    /// The log, and for each checkpoint enough witnesses: these at least once.
+    Cosigned(BTreeSet<String>),
+    Unchecked,
+}
+
+/// The witnesses of a policy under which each checkpoint is believed.
+fn cosigned_under(checked: &Checked, policy: &Policy) -> Result<BTreeSet<String>, Failure> {
+    let mut witnesses = BTreeSet::new();
+    for (origin, note) in &checked.checkpoints {
+        let opened = SignedNote::parse(note).map_err(CheckpointError::from);
+        let opened = opened.map_err(PolicyError::from);
+        let (_, cosigned) = opened
+            .and_then(|note| policy.open(&note))
+            .map_err(|error| {
+                let message = format!("the checkpoint of {origin} is not believed");
+                Failure::new(Exit::Failure, message).because(&error)
+            })?;
+        witnesses.extend(cosigned.into_iter().map(|one| one.witness));
+    }
+    Ok(witnesses)
 }
 
 fn show(
     checked: &Checked,
-    signed: bool,
+    signed: &Signed,
     recorded: Option<&Place>,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
@@ -78,13 +118,30 @@ fn show(
         terminal.line(&format!("{name}: {value}"))?;
     }
     let signatures = match signed {
-        true => "the checkpoints are signed by the log",
-        false => "no key of the log is known here, so the checkpoints' signatures are unchecked",
+        Signed::ByLog => "the checkpoints are signed by the log".to_owned(),
+        Signed::Cosigned(witnesses) if witnesses.is_empty() => {
+            "the checkpoints are signed by the log (the policy asks for no cosignature)".to_owned()
+        }
+        Signed::Cosigned(witnesses) => {
+            let names: Vec<_> = witnesses.iter().map(String::as_str).collect();
+            let names = names.join(" and ");
+            format!("the checkpoints are signed by the log, and cosigned by {names}")
+        }
+        Signed::Unchecked => {
+            "no key of the log is known here, so the checkpoints' signatures are unchecked"
+                .to_owned()
+        }
     };
     terminal.line(&format!(
         "{} entries; each line says what its entry says; {signatures}",
         checked.entries
     ))?;
+    if checked.proved > 0 {
+        terminal.line(&format!(
+            "{} of them are proved to be in their log, under these checkpoints",
+            checked.proved
+        ))?;
+    }
     let sha256 = hex(&checked.sha256);
     terminal.line(&match recorded {
         Some((origin, index)) => format!(

@@ -1,8 +1,8 @@
 //! `accord audit export`.
 
-use std::{io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
-use accord_proto::clock::SystemClock;
+use accord_proto::{c2sp::Checkpoint, clock::SystemClock};
 use serde_json::json;
 
 use super::{
@@ -10,7 +10,9 @@ use super::{
         args::{Stating, Whom},
         audit,
         exit::{Exit, Failure},
+        mirror,
         terminal::Terminal,
+        whom,
     },
     args,
     source::format_of,
@@ -20,6 +22,7 @@ use crate::{
     audit::query::PAGE_SIZE_MAX,
     export::{ExportError, Exporter, WholeFile},
     footer::Footer,
+    mirror::TileProofs,
     random::hex,
 };
 
@@ -33,17 +36,29 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let format = format_of(&args.output, args.format)?;
     let place = args.output.as_path();
+    if args.with_proofs && !format.holds_proofs() {
+        return Err(failed(place, &ExportError::NoProofs));
+    }
     let file = begin(place)?;
     let auditor = audit::reader(whom, stating, terminal, "an export")?;
+    let proofs = args.with_proofs.then(|| proofs(whom)).transpose()?;
     let footer = footer(&auditor);
-    let mut exporter = Exporter::begin(file, format, footer).map_err(|e| failed(place, &e))?;
+    let exporter = Exporter::begin(file, format, footer).map_err(|e| failed(place, &e))?;
+    let mut writing = Writing {
+        auditor: &auditor,
+        exporter,
+        proofs,
+        under: BTreeMap::new(),
+        place,
+    };
     let mut search = auditor.search(args.which.filter(), PAGE_SIZE_MAX);
     let mut newer = 0;
     while let Some(page) = search.next().await? {
         for entry in page.entries {
-            newer += u64::from(!write(&auditor, &mut exporter, &entry, place).await?);
+            newer += u64::from(!writing.entry(&entry).await?);
         }
     }
+    let exporter = writing.exporter;
     let (file, exported) = exporter.finish().map_err(|e| failed(place, &e))?;
     let (origin, index) = auditor
         .record_export(format.name(), &exported.sha256, exported.entries)
@@ -78,27 +93,60 @@ pub(super) async fn run(
     Ok(Exit::Ok)
 }
 
-/// Writes an entry, unless it is newer than the checkpoint of its log: false.
-async fn write(
-    auditor: &Auditor,
-    exporter: &mut Exporter<WholeFile>,
-    entry: &LedgerEntry,
-    place: &Path,
-) -> Result<bool, Failure> {
-    let covered = match exporter.covered(&entry.origin) {
-        Some(covered) => covered,
-        None => {
-            let checkpoint = auditor.checkpoint(&entry.origin).await?;
-            let note = checkpoint.note.to_string();
-            exporter.log(&note).map_err(|e| failed(place, &e))?;
-            checkpoint.checkpoint.size
+/// An export on its way.
+struct Writing<'a> {
+    auditor: &'a Auditor,
+    exporter: Exporter<WholeFile>,
+    proofs: Option<TileProofs>,
+    /// The checkpoint of each log.
+    under: BTreeMap<String, Checkpoint>,
+    place: &'a Path,
+}
+
+impl Writing<'_> {
+    /// Writes an entry, unless it is newer than the checkpoint of its log: false.
+    async fn entry(&mut self, entry: &LedgerEntry) -> Result<bool, Failure> {
+        let place = self.place;
+        if !self.under.contains_key(&entry.origin) {
+            self.log(&entry.origin).await?;
         }
-    };
-    if entry.index >= covered {
-        return Ok(false);
+        let under = self.under.get(&entry.origin);
+        let Some(under) = under.filter(|under| entry.index < under.size) else {
+            return Ok(false);
+        };
+        let written = match &mut self.proofs {
+            None => self.exporter.entry(entry),
+            Some(proofs) => {
+                let path = proofs.prove(under, entry.index).await;
+                let path = path.map_err(|error| mirror::failure(error, place))?;
+                self.exporter.proved_entry(entry, &path)
+            }
+        };
+        written.map_err(|e| failed(place, &e))?;
+        Ok(true)
     }
-    exporter.entry(entry).map_err(|e| failed(place, &e))?;
-    Ok(true)
+
+    /// A log's checkpoint, for its first entry.
+    async fn log(&mut self, origin: &str) -> Result<(), Failure> {
+        let place = self.place;
+        let checkpoint = self.auditor.checkpoint(origin).await?;
+        let note = checkpoint.note.to_string();
+        self.exporter.log(&note).map_err(|e| failed(place, &e))?;
+        let checkpoint = checkpoint.checkpoint;
+        if let Some(proofs) = &mut self.proofs {
+            let under = proofs.under(&checkpoint).await;
+            under.map_err(|error| mirror::failure(error, place))?;
+        }
+        self.under.insert(origin.to_owned(), checkpoint);
+        Ok(())
+    }
+}
+
+/// Where proofs come from, for whom the command line names.
+fn proofs(whom: &Whom) -> Result<TileProofs, Failure> {
+    let profile = whom::profile(whom)?;
+    let party = whom::party(&profile, whom, &audit::AUDITORS)?;
+    Ok(TileProofs::new(&profile, party)?)
 }
 
 /// The footer of what an auditor takes from the ledger now.
@@ -127,9 +175,10 @@ fn failed(place: &Path, error: &ExportError) -> Failure {
         return unwritten(place, source);
     }
     let exit = match error {
-        ExportError::NoParquet => Exit::Usage,
+        ExportError::NoParquet | ExportError::NoProofs => Exit::Usage,
         ExportError::Write(_)
         | ExportError::Uncovered { .. }
+        | ExportError::Proof { .. }
         | ExportError::Checkpoint
         | ExportError::Parquet(_) => Exit::Failure,
     };
