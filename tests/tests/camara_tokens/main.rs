@@ -16,5 +16,6 @@ mod granted;
 mod grpc;
 mod issued;
 mod onboarding;
+mod proofs;
 mod record;
 mod rig;
