@@ -149,7 +149,7 @@ fn every_printed_command_works_as_pasted() {
     let dir = tempfile::tempdir().unwrap();
     let (mut child, page) = serving(dir.path(), &[]);
     let commands = commands(&page);
-    assert_eq!(commands.len(), 25, "{page}");
+    assert_eq!(commands.len(), 26, "{page}");
     assert!(page.contains("Quotas bind a bank"), "{page}");
     let mut tail = None;
     for command in &commands {
@@ -169,6 +169,7 @@ fn every_printed_command_works_as_pasted() {
         }
         gives_an_answer(dir.path(), command);
     }
+    asks_camara(dir.path(), &page);
     end(&mut child.0);
     // The broker is gone: that is no refusal, and not the end of the log.
     let (mut tail, mut out) = tail.unwrap();
@@ -179,6 +180,26 @@ fn every_printed_command_works_as_pasted() {
     said.read_to_string(&mut error).unwrap();
     assert_eq!(tail.wait().unwrap().code(), Some(UNAVAILABLE), "{error}");
     assert!(error.contains("no broker answers"), "{error}");
+}
+
+/// The printed token and the printed `curl` bring an answer.
+fn asks_camara(dir: &Path, page: &str) {
+    let commands = commands(page);
+    let token = commands.iter().find(|it| it.starts_with("accord token"));
+    let token = pasted(dir, token.unwrap()).output().unwrap();
+    let token = String::from_utf8(token.stdout).unwrap();
+    let curl = page.lines().find_map(|line| {
+        let rest = line.strip_prefix("  curl ")?;
+        rest.split("  ").next()
+    });
+    let output = Command::new("sh")
+        .args(["-c", &format!("curl {}", curl.unwrap())])
+        .current_dir(dir)
+        .env("TOKEN", token.trim())
+        .output()
+        .unwrap();
+    let said = said(&output);
+    assert!(said.contains(r#"{"swapped":true}"#), "{said}");
 }
 
 #[test]

@@ -9,7 +9,10 @@ use super::{
     paste::{dir_flag, profile_flag, word},
     table::Screen,
 };
-use crate::world::{CENTRAL_BANK, NORTH_PREFIX, POLICY_FILE, TELECOM_REGULATOR};
+use crate::world::{
+    CENTRAL_BANK, NORTH_PREFIX, OPEN_GATEWAY_BANK, OPEN_GATEWAY_CLIENT, POLICY_FILE,
+    TELECOM_REGULATOR,
+};
 
 /// A SIM that was replaced two hours ago: the number that most printed commands ask about.
 const SWAPPED: u16 = 1;
@@ -28,7 +31,7 @@ the same window, date and moment, or about a number that was not asked, such as 
 impl Page<'_> {
     pub(super) fn commands(&self, screen: &mut Screen) -> Result<(), SandboxError> {
         let online = [self.online().as_slice(), &self.mirror(), &self.acts()].concat();
-        let online = [online, self.closed_month()].concat();
+        let online = [online, self.camara(), self.closed_month()].concat();
         let offline = self.offline();
         if self.serves {
             screen.heading("Try, in another terminal:")?;
@@ -159,6 +162,37 @@ impl Page<'_> {
             ("history".to_owned(), "who did what, each signature checked"),
         ]
         .map(|(command, what)| (format!("cargo accord agreement {command}{flag}"), what))
+    }
+
+    /// What a bank does that calls CAMARA APIs.
+    fn camara(&self) -> Vec<(String, &'static str)> {
+        let files = &self.world.files;
+        let Some(url) = files.camara_url() else {
+            return Vec::new();
+        };
+        let dir = files.dir();
+        let pem = |name: &str| word(&dir.join(format!("pki/{name}")));
+        let body = format!("{{\"phoneNumber\":\"{NORTH_PREFIX}{SWAPPED:03}\"}}");
+        vec![
+            (
+                format!(
+                    "cargo accord token --client {OPEN_GATEWAY_CLIENT} --scope \
+                     'dpv:FraudPreventionAndDetection sim-swap' --as {OPEN_GATEWAY_BANK}{}",
+                    profile_flag(dir)
+                ),
+                "a token, TOKEN",
+            ),
+            (
+                format!(
+                    "curl --cacert {} --cert {} --key {} -H \"authorization: Bearer $TOKEN\" --json \
+                     '{body}' {url}/sim-swap/v2/check",
+                    pem("ca.pem"),
+                    pem(&format!("{OPEN_GATEWAY_BANK}.pem")),
+                    pem(&format!("{OPEN_GATEWAY_BANK}.key")),
+                ),
+                "the same question, as CAMARA has it",
+            ),
+        ]
     }
 
     /// Commands that need only the files.
