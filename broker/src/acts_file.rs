@@ -147,8 +147,7 @@ impl ActsFile {
 }
 
 fn sum(text: &str) -> String {
-    let sha256 = text_sha256(text);
-    sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+    accord_proto::hex::encode(&text_sha256(text))
 }
 
 /// The entries of an event from a moment on, oldest first, over all months. Reads files, so it

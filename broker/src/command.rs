@@ -92,7 +92,7 @@ fn serve(path: &Path) -> Result<(), Failed> {
     let config = read(path)?;
     log_to_stderr();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(),
-        config_sha256 = hex(&config.sha256), "starting");
+        config_sha256 = accord_proto::hex::encode(&config.sha256), "starting");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -216,8 +216,4 @@ fn with_sources(error: &dyn std::error::Error) -> String {
         cause = source.source();
     }
     text
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,6 @@
 //! Random ids and jitter.
 
+pub(crate) use accord_proto::hex::encode as hex;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
@@ -22,15 +23,6 @@ pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     // refuses a repeated id with other content.
     let _ = rand::fill(&mut bytes);
     bytes
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

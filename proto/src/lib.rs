@@ -19,6 +19,7 @@ pub mod clock;
 pub mod document;
 pub mod entry;
 pub mod granularity;
+pub mod hex;
 mod key_text;
 pub mod merkle;
 pub mod msisdn;

@@ -32,7 +32,7 @@ impl Keys {
         let key = match std::fs::read_to_string(path) {
             Ok(text) => {
                 let bad = || JournalError::BadKey(path.to_owned());
-                Secret::new(from_hex(text.trim()).ok_or_else(bad)?)
+                Secret::new(accord_proto::hex::decode(text.trim()).ok_or_else(bad)?)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 if journal_exists {
@@ -110,24 +110,12 @@ fn derive(root: &hmac::Key, label: &[u8]) -> hmac::Tag {
 fn make(path: &Path) -> Result<Secret<[u8; KEY_LEN]>, JournalError> {
     let mut key = [0; KEY_LEN];
     rand::fill(&mut key).map_err(|_| JournalError::Crypto)?;
-    let mut text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut text = accord_proto::hex::encode(&key);
     text.push('\n');
     // Whole and durable, or not at all: a part of a key would keep the adapter from starting ever
     // again, and losing the key to a power cut would lose the journal too.
     disk::make(path, text.as_bytes()).map_err(|source| io("make the key file", path, source))?;
     Ok(Secret::new(key))
-}
-
-fn from_hex(text: &str) -> Option<[u8; KEY_LEN]> {
-    let digits = text.as_bytes();
-    if digits.len() != KEY_LEN * 2 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    let mut key = [0; KEY_LEN];
-    for (to, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        *to = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(key)
 }
 
 pub(super) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> JournalError {

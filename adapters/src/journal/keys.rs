@@ -61,7 +61,7 @@ impl SubjectKey {
         let text = load_or_make(path, || {
             let mut key = [0; 32];
             rand::fill(&mut key).ok()?;
-            Some(key.iter().map(|byte| format!("{byte:02x}")).collect())
+            Some(accord_proto::hex::encode(&key))
         })?;
         let content = || KeyFileError::Content {
             path: path.to_owned(),

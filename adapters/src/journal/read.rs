@@ -227,7 +227,7 @@ impl Walk {
         if link.index != self.head.size {
             return Err("its index does not follow the one before");
         }
-        if self.anchored && link.prev != hex(&self.head.hash) {
+        if self.anchored && link.prev != accord_proto::hex::encode(&self.head.hash) {
             return Err("its `prev` is not the hash of the record before");
         }
         self.anchored = true;
@@ -260,13 +260,13 @@ fn damaged(path: &Path, line: u64, what: &'static str) -> JournalError {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The newest signed head: origin, size and the hash in hexadecimal, a line each.
 pub(super) fn checkpoint_text(origin: &str, head: Head) -> String {
-    format!("{origin}\n{}\n{}\n", head.size, hex(&head.hash))
+    format!(
+        "{origin}\n{}\n{}\n",
+        head.size,
+        accord_proto::hex::encode(&head.hash)
+    )
 }
 
 fn read_checkpoint(dir: &Path, key: &VerifierKey) -> Result<Option<Head>, JournalError> {

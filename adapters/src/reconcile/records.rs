@@ -104,7 +104,7 @@ fn record(line: Line) -> Result<Option<Record>, &'static str> {
             What::SubjectReport
         }
         "reply" => {
-            let digest = line.reply.as_deref().and_then(unhex);
+            let digest = line.reply.as_deref().and_then(accord_proto::hex::decode);
             What::Reply(digest.ok_or("a reply without its digest")?)
         }
         "served_from_view" => What::FromView {
@@ -123,15 +123,4 @@ fn record(line: Line) -> Result<Option<Record>, &'static str> {
         signals: signals.fold(0, |bits, one| bits | signal_bit(one)),
         what,
     }))
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (to, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *to = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -2,7 +2,6 @@
 //! its text. The ledger says what became of each; this is only where the text lies.
 
 use std::{
-    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -56,18 +55,9 @@ impl DocumentStore {
 
     /// Where it lies.
     pub(super) fn path(&self, sha256: &[u8; 32]) -> PathBuf {
-        self.dir.join(format!("{}.toml", hex(sha256)))
+        self.dir
+            .join(format!("{}.toml", accord_proto::hex::encode(sha256)))
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing into a text can't fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The other end of a connection.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,7 +61,7 @@ impl Peer {
             identity,
             remote,
             thumbprint: BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, leaf)),
-            serial: hex(parsed.raw_serial()),
+            serial: accord_proto::hex::encode(parsed.raw_serial()),
             issuer: parsed.issuer().to_string(),
             not_after,
             chain_expires,
@@ -217,14 +216,4 @@ fn identity_in(certificate: &X509Certificate<'_>) -> Result<PartyId, IdentityErr
 fn not_after(certificate: &X509Certificate<'_>) -> Result<Timestamp, IdentityError> {
     Timestamp::from_second(certificate.validity().not_after.timestamp())
         .map_err(|_| IdentityError::CertificateInvalid)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

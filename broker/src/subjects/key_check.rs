@@ -36,8 +36,7 @@ pub(super) fn path_of(key_path: &Path) -> PathBuf {
 
 fn text(key: &TagKey) -> String {
     let mac = key.mac(WHAT, b"");
-    let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{hex}\n")
+    format!("{}\n", accord_proto::hex::encode(&mac))
 }
 
 #[cfg(test)]

@@ -163,10 +163,10 @@ impl Act {
             ("target", target.unwrap_or_else(|| NONE.to_owned())),
             ("agreement", self.agreement.clone()),
             ("version", self.version.to_string()),
-            ("sha256", hex(&self.sha256)),
+            ("sha256", crate::hex::encode(&self.sha256)),
             ("log", self.log.clone()),
             ("time", self.time.to_string()),
-            ("nonce", hex(&self.nonce)),
+            ("nonce", crate::hex::encode(&self.nonce)),
             ("reason", or_none(&self.reason)),
         ] {
             // Writing into a text can't fail.
@@ -242,12 +242,12 @@ impl Act {
         };
         let agreement = lines.value("agreement")?.to_owned();
         let version = lines.parsed("version", "a whole number", |text| text.parse().ok())?;
-        let sha256 = lines.parsed("sha256", "64 hexadecimal digits", unhex)?;
+        let sha256 = lines.parsed("sha256", "64 hexadecimal digits", crate::hex::decode)?;
         let log = lines.value("log")?.to_owned();
         let time = lines.parsed("time", "an instant such as 2026-01-31T12:00:00Z", |text| {
             text.parse().ok()
         })?;
-        let nonce = lines.parsed("nonce", "32 hexadecimal digits", unhex)?;
+        let nonce = lines.parsed("nonce", "32 hexadecimal digits", crate::hex::decode)?;
         let reason = match lines.value("reason")? {
             NONE => "",
             reason => reason,
@@ -330,29 +330,6 @@ impl<'a> Lines<'a> {
             rule,
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing into a text can't fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|digit| u8::try_from(digit.to_digit(16)?).ok())
-        .collect();
-    let digits = digits.filter(|digits| digits.len() == 2 * N)?;
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        let [high, low] = pair else { return None };
-        *byte = high << 4 | low;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

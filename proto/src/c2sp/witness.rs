@@ -12,7 +12,7 @@
 //! 200 brings one or more signature lines; 409 the size that the witness saw last, as
 //! `text/x.tlog.size`.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -46,11 +46,7 @@ pub fn seen_path(origin: &str) -> String {
 #[must_use]
 pub fn origin_sha256(origin: &str) -> String {
     let hash = digest::digest(&digest::SHA256, origin.as_bytes());
-    hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    crate::hex::encode(hash.as_ref())
 }
 
 /// Why a request or a response is none. Lines count from 1.

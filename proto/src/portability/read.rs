@@ -260,7 +260,8 @@ impl<R: Read> Lines<R> {
             let line = self.take()?.ok_or(ReadError::NoEnd)?;
             if let Some(end) = line.strip_prefix("end,") {
                 let stated = end.split_once(',');
-                let stated = stated.and_then(|(rows, hash)| Some((rows.parse().ok()?, hex(hash)?)));
+                let stated = stated
+                    .and_then(|(rows, hash)| Some((rows.parse().ok()?, crate::hex::decode(hash)?)));
                 let rule = "the last line is `end,`, the number of rows and the SHA-256 in hex of \
                             all bytes before this line";
                 let stated = stated.ok_or(ReadError::Head { line: number, rule })?;
@@ -335,15 +336,4 @@ fn offset(text: &str) -> Option<i32> {
     (OFFSETS.0..=OFFSETS.1)
         .contains(&minutes)
         .then_some(minutes)
-}
-
-fn hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }

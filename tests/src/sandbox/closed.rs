@@ -63,7 +63,7 @@ impl Page<'_> {
             format!("share {month} --as {who} --case {CASE} --share-key {secret} {more}")
         };
         let act = |what: &str, key: &str| format!("{what} --case {CASE} --key {key}");
-        let tag: String = tag.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let tag = accord_proto::hex::encode(&tag.0);
         let [number, ..] = NUMBERS;
         let commands = [
             (fetch(TELECOM_REGULATOR), "each authority keeps its half"),

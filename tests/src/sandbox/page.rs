@@ -171,7 +171,7 @@ impl Page<'_> {
         let verified = verify_dir(&self.world.files.ledger_dir(), &keys)?;
         let took_ms = clock.now().duration_since(began).as_millis();
         for log in &verified.logs {
-            let root: String = log.root.iter().map(|byte| format!("{byte:02x}")).collect();
+            let root = accord_proto::hex::encode(&log.root);
             let root = root.get(..16).unwrap_or(&root);
             screen.heading(&format!(
                 "Ledger {}: {} entries, root {root}…, verified offline in {took_ms} ms: ok",

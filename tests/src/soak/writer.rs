@@ -16,6 +16,7 @@ use std::{
 };
 
 use accord_broker::ledger::{Ledger, LedgerConfig, LedgerError};
+pub(super) use accord_proto::hex::encode as hex;
 use accord_proto::{
     c2sp::SigningKey,
     clock::{ManualClock, SharedClock, SystemClock},
@@ -176,9 +177,4 @@ fn append_all(
         }
     });
     ledger.stop();
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

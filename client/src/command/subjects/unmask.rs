@@ -52,7 +52,12 @@ pub(super) fn unmask(args: &UnmaskArgs, terminal: &mut Terminal) -> Result<Exit,
     terminal.note(&format!("trying {tried} numbers for {}", key.month()));
     let found = unmask::unmask(&key, &plans, &tags);
     for (tag, number) in &found {
-        writeln!(screen, "{}  {}", hex(tag), number.expose())?;
+        writeln!(
+            screen,
+            "{}  {}",
+            accord_proto::hex::encode(&tag.0),
+            number.expose()
+        )?;
     }
     let (count, of) = (found.len(), tags.len());
     if terminal.is_json() {
@@ -157,8 +162,4 @@ fn tag(text: &str) -> Result<SubjectTag, Failure> {
         *byte = pair.iter().fold(0, |byte, digit| (byte << 4) | digit);
     }
     Ok(SubjectTag(tag))
-}
-
-fn hex(tag: &SubjectTag) -> String {
-    tag.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
