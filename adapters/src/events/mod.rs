@@ -173,6 +173,7 @@ impl EventSource {
             return Err(TakeError::Future);
         }
         let mut changed = Vec::new();
+        let mut heard = Vec::with_capacity(events.len());
         for event in events {
             let at = event.time.as_microsecond();
             if let What::Subscriber(msisdn, happened) = event.what
@@ -181,14 +182,18 @@ impl EventSource {
                 changed.push((msisdn, happened));
             }
             // A producer that tells of other things lives too.
-            self.store.set_watch(|watch| watch.heard(at, self.pace));
+            heard.push(at);
         }
-        if let Some(place) = place {
-            self.store.set_watch(|watch| {
+        // One record for all, behind those of the lines: what is cut off before it comes again.
+        self.store.set_watch(|watch| {
+            for at in heard {
+                watch.heard(at, self.pace);
+            }
+            if let Some(place) = place {
                 watch.sequence = place.sequence;
                 watch.stream_made = place.stream_made;
-            });
-        }
+            }
+        });
         self.flush().await?;
         self.state.set(Condition::Up, "", self.clock.now());
         for (msisdn, happened) in changed {
