@@ -21,6 +21,7 @@ use tokio::time::Instant;
 pub(crate) struct Running {
     pub(crate) source: Arc<EventSource>,
     pub(crate) changes: Receiver<SourceChange>,
+    config: EventsConfig,
     watching: JoinHandle<()>,
 }
 
@@ -46,6 +47,7 @@ impl Running {
         Self {
             source,
             changes,
+            config,
             watching,
         }
     }
@@ -54,10 +56,11 @@ impl Running {
     pub(crate) async fn stop(mut self) {
         self.watching.abort();
         let _ = (&mut self.watching).await;
-        let weak = Arc::downgrade(&self.source);
+        let config = self.config.clone();
         drop(self);
-        wait_until("the source to be gone", || async {
-            weak.strong_count() == 0
+        // A write that is under way holds it still.
+        wait_until("the journal to be closed", || async {
+            EventSource::open(&config, SystemClock::shared()).is_ok()
         })
         .await;
     }
