@@ -26,6 +26,24 @@ struct Found {
     received: Timestamp,
 }
 
+/// Why nothing was found.
+enum Unfound {
+    /// There is no HLR to be asked.
+    Unreachable,
+    Because(Reason),
+}
+
+impl From<CtrlError> for Unfound {
+    fn from(error: CtrlError) -> Self {
+        match error {
+            CtrlError::Down(_) => Self::Unreachable,
+            // It may be there, and what it says be wrong; or hang, which the breaker must see.
+            CtrlError::Timeout => Self::Because(Reason::Timeout),
+            CtrlError::Protocol(_) => Self::Because(Reason::SourceDown),
+        }
+    }
+}
+
 impl OsmoHlr {
     pub(super) async fn ask(
         &self,
@@ -36,8 +54,11 @@ impl OsmoHlr {
         // The semaphore bounds the asks that wait for the one connection.
         let _permit = self.asks.try_acquire().map_err(|_| Reason::Overloaded)?;
         let deadline = deadline.min(Instant::now() + self.request_timeout);
-        let Some(found) = self.find(&msisdn, signals, deadline).await? else {
-            return self.ask_missing(&msisdn, signals);
+        let found = match self.find(&msisdn, signals, deadline).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return self.ask_missing(&msisdn, signals),
+            Err(Unfound::Unreachable) => return Ok(self.remembered(&msisdn, signals)),
+            Err(Unfound::Because(reason)) => return Err(reason),
         };
         let mut told = Vec::with_capacity(signals.len());
         for signal in signals {
@@ -64,7 +85,7 @@ impl OsmoHlr {
         msisdn: &Msisdn,
         signals: &[Signal],
         deadline: Instant,
-    ) -> Result<Option<Found>, Reason> {
+    ) -> Result<Option<Found>, Unfound> {
         let needs_file = |signal: &Signal| matches!(signal, Signal::DeviceSwap | Signal::Roaming);
         let device = self.device.as_ref();
         let device = device.filter(|_| signals.iter().any(needs_file));
@@ -72,14 +93,15 @@ impl OsmoHlr {
         loop {
             let sent = self.clock.now();
             let variables = [info::variable(msisdn)];
-            let replies = self.get(&variables, deadline).await.map_err(reason)?;
-            let reply = replies.first().ok_or(Reason::SourceDown)?;
+            let replies = self.get(&variables, deadline).await?;
+            let reply = replies.first();
+            let reply = reply.ok_or(Unfound::Because(Reason::SourceDown))?;
             let info = match info::read(reply, msisdn) {
                 Looked::Found(info) => info,
                 Looked::Missing => return Ok(None),
                 Looked::Unusable(why) => {
                     tracing::warn!(why, "osmo-hlr gave an unusable reply");
-                    return Err(Reason::SourceDown);
+                    return Err(Unfound::Because(Reason::SourceDown));
                 }
             };
             let row = match device {
@@ -143,6 +165,30 @@ impl OsmoHlr {
         })
     }
 
+    /// What was seen at the last look holds as of then, with the HLR gone too: the clause says how old
+    /// it may be. Where a subscriber is registered is told live or not at all.
+    fn remembered(&self, msisdn: &Msisdn, signals: &[Signal]) -> Observations {
+        let of = |signal: &Signal| {
+            let said = match signal {
+                Signal::SimSwap => self.sim.remembered(msisdn),
+                Signal::DeviceSwap => match &self.device {
+                    Some(device) => device.track.remembered(msisdn),
+                    None => Err(Reason::NotAvailable),
+                },
+                Signal::Roaming => Err(Reason::SourceDown),
+                Signal::CallForwarding
+                | Signal::NumberRecycling
+                | Signal::Tenure
+                | Signal::SignallingAnomaly => Err(Reason::NotAvailable),
+            };
+            (*signal, said)
+        };
+        Observations {
+            signals: signals.iter().map(of).collect(),
+            ..Observations::default()
+        }
+    }
+
     /// Nobody has the number now: a swap is under way, or the line was ceased.
     fn ask_missing(&self, msisdn: &Msisdn, signals: &[Signal]) -> Result<Observations, Reason> {
         let known = self.sim.missed(msisdn)?;
@@ -185,11 +231,4 @@ fn newest_update(info: &Info, row: &Row, now: Timestamp) -> Option<Timestamp> {
         .filter_map(|field| field.known());
     let latest = now.saturating_add(CLOCK_AHEAD_MAX).ok()?;
     seen.copied().filter(|at| *at <= latest).max()
-}
-
-const fn reason(error: CtrlError) -> Reason {
-    match error {
-        CtrlError::Timeout => Reason::Timeout,
-        CtrlError::Down(_) | CtrlError::Protocol(_) => Reason::SourceDown,
-    }
 }

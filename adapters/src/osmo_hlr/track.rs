@@ -100,6 +100,16 @@ impl Track {
         }))
     }
 
+    /// What was last seen of a number, without a look now. Of one that was missing then it is not told:
+    /// it would say *no swap* exactly while one may be under way.
+    pub(super) fn remembered(&self, msisdn: &Msisdn) -> Result<Observation, Reason> {
+        let known = self.journal.known(msisdn);
+        let seen = known.filter(|known| !known.missing);
+        seen.map_or(Err(Reason::SourceDown), |known| {
+            Ok(Self::observation(&known))
+        })
+    }
+
     /// Journals that the identity of a number can't be told now, and gives what was known of it;
     /// `None`: the number was never seen.
     pub(super) fn missed(&self, msisdn: &Msisdn) -> Result<Option<Known>, Reason> {

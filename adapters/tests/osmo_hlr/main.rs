@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use accord_adapters::conformance;
 use accord_adapters::osmo_hlr::testing::{RealHlr, TestingError};
-use accord_adapters::source::Source;
+use accord_adapters::source::{Condition, Source};
 use accord_proto::clock::SystemClock;
 use accord_proto::observation::{Observed, Roaming};
 use accord_proto::reason::Reason;
@@ -82,8 +82,12 @@ async fn the_journal_outlives_source_and_hlr() {
     first_run.poll_once().await.unwrap();
 
     hlr.stop().unwrap();
+    // What was seen at the last look holds as of then, and of a stranger nothing is known.
+    let (remembered, _) = swap(&first_run, number(2)).await;
+    assert_eq!(remembered, first);
+    assert_eq!(first_run.state().condition, Condition::Down);
     assert_eq!(
-        ask(&first_run, number(2), Signal::SimSwap).await,
+        ask(&first_run, number(9), Signal::SimSwap).await,
         Err(Reason::SourceDown)
     );
     assert!(first_run.poll_once().await.is_err());

@@ -13,7 +13,7 @@ mod together;
 
 use std::time::Duration;
 
-use accord_adapters::source::Source;
+use accord_adapters::source::{Condition, Source};
 use accord_proto::observation::{ChangedIn, Observed, Roaming};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
@@ -226,8 +226,10 @@ async fn a_connection_that_was_closed_meanwhile_costs_no_answer() {
     assert!(bench.swap(1).await.is_ok());
     assert_eq!(bench.hlr.connections(), 2);
     bench.hlr.mood(Mood::Closing);
-    assert_eq!(bench.swap(1).await, Err(Reason::SourceDown));
+    // As of the last look; of a number that was never looked at there is nothing.
+    assert!(bench.swap(1).await.is_ok());
     assert_eq!(bench.hlr.connections(), 3, "tried once more, not for ever");
+    assert_eq!(bench.swap(2).await, Err(Reason::SourceDown));
 }
 
 #[tokio::test]
@@ -287,11 +289,31 @@ async fn an_outage_advances_nothing() {
     bench.hlr.mood(Mood::Closing);
     bench.wait(30);
     assert!(bench.source.poll_once().await.is_err());
-    assert_eq!(bench.swap(1).await, Err(Reason::SourceDown));
+    let remembered = bench.ask(1, Signal::SimSwap).await.unwrap();
+    assert_eq!(remembered.observed_at, at(0), "as of the last look");
+    assert_eq!(bench.source.state().condition, Condition::Down);
     bench.hlr.mood(Mood::Honest);
     bench.hlr.give(1, NEW, "");
     bench.wait(10);
     assert_eq!(bench.swap(1).await.unwrap().changed_in, between(0, 40));
+}
+
+#[tokio::test]
+async fn an_hlr_that_is_gone_in_the_middle_of_a_swap_has_no_answer_until_it_is_back() {
+    let bench = Bench::start("").await;
+    bench.hlr.give(1, OLD, "");
+    bench.swap(1).await.unwrap();
+    bench.wait(10);
+    bench.hlr.take(1);
+    bench.source.poll_once().await.unwrap();
+    assert_eq!(bench.swap(1).await, Err(Reason::Undecided));
+    bench.hlr.mood(Mood::Closing);
+    // What was seen before the gap would say "no swap".
+    assert_eq!(bench.swap(1).await, Err(Reason::SourceDown));
+    bench.hlr.mood(Mood::Honest);
+    bench.hlr.give(1, NEW, "");
+    bench.wait(10);
+    assert_eq!(bench.swap(1).await.unwrap().changed_in, between(0, 20));
 }
 
 #[tokio::test]
