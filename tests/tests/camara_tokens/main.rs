@@ -9,6 +9,7 @@
 )]
 
 mod assertions;
+mod authlib;
 mod bound;
 mod door;
 mod external;

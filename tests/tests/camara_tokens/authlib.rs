@@ -1,0 +1,73 @@
+//! A client that others wrote: Authlib gets tokens of both kinds and asks with them, unmodified.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::rig::{CLIENT, NUMBER, PURPOSE, Rig, SCOPE};
+
+const PROGRAM: &str = include_str!("authlib_client.py");
+const PACKAGES: [&str; 2] = ["Authlib==1.9.10", "requests==2.34.2"];
+
+/// The python of a virtual environment, which is made if it is missing.
+fn python() -> PathBuf {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let home = target.join("python-authlib");
+    let (python, complete) = (home.join("bin/python"), home.join("complete"));
+    fs::create_dir_all(&target).unwrap();
+    let lock = File::create(target.join("python-authlib.lock")).unwrap();
+    lock.lock().unwrap();
+    if fs::read_to_string(&complete).is_ok_and(|with| with == PACKAGES.join(" ")) {
+        return python;
+    }
+    run(Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(&home));
+    let install = ["-m", "pip", "install", "--quiet"];
+    run(Command::new(&python).args(install).args(PACKAGES));
+    fs::write(&complete, PACKAGES.join(" ")).unwrap();
+    python
+}
+
+fn run(command: &mut Command) -> String {
+    let ran = command.stdin(Stdio::null()).output().unwrap();
+    let error = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{command:?}: {error}");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs python3 and Authlib, an OAuth library from PyPI"]
+async fn authlib_gets_tokens_of_both_kinds_and_asks_with_them() {
+    let rig = Rig::new().await;
+    let (url, pki) = (rig.url.clone(), rig.dir.path().join("pki"));
+    let program = rig.dir.path().join("client.py");
+    fs::write(&program, PROGRAM).unwrap();
+    // The broker is in this process, so nobody may wait for the program here.
+    let said = tokio::task::spawn_blocking(move || {
+        let file = |name: &str| pki.join(name);
+        run(Command::new(python())
+            .arg(program)
+            .arg(url)
+            .args(["first-bank.pem", "first-bank.key", "first-bank.token.key"].map(file))
+            .args([CLIENT, SCOPE, NUMBER])
+            .env("REQUESTS_CA_BUNDLE", file("ca.pem")))
+    });
+    let said = said.await.unwrap();
+    let said: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let swapped = json!({"status": 200, "body": {"swapped": true}});
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert_eq!(said[0], json!({"type": "Bearer", "scope": SCOPE}));
+    assert_eq!((&said[1], &said[2]), (&swapped, &swapped));
+    // The refusal comes to the program as the RFC has it, with our words.
+    assert_eq!(said[3]["error"], "invalid_scope");
+    let words = said[3]["description"].as_str().unwrap();
+    assert!(words.contains(PURPOSE), "{words}");
+}
