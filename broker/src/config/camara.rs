@@ -14,6 +14,10 @@ pub struct CamaraSection {
     /// Under which URL clients reach it, without a slash at its end: the issuer of its tokens, and
     /// what the proofs of keys must name.
     pub url: String,
+    /// Paths below which the APIs are served as well, each with a slash at its beginning and none at
+    /// its end: for clients that expect them where an aggregator has them.
+    #[serde(default)]
+    pub api_roots: Vec<String>,
     /// Whether clients need a certificate.
     #[serde(default)]
     pub client_certificates: Certificates,
@@ -33,6 +37,9 @@ pub struct AuthorizationServerSection {
     /// Its public keys, a JSON web key set, read again when it changes.
     pub jwks: PathBuf,
 }
+
+/// Roots of aggregators.
+const API_ROOTS_MAX: usize = 32;
 
 const fn default_token_seconds() -> u32 {
     300
@@ -67,11 +74,28 @@ pub(super) fn check(
             return Err(("camara.authorization_server.issuer", rule.into()));
         }
     }
+    if section.api_roots.len() > API_ROOTS_MAX
+        || !section.api_roots.iter().all(|root| is_root(root))
+    {
+        let rule = format!(
+            "at most {API_ROOTS_MAX} paths such as `/gateway/camara`, without a slash at the end"
+        );
+        return Err(("camara.api_roots", rule));
+    }
     // Rule R04.
     if !(30..=300).contains(&section.token_seconds) {
         return Err(("camara.token_seconds", "30 to 300".into()));
     }
     Ok(())
+}
+
+fn is_root(root: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    (2..=256).contains(&root.len())
+        && root.starts_with('/')
+        && !root.ends_with('/')
+        && !root.contains("//")
+        && root.bytes().all(plain)
 }
 
 fn is_origin(url: &str) -> bool {
@@ -92,6 +116,7 @@ mod tests {
     fn the_url_is_an_origin_and_tokens_are_short_lived() {
         let section = |url: &str, token_seconds| CamaraSection {
             url: url.to_owned(),
+            api_roots: Vec::new(),
             client_certificates: Certificates::Required,
             token_seconds,
             authorization_server: None,
@@ -132,6 +157,11 @@ mod tests {
             section.authorization_server = Some(other);
             let checked = check(true, Some(&section)).map_err(|e| e.0);
             assert_eq!(checked, outcome, "{issuer}");
+        for root in ["", "/", "gateway", "/gateway/", "//gateway", "/a b", "/%2e"] {
+            let mut section = section("https://broker.example", 300);
+            section.api_roots = vec!["/gateway/camara".to_owned(), root.to_owned()];
+            let outcome = check(true, Some(&section)).map_err(|e| e.0);
+            assert_eq!(outcome, Err("camara.api_roots"), "{root}");
         }
         assert_eq!(check(true, None).map_err(|e| e.0), Err("camara"));
         let alone = check(false, Some(&section("https://a.example", 300)));

@@ -22,13 +22,7 @@ pub(super) fn broker(spec: &WorldSpec, ports: Ports, vkeys: &[String; 2]) -> Str
         tiles,
         camara,
     } = ports;
-    let (listens, section) = match camara {
-        Some(port) => (
-            format!("camara = \"127.0.0.1:{port}\"\n"),
-            format!("\n[camara]\nurl = \"{}\"\n", camara_url(port)),
-        ),
-        None => Default::default(),
-    };
+    let (listens, section) = camara.map_or_else(Default::default, |port| camara_door(spec, port));
     let [telecom_regulator, central_bank] = vkeys;
     let WorldSpec {
         trust_domain,
@@ -95,6 +89,15 @@ dir = "index"
         let _ = writeln!(text, "{key} = {value}");
     }
     text
+}
+
+/// Where the CAMARA door listens, and its section.
+fn camara_door(spec: &WorldSpec, port: u16) -> (String, String) {
+    let (url, roots) = (camara_url(port), &spec.api_roots);
+    (
+        format!("camara = \"127.0.0.1:{port}\"\n"),
+        format!("\n[camara]\nurl = \"{url}\"\napi_roots = {roots:?}\n"),
+    )
 }
 
 /// Where clients reach the CAMARA APIs.

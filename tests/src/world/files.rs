@@ -137,8 +137,9 @@ impl WorldFiles {
         self.write_endpoints()
     }
 
-    /// The port of the CAMARA APIs.
-    pub(super) const fn camara_port(&self) -> Option<u16> {
+    /// Port of the CAMARA APIs, where the broker serves them.
+    #[must_use]
+    pub const fn camara_port(&self) -> Option<u16> {
         self.ports.camara
     }
 

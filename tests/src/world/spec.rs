@@ -34,6 +34,8 @@ pub struct WorldSpec {
     /// Port of the CAMARA APIs and the authorisation server on loopback; 0 for a free one. `None`: no
     /// such door.
     pub camara_port: Option<u16>,
+    /// Paths below which the CAMARA APIs are served as well.
+    pub api_roots: Vec<String>,
     /// Text of the agreement. Dates and version are set when it is signed.
     pub agreement: String,
     /// The banks; the first is the one that `accord` asks as.
@@ -154,6 +156,7 @@ impl Default for WorldSpec {
             admin_port: 0,
             tiles_port: 0,
             camara_port: None,
+            api_roots: Vec::new(),
             agreement: AGREEMENT.to_owned(),
             banks: vec![
                 bank(

@@ -72,7 +72,11 @@ impl CamaraDoor {
         stopping: watch::Receiver<bool>,
     ) {
         let parts = self.parts;
-        let apis = Arc::new(Apis::new(parts.path.clone(), parts.section.url.clone()));
+        let apis = Arc::new(Apis::new(
+            parts.path.clone(),
+            parts.section.url.clone(),
+            parts.section.api_roots.clone(),
+        ));
         let refusals = Arc::clone(&parts.path.parts().refusals);
         let trust = Arc::clone(&parts.path.parts().trust);
         let refused = move |refused: RefusedConnection| refusals.not_connected(refused);

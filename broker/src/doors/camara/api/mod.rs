@@ -61,6 +61,8 @@ pub(super) struct Apis {
     path: Path,
     /// Where clients reach the door, without a slash at its end.
     url: String,
+    /// Paths below which clients of an aggregator expect the APIs.
+    roots: Vec<String>,
     openapi: Bytes,
     page: Bytes,
 }
@@ -74,9 +76,10 @@ struct Answered {
 
 impl Apis {
     /// The APIs at `url`.
-    pub(super) fn new(path: Path, url: String) -> Self {
+    pub(super) fn new(path: Path, url: String, roots: Vec<String>) -> Self {
         Self {
             path,
+            roots,
             openapi: openapi::document(&url).to_string().into(),
             page: page::page(&url).into(),
             url,
@@ -125,7 +128,7 @@ impl Apis {
         request: Request<Body>,
         broken: Option<Fault>,
     ) -> Result<Answered, Refused> {
-        let path = request.uri().path();
+        let path = self.below_root(request.uri().path());
         let endpoint = table::find(path);
         let (method, allowed) = match (endpoint, path) {
             (Some(endpoint), _) => (endpoint.method, Method::POST),
@@ -167,6 +170,18 @@ impl Apis {
                 Err((fault, response))
             }
         }
+    }
+
+    /// The path without the root of an aggregator that the configuration names (CAMARA's
+    /// `{apiRoot}`).
+    fn below_root<'a>(&self, path: &'a str) -> &'a str {
+        let mut below = self
+            .roots
+            .iter()
+            .filter_map(|root| path.strip_prefix(root.as_str()));
+        below
+            .find(|rest| table::find(rest).is_some())
+            .unwrap_or(path)
     }
 
     fn presented(

@@ -70,6 +70,9 @@ pub(super) struct Api {
     pub(super) title: &'static str,
     /// What its paths begin with.
     pub(super) base: &'static str,
+    /// What the paths of older versions begin with, which ask and answer the same: clients of them
+    /// go on as they are. The description names the newest alone.
+    pub(super) older: &'static [&'static str],
     /// Which version of the upstream file it follows; for an extension of ours, that it is one.
     pub(super) follows: &'static str,
     /// Its operations, all of them `POST`.
@@ -99,6 +102,7 @@ pub(super) const APIS: &[Api] = &[
     Api {
         title: "SIM Swap",
         base: "/sim-swap/v2",
+        older: &["/sim-swap/v0", "/sim-swap/v1"],
         follows: "CAMARA sim-swap 2.1.0",
         endpoints: &[
             Endpoint {
@@ -124,6 +128,7 @@ pub(super) const APIS: &[Api] = &[
     Api {
         title: "SIM age bands (an extension)",
         base: "/accord-sim-swap/v1",
+        older: &[],
         follows: "an extension: CAMARA merged age bands into sim-swap and took them out again before \
                   a release",
         endpoints: &[Endpoint {
@@ -139,6 +144,7 @@ pub(super) const APIS: &[Api] = &[
     Api {
         title: "Device Swap",
         base: "/device-swap/v1",
+        older: &[],
         follows: "CAMARA device-swap 1.0.0",
         endpoints: &[
             Endpoint {
@@ -164,6 +170,7 @@ pub(super) const APIS: &[Api] = &[
     Api {
         title: "Call Forwarding Signal",
         base: "/call-forwarding-signal/v0.4",
+        older: &["/call-forwarding-signal/v0.3"],
         follows: "CAMARA call-forwarding-signal 0.4.0",
         endpoints: &[
             Endpoint {
@@ -189,6 +196,7 @@ pub(super) const APIS: &[Api] = &[
     Api {
         title: "Call Forwarding Signal, its release candidate",
         base: "/call-forwarding-signal/v0.5rc1",
+        older: &[],
         follows: "CAMARA call-forwarding-signal 0.5.0-rc.1",
         endpoints: &[
             Endpoint {
@@ -214,6 +222,7 @@ pub(super) const APIS: &[Api] = &[
     Api {
         title: "Device Roaming Status",
         base: "/device-roaming-status/v1",
+        older: &[],
         follows: "CAMARA device-roaming-status 1.1.0",
         endpoints: &[Endpoint {
             path: "/retrieve",
@@ -228,6 +237,7 @@ pub(super) const APIS: &[Api] = &[
     Api {
         title: "Number Recycling",
         base: "/number-recycling/v0.2",
+        older: &[],
         follows: "CAMARA number-recycling 0.2.0",
         endpoints: &[Endpoint {
             path: "/check",
@@ -242,6 +252,7 @@ pub(super) const APIS: &[Api] = &[
     Api {
         title: "KYC Tenure",
         base: "/kyc-tenure/v0.2",
+        older: &["/kyc-tenure/v0.1"],
         follows: "CAMARA kyc-tenure 0.2.0",
         endpoints: &[Endpoint {
             path: "/check-tenure",
@@ -257,8 +268,12 @@ pub(super) const APIS: &[Api] = &[
 
 /// The operation at a path.
 pub(super) fn find(path: &str) -> Option<&'static Endpoint> {
-    APIS.iter()
-        .filter_map(|api| Some((api, path.strip_prefix(api.base)?)))
+    let bases = APIS.iter().flat_map(|api| {
+        let bases = std::iter::once(&api.base).chain(api.older);
+        bases.map(move |base| (api, base))
+    });
+    bases
+        .filter_map(|(api, base)| Some((api, path.strip_prefix(base)?)))
         .find_map(|(api, rest)| api.endpoints.iter().find(|endpoint| endpoint.path == rest))
 }
 
@@ -286,11 +301,26 @@ mod tests {
     }
 
     #[test]
+    fn a_client_of_an_older_version_goes_on_as_it_is() {
+        for (path, id) in [
+            ("/sim-swap/v0/check", "checkSimSwap"),
+            ("/sim-swap/v1/retrieve-date", "retrieveSimSwapDate"),
+            (
+                "/call-forwarding-signal/v0.3/call-forwardings",
+                "retrieveCallForwarding",
+            ),
+            ("/kyc-tenure/v0.1/check-tenure", "checkTenure"),
+        ] {
+            assert_eq!(find(path).unwrap().id, id);
+        }
+    }
+
+    #[test]
     fn a_path_is_found_in_one_spelling() {
         for path in [
             "/sim-swap/v2/check/",
             "/sim-swap/v2//check",
-            "/sim-swap/v1/check",
+            "/sim-swap/v3/check",
             "/SIM-SWAP/v2/check",
             "/sim-swap/v2",
             "/sim-swap/v2/check?x=1",
