@@ -62,7 +62,7 @@ pub async fn serve_echo(dir: &Path) -> Result<(), BenchError> {
     let bytes = fs::read(&path).map_err(BenchError::io("read", &path))?;
     let response = LookupResponse::decode(bytes.as_slice())
         .map_err(|error| BenchError::io("decode", &path)(error.into()))?;
-    let acceptor = TlsAcceptor::from(Arc::new(server_config(&dir.join("pki"))?));
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(&dir.join("pki"), &[b"h2"])?));
     let loopback = Path::new("127.0.0.1:0");
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let listener = listener.map_err(BenchError::io("listen on", loopback))?;

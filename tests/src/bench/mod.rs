@@ -20,6 +20,7 @@
 //! No figure fails anything; an answer other than the one that is measured does.
 
 mod bare_log;
+mod camara;
 mod child;
 mod echo;
 mod error;
@@ -44,6 +45,7 @@ mod upkeep;
 
 use std::{path::Path, time::Duration};
 
+pub use camara::{Camara, DoorLine, serve_http_echo};
 pub use echo::serve_echo;
 pub use error::BenchError;
 pub use figures::Figures;
@@ -68,6 +70,8 @@ pub struct Plan {
     pub speed: bool,
     /// (d).
     pub ledger: bool,
+    /// The CAMARA door.
+    pub camara: bool,
     /// Resident memory; how many lookups, 0 for not at all.
     pub lookups: u64,
     rounds: u32,
@@ -84,6 +88,7 @@ impl Plan {
         Self {
             speed: true,
             ledger: true,
+            camara: true,
             lookups: 1_000_000,
             rounds: 5,
             warm_up: Duration::from_millis(500),
@@ -110,6 +115,7 @@ impl Plan {
         Self {
             speed: true,
             ledger: true,
+            camara: true,
             lookups: 20_000,
             rounds: 3,
             warm_up: Duration::from_millis(100),
@@ -135,6 +141,7 @@ pub async fn run(
         only_a_trial: plan.only_a_trial(),
         speed: None,
         ledger: None,
+        camara: None,
         memory: None,
     };
     if plan.speed {
@@ -142,6 +149,9 @@ pub async fn run(
     }
     if plan.ledger {
         report.ledger = Some(ledger::measure(plan, dir, progress).await?);
+    }
+    if plan.camara {
+        report.camara = Some(camara::measure(plan, &dir.join("camara"), progress).await?);
     }
     if plan.lookups > 0 {
         report.memory = Some(memory::measure(plan, &dir.join("memory"), progress).await?);

@@ -61,6 +61,21 @@ impl Tokens {
         })
     }
 
+    /// The key that signs.
+    pub(super) const fn key(&self) -> &EncodingKey {
+        &self.key
+    }
+
+    /// Its name.
+    pub(super) fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Now, in seconds since 1970.
+    pub(super) fn now(&self) -> i64 {
+        self.clock.now().as_second()
+    }
+
     /// A token for one purpose, as the header that carries it. It is good for as long as a round.
     pub(super) fn bearer(&self, purpose: Purpose) -> Result<MetadataValue<Ascii>, BenchError> {
         let mut header = Header::new(Algorithm::ES256);
@@ -87,7 +102,7 @@ impl Tokens {
 }
 
 /// A number that this process has not used before, of which two processes hardly have the same.
-fn fresh_id() -> u128 {
+pub(super) fn fresh_id() -> u128 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     (u128::from(std::process::id()) << 64) | u128::from(NEXT.fetch_add(1, Ordering::Relaxed))
 }

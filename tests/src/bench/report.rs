@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{
+    camara::Camara,
     figures::Figures,
     judge::Judge,
     ledger::Appends,
@@ -41,6 +42,8 @@ pub struct Report {
     pub speed: Option<Speed>,
     /// (d).
     pub ledger: Option<Appends>,
+    /// The CAMARA door.
+    pub camara: Option<Camara>,
     /// The broker's memory.
     pub memory: Option<Memory>,
 }
@@ -68,6 +71,9 @@ impl Report {
         }
         if let Some(ledger) = &self.ledger {
             put_ledger(&mut text, ledger, judge);
+        }
+        if let Some(camara) = &self.camara {
+            camara.put(&mut text, judge);
         }
         if let Some(memory) = &self.memory {
             put_memory(&mut text, memory, judge);

@@ -26,10 +26,14 @@ use super::{
     questions::{BANK, PREFIX, Tokens},
     tls::Dialler,
 };
-use crate::world::{BankSpec, ChildBroker, OperatorSpec, WorldFiles, WorldSpec, wait_until};
+use crate::world::{
+    BankSpec, ChildBroker, ClientSpec, OperatorSpec, WorldFiles, WorldSpec, wait_until,
+};
 
 /// The operator that knows any number.
 const OPERATOR: &str = "bench-mobile";
+/// The bank's application that calls CAMARA APIs.
+pub(super) const CLIENT: &str = "bench-bank-app";
 const AGREEMENT: &str = include_str!("agreement.toml");
 /// No rate is met before the machine's own.
 const BANK_PER_SECOND: u32 = 1_000_000;
@@ -111,6 +115,22 @@ impl Rig {
         Ok((echo, target))
     }
 
+    /// Where the files of both lie.
+    pub(super) fn dir(&self) -> &Path {
+        self.files.dir()
+    }
+
+    /// Where the broker serves the CAMARA APIs.
+    pub(super) fn camara(&self) -> SocketAddr {
+        let port = self.files.camara_port().unwrap_or_default();
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+    }
+
+    /// Under which URL.
+    pub(super) fn camara_url(&self) -> String {
+        self.files.camara_url().unwrap_or_default()
+    }
+
     /// The broker's process.
     pub(super) fn broker_pid(&self) -> Option<u32> {
         self.broker.pid()
@@ -140,13 +160,17 @@ impl Rig {
 fn spec() -> WorldSpec {
     let spec = WorldSpec {
         ledger_name: "accord-bench".to_owned(),
+        camara_port: Some(0),
         agreement: AGREEMENT.to_owned(),
         banks: vec![BankSpec {
             name: BANK.to_owned(),
             title: "Bench Bank".to_owned(),
             alg: TokenAlg::Es256,
             purpose: FROM_VIEW,
-            clients: Vec::new(),
+            clients: vec![ClientSpec {
+                scopes: vec!["sim-swap:check".to_owned()],
+                ..ClientSpec::against_fraud(CLIENT)
+            }],
         }],
         operators: vec![OperatorSpec {
             name: OPERATOR.to_owned(),

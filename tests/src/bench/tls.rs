@@ -25,7 +25,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use tokio_rustls::{TlsConnector, server::TlsStream};
+use tokio_rustls::{TlsConnector, client, server::TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri, server::Connected};
 use tower::service_fn;
 
@@ -33,14 +33,14 @@ use super::BenchError;
 
 /// The DNS name in the certificates of broker and bare server.
 const SERVER_NAME: &str = "localhost";
-const ALPN: &[u8] = b"h2";
+const H2: &[u8] = b"h2";
 /// As in the client library.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const HEADER_LIST_BYTES_MAX: u32 = 16 * 1_024;
 
 /// Connections as one party.
 pub(super) struct Dialler {
-    tls: TlsConnector,
+    config: ClientConfig,
 }
 
 impl Dialler {
@@ -51,27 +51,35 @@ impl Dialler {
             .with_protocol_versions(&[&TLS13])?
             .with_root_certificates(roots(pki)?)
             .with_client_auth_cert(chain, key)?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
         config.resumption = Resumption::disabled();
-        Ok(Self {
-            tls: TlsConnector::from(Arc::new(config)),
-        })
+        Ok(Self { config })
     }
 
-    /// One connection, made now.
+    fn tls(&self, protocol: &[u8]) -> TlsConnector {
+        let mut config = self.config.clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        TlsConnector::from(Arc::new(config))
+    }
+
+    /// One connection for a protocol by its name in TLS (RFC 7301), made now.
+    pub(super) async fn stream(
+        &self,
+        to: SocketAddr,
+        protocol: &[u8],
+    ) -> Result<client::TlsStream<TcpStream>, BenchError> {
+        let failed = BenchError::io("connect to", Path::new("a server of the benchmark"));
+        dial(self.tls(protocol), to).await.map_err(failed)
+    }
+
+    /// One connection for gRPC, made now.
     pub(super) async fn connect(
         &self,
         to: SocketAddr,
     ) -> Result<SignalServiceClient<Channel>, BenchError> {
-        let tls = self.tls.clone();
+        let tls = self.tls(H2);
         let connector = service_fn(move |_: Uri| {
             let tls = tls.clone();
-            async move {
-                let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
-                let stream = TcpStream::connect(to).await?;
-                stream.set_nodelay(true)?;
-                tls.connect(name, stream).await.map(TokioIo::new)
-            }
+            async move { dial(tls, to).await.map(TokioIo::new) }
         });
         // TLS is the connector's, hence the scheme.
         let channel = Endpoint::from_shared(format!("http://{SERVER_NAME}:{}", to.port()))?
@@ -84,8 +92,15 @@ impl Dialler {
     }
 }
 
-/// The bare server's side: as the broker's, without its bookkeeping.
-pub(super) fn server_config(pki: &Path) -> Result<ServerConfig, BenchError> {
+async fn dial(tls: TlsConnector, to: SocketAddr) -> io::Result<client::TlsStream<TcpStream>> {
+    let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
+    let stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    tls.connect(name, stream).await
+}
+
+/// A bare server's side for some protocols: as the broker's, without its bookkeeping.
+pub(super) fn server_config(pki: &Path, protocols: &[&[u8]]) -> Result<ServerConfig, BenchError> {
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots(pki)?), provider()).build()?;
     let (chain, key) = pair(pki, "broker")?;
@@ -93,7 +108,7 @@ pub(super) fn server_config(pki: &Path) -> Result<ServerConfig, BenchError> {
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)

@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 ///
 /// (a) a bare gRPC server with mTLS, (b) `Lookup` answered from the broker's view, (c) `Lookup`
 /// answered by an operator's adapter, (d) appends to the ledger beside a bare append-and-sync loop;
-/// and the broker's memory. Takes a few minutes. Build it with `--release`, and leave the machine
+/// the CAMARA door beside a bare axum server with mTLS; and the broker's memory. Takes a few minutes. Build it with `--release`, and leave the machine
 /// alone meanwhile.
 ///
 /// Exit codes: 0 measured, whatever the figures; 1 something failed; 2 wrong arguments.
@@ -46,6 +46,8 @@ enum Part {
     Speed,
     /// (d).
     Ledger,
+    /// The CAMARA door, its tokens, and their check.
+    Camara,
     /// The broker's resident memory.
     Memory,
 }
@@ -150,6 +152,11 @@ enum Server {
     },
     #[command(hide = true)]
     Echo {
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    #[command(hide = true)]
+    HttpEcho {
         #[arg(long)]
         dir: PathBuf,
     },
@@ -288,7 +295,7 @@ async fn serve(server: &Server) -> Result<(), BenchError> {
     // The broker logs as `accord-broker serve` does; of the others a person wants to hear nothing.
     let level = match server {
         Server::Serve { .. } => "info",
-        Server::Adapter { .. } | Server::Echo { .. } => "error",
+        Server::Adapter { .. } | Server::Echo { .. } | Server::HttpEcho { .. } => "error",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
@@ -301,6 +308,7 @@ async fn serve(server: &Server) -> Result<(), BenchError> {
         Server::Serve { config } => bench::serve_broker(config).await,
         Server::Adapter { config } => bench::serve_adapter(config).await,
         Server::Echo { dir } => bench::serve_echo(dir).await,
+        Server::HttpEcho { dir } => bench::serve_http_echo(dir).await,
     }
 }
 
@@ -313,6 +321,7 @@ async fn measure(cli: &Cli) -> Result<(), BenchError> {
     if let Some(part) = cli.only {
         plan.speed &= matches!(part, Part::Speed);
         plan.ledger &= matches!(part, Part::Ledger);
+        plan.camara &= matches!(part, Part::Camara);
         if !matches!(part, Part::Memory) {
             plan.lookups = 0;
         }

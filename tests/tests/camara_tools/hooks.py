@@ -1,0 +1,57 @@
+"""What schemathesis must know of the door."""
+
+import os
+import re
+import zlib
+
+import schemathesis
+
+import auth
+
+DAY = re.compile(r"[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])")
+ORGANISATION = re.compile("[a-z][a-z0-9-]{0,63}")
+
+
+@schemathesis.auth(refresh_interval=120)
+class Token:
+    """A token lasts five minutes; a run may last longer."""
+
+    def get(self, case, context):
+        return auth.token()
+
+    def set(self, case, data, context):
+        case.headers = case.headers or {}
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Most numbers become ones that an operator serves, and most days one of the last years, so that
+    there is an answer too.
+
+    And nobody asks on behalf of an organisation: whichever it is, the token does not name it.
+    """
+    for name in list(case.headers or {}):
+        if name.lower() == "accord-on-behalf-of" and ORGANISATION.fullmatch(case.headers[name]):
+            del case.headers[name]
+    body = case.body
+    if not isinstance(body, dict):
+        return
+    for place in (body, body.get("device")):
+        number = place.get("phoneNumber") if isinstance(place, dict) else None
+        if not isinstance(number, str) or not number.startswith("+") or not number[1:].isdigit():
+            continue
+        mixed = zlib.crc32(number.encode())
+        if mixed % 4:
+            place["phoneNumber"] = f"+447700900{mixed // 4 % 1000:03}"
+    for name in ("specifiedDate", "tenureDate"):
+        # One day for each number, since a clause lets a bank ask of one alone in an hour.
+        if DAY.fullmatch(str(body.get(name))) and zlib.crc32(body[name].encode()) % 4:
+            body[name] = "2025-06-15"
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """What was answered, for whoever asks whether everything was."""
+    with open(os.environ["ANSWERED"], "a") as answered:
+        answered.write(f"{response.status_code} {case.operation.label}\n")
