@@ -157,6 +157,7 @@ mod tests {
             section.authorization_server = Some(other);
             let checked = check(true, Some(&section)).map_err(|e| e.0);
             assert_eq!(checked, outcome, "{issuer}");
+        }
         for root in ["", "/", "gateway", "/gateway/", "//gateway", "/a b", "/%2e"] {
             let mut section = section("https://broker.example", 300);
             section.api_roots = vec!["/gateway/camara".to_owned(), root.to_owned()];

@@ -341,12 +341,10 @@ async fn measure(cli: &Cli) -> Result<(), BenchError> {
         // The error itself says the rest.
         let _ = writeln!(io::stderr(), "{text}");
     })?;
-    let text = if cli.json {
-        report.to_json() + "\n"
-    } else {
-        report.to_table()
-    };
-    print(&text)
+    print(&match cli.json {
+        true => report.to_json() + "\n",
+        false => report.to_table(),
+    })
 }
 
 fn unmask(cli: &Cli) -> Result<(), BenchError> {
@@ -370,12 +368,10 @@ async fn sources(cli: &Cli, short: bool) -> Result<(), BenchError> {
         // The directory goes with this function.
         _ = tokio::signal::ctrl_c() => return Err(BenchError::Interrupted),
     };
-    let text = if cli.json {
-        measured.to_json() + "\n"
-    } else {
-        measured.to_table()
-    };
-    print(&text)
+    print(&match cli.json {
+        true => measured.to_json() + "\n",
+        false => measured.to_table(),
+    })
 }
 
 async fn index(cli: &Cli, entries: u64) -> Result<(), BenchError> {

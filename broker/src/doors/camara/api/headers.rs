@@ -158,12 +158,12 @@ fn text(
     let mut all = headers.get_all(name).iter();
     let value = match (all.next(), all.next()) {
         (None, _) => return Ok(String::new()),
-        (Some(value), None) => value.to_str().ok(),
+        (Some(value), None) => value.to_str().ok().filter(|text| !text.is_empty()),
         (Some(_), Some(_)) => None,
     };
     value.map(str::to_owned).ok_or(HeaderError {
         field,
-        rule: "is one header of visible ASCII characters",
+        rule: "is one header of visible ASCII characters, and not empty",
     })
 }
 

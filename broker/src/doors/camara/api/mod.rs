@@ -33,7 +33,7 @@ use std::sync::Arc;
 use accord_proto::v1;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY},
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
 };
 use hyper::body::{Bytes, Incoming as Body};
 use jiff::tz::TimeZone;
@@ -275,6 +275,12 @@ impl Apis {
         }
         let (parts, body) = request.into_parts();
         takes_json(&parts.headers)?;
+        // Who says nothing of a body mostly sends none, which upstream calls a body that breaks its
+        // schema.
+        if !parts.headers.contains_key(CONTENT_TYPE) {
+            let rule = "is missing: a body is sent as `application/json`";
+            return Err(Fault::field(Code::InvalidArgument, "content-type", rule));
+        }
         if !headers::sends_json(&parts.headers) {
             let rule = "is `application/json`";
             let code = Code::UnsupportedMediaType;

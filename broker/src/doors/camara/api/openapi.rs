@@ -230,7 +230,7 @@ fn parameters() -> Json {
     });
     parameters.insert("x-correlator".to_owned(), correlator);
     for (name, longest, meaning) in REQUEST_HEADERS {
-        let mut schema = json!({ "type": "string", "maxLength": longest });
+        let mut schema = json!({ "type": "string", "minLength": 1, "maxLength": longest });
         if let (true, Some(members)) = (name == "Accord-Receipt-Kind", schema.as_object_mut()) {
             members.insert("enum".to_owned(), json!(["short", "proof"]));
         }
