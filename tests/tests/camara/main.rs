@@ -13,6 +13,7 @@ mod documents;
 mod errors;
 mod headers;
 mod identifiers;
+mod record;
 mod schema;
 mod stage;
 mod two_doors;

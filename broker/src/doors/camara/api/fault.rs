@@ -35,8 +35,7 @@ impl Fault {
     /// A body or header that breaks its schema, in the words of the error.
     pub(super) fn invalid(field: &str, message: &impl std::fmt::Display) -> Self {
         let mut fault = Self::field(Code::InvalidArgument, field, "breaks its schema");
-        fault.problem = Problem::new(Code::InvalidArgument, message.to_string())
-            .because(Refusal::MessageMalformed.reason());
+        fault.problem.message = Problem::new(Code::InvalidArgument, message.to_string()).message;
         fault
     }
 
