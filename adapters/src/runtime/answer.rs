@@ -18,7 +18,7 @@ use crate::{
 
 /// The most bytes of a name or clause that the journal keeps.
 const NAME_BYTES_MAX: usize = 128;
-const SIGNALS: usize = 6;
+const SIGNALS: usize = Signal::ALL.len();
 
 /// An ask, parsed as far as the adapter needs.
 pub(super) struct Question {

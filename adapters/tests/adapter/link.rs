@@ -107,6 +107,25 @@ async fn says_not_ours_and_not_available_for_what_it_cannot_know() {
     );
 }
 
+/// As many as the vocabulary has, or the broker believes nothing of the reply.
+#[tokio::test]
+async fn answers_each_signal_of_a_question_about_all_and_journals_each() {
+    let mut broker = FakeBroker::start(welcome(1, 1, 10_000)).await;
+    let adapter = Adapter::start(vec![broker.endpoint()], CREDIT);
+    let mut link = broker.attachment().await;
+    link.ask(ask(1, "+447700900000", Signal::ALL, 800)).await;
+    let reply = link.reply().await;
+    let answered = body(&reply).signals;
+    let answered: Vec<_> = answered.iter().map(|one| one.signal).collect();
+    let asked = Signal::ALL.iter().map(|signal| signal.to_wire() as i32);
+    assert_eq!(answered, asked.collect::<Vec<_>>());
+    let dir = adapter.stop().await;
+    let journalled = &records(dir.path())[1];
+    let count = |key: &str| journalled[key].as_array().unwrap().len();
+    assert_eq!(count("signals"), Signal::ALL.len());
+    assert_eq!(count("clauses"), Signal::ALL.len());
+}
+
 /// More than a link handles at once: none may be lost between two batches.
 #[tokio::test]
 async fn answers_every_ask_of_a_burst() {
