@@ -129,6 +129,10 @@ pub fn words(said: &Result<Observation, Reason>, clock: &dyn Clock) -> String {
             let names = active.iter().map(|forwarding| forwarding.condition.name());
             names.collect::<Vec<_>>().join("+")
         }
+        Observed::SomeForwarding(active) => {
+            let names = active.iter().map(|forwarding| forwarding.condition.name());
+            format!("{}, others not known", names.collect::<Vec<_>>().join("+"))
+        }
         Observed::Roaming(roaming) => match (roaming.roaming, roaming.visited_mcc) {
             (false, _) => "no".to_owned(),
             (true, Some(mcc)) => format!("yes, in {mcc:03}"),

@@ -192,6 +192,9 @@ pub enum Observed {
     Change(Change),
     /// For `call_forwarding`: the active ones.
     Forwarding(Vec<Forwarding>),
+    /// For `call_forwarding`, of a source that knows some conditions only: these are active, and of
+    /// the others nothing is known. It can answer *yes* and never *no*.
+    SomeForwarding(Vec<Forwarding>),
     /// For `roaming`.
     Roaming(Roaming),
     /// For `signalling_anomaly`.
@@ -206,7 +209,9 @@ impl Observed {
             Signal::SimSwap | Signal::DeviceSwap | Signal::NumberRecycling | Signal::Tenure => {
                 matches!(self, Self::Change(_))
             }
-            Signal::CallForwarding => matches!(self, Self::Forwarding(_)),
+            Signal::CallForwarding => {
+                matches!(self, Self::Forwarding(_) | Self::SomeForwarding(_))
+            }
             Signal::Roaming => matches!(self, Self::Roaming(_)),
             Signal::SignallingAnomaly => matches!(self, Self::Signalling(_)),
         }

@@ -1,7 +1,9 @@
 //! From a row to observations, each with its limits.
 
 use accord_proto::msisdn::Msisdn;
-use accord_proto::observation::{Change, Observation, Observed, SourceClass, SwapKind};
+use accord_proto::observation::{
+    Change, ChangedIn, Forwarding, ForwardingTarget, Observation, Observed, SourceClass, SwapKind,
+};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 use jiff::Timestamp;
@@ -51,7 +53,7 @@ impl CsvExport {
         let plan = &self.inner.plan;
         let at = table.exported_at;
         let what = match signal {
-            Signal::SimSwap => change(&plan.sim, row.sim, row.kind(), at)?,
+            Signal::SimSwap => sim_change(plan, row, at)?,
             Signal::DeviceSwap => change(&plan.device, row.device, None, at)?,
             Signal::NumberRecycling | Signal::Tenure => {
                 change(&plan.activated, row.holder, None, at)?
@@ -59,11 +61,15 @@ impl CsvExport {
             Signal::CallForwarding => {
                 let active = row.forwarding.active();
                 let all_known = plan.forwarding().iter().all(Option::is_some);
+                let elsewhere = |one: &Forwarding| one.target != ForwardingTarget::OwnVoicemail;
                 // Of conditions that are not exported, none can be called inactive.
-                if active.is_empty() && !all_known {
+                if all_known {
+                    Observed::Forwarding(active)
+                } else if active.iter().any(elsewhere) {
+                    Observed::SomeForwarding(active)
+                } else {
                     return Err(Reason::NotAvailable);
                 }
-                Observed::Forwarding(active)
             }
             Signal::Roaming | Signal::SignallingAnomaly => return Err(Reason::NotAvailable),
         };
@@ -89,6 +95,34 @@ pub(super) fn signals(plan: &Plan) -> Vec<Signal> {
     .collect()
 }
 
+/// The last change of SIM. A line begins with one: the later of both counts, and of a line of which
+/// it is not known when it began, *never* can't be said.
+fn sim_change(plan: &Plan, row: &Row, exported_at: Timestamp) -> Result<Observed, Reason> {
+    let own = row.sim.interval(exported_at);
+    let began = plan.activated.as_ref().map(|_| row.holder);
+    if row.sim.is_never() && began.is_some_and(When::is_unknown) {
+        return Err(Reason::NotAvailable);
+    }
+    let column = plan.sim.as_ref().ok_or(Reason::NotAvailable)?;
+    match (own, began.and_then(|began| began.interval(exported_at))) {
+        (Some(own), Some(began)) => {
+            let last = ChangedIn::new(
+                own.after().max(began.after()),
+                own.before().max(began.before()),
+            );
+            // With which of the two ways a line can begin the export does not say.
+            let kind = row
+                .kind()
+                .filter(|_| own.after() >= began.before() || own == began);
+            recorded(column, last, kind, exported_at)
+        }
+        (None, Some(began)) if row.sim.is_never() => {
+            recorded(column, Some(began), None, exported_at)
+        }
+        (_, _) => change(&plan.sim, row.sim, row.kind(), exported_at),
+    }
+}
+
 /// What a row says about the last change.
 fn change(
     column: &Option<DatePlan>,
@@ -100,7 +134,16 @@ fn change(
     if when.is_unknown() {
         return Err(Reason::NotAvailable);
     }
-    let changed_in = when.interval(exported_at);
+    recorded(column, when.interval(exported_at), kind, exported_at)
+}
+
+/// What a system says that keeps the last change, and how far back it does.
+fn recorded(
+    column: &DatePlan,
+    changed_in: Option<ChangedIn>,
+    kind: Option<SwapKind>,
+    exported_at: Timestamp,
+) -> Result<Observed, Reason> {
     let monitored_since = match (column.history, changed_in) {
         (History::WholeLife, _) => None,
         (History::Since(since), None) if since < exported_at => Some(since),

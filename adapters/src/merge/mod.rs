@@ -137,7 +137,7 @@ fn is_possible(observation: &Observation, trust: &Trust, now: Timestamp) -> bool
             let before = seen.passed_in.map(|within| within.before());
             before.max(Some(seen.monitored_since))
         }
-        Observed::Forwarding(_) | Observed::Roaming(_) => None,
+        Observed::Forwarding(_) | Observed::SomeForwarding(_) | Observed::Roaming(_) => None,
     };
     at <= latest && ends.is_none_or(|ends| ends <= at)
 }

@@ -62,7 +62,7 @@ fn notation(observed: &Result<Observation, Reason>, now: Timestamp) -> String {
             }
         }
         Observed::Forwarding(active) if active.is_empty() => "none".to_owned(),
-        Observed::Forwarding(active) => {
+        Observed::Forwarding(active) | Observed::SomeForwarding(active) => {
             let one = |forwarding: &accord_proto::observation::Forwarding| {
                 let target = match forwarding.target {
                     ForwardingTarget::AnotherNumber => "other",

@@ -85,6 +85,9 @@ pub fn derive(
         (Observed::Forwarding(active), Question::CallForwarding) => {
             forwarding_value(active, clause.granularity)
         }
+        (Observed::SomeForwarding(active), Question::CallForwarding) => {
+            some_forwarding_value(active, clause.granularity)?
+        }
         (Observed::Roaming(roaming), Question::Roaming) => {
             roaming_value(*roaming, clause.granularity)
         }
@@ -94,6 +97,7 @@ pub fn derive(
         (
             Observed::Change(_)
             | Observed::Forwarding(_)
+            | Observed::SomeForwarding(_)
             | Observed::Roaming(_)
             | Observed::Signalling(_),
             _,
@@ -246,12 +250,30 @@ fn forwarding_value(active: &[Forwarding], granularity: Granularity) -> Value {
         Granularity::State => Value::Forwarding(active.to_vec()),
         // A bank that may know yes or no is told whether calls may end with somebody else. A
         // target that the operator can't tell counts, since it may be another number.
-        Granularity::YesNo | Granularity::Band | Granularity::Instant => Value::YesNo(
-            active
-                .iter()
-                .any(|one| one.target != ForwardingTarget::OwnVoicemail),
-        ),
+        Granularity::YesNo | Granularity::Band | Granularity::Instant => {
+            Value::YesNo(leads_elsewhere(active))
+        }
     }
+}
+
+/// Where not each condition is known, one that leads elsewhere is a *yes*, and nothing is a *no*; a
+/// list would read as if it were all.
+fn some_forwarding_value(active: &[Forwarding], granularity: Granularity) -> Result<Value, Reason> {
+    match granularity {
+        Granularity::YesNo | Granularity::Band | Granularity::Instant
+            if leads_elsewhere(active) =>
+        {
+            Ok(Value::YesNo(true))
+        }
+        Granularity::State | Granularity::YesNo | Granularity::Band | Granularity::Instant => {
+            Err(Reason::NotAvailable)
+        }
+    }
+}
+
+fn leads_elsewhere(active: &[Forwarding]) -> bool {
+    let elsewhere = |one: &Forwarding| one.target != ForwardingTarget::OwnVoicemail;
+    active.iter().any(elsewhere)
 }
 
 fn roaming_value(roaming: Roaming, granularity: Granularity) -> Value {

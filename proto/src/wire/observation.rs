@@ -29,6 +29,7 @@ pub fn observation(observation: &Observation) -> v1::Observation {
                 .map_or(v1::SwapKind::Unspecified, SwapKind::to_wire) as i32,
         }),
         Observed::Forwarding(active) => What::Forwarding(forwarding_state(active)),
+        Observed::SomeForwarding(active) => What::SomeForwarding(forwarding_state(active)),
         Observed::Roaming(roaming) => What::Roaming(roaming_state(*roaming)),
         Observed::Signalling(signalling) => What::Signalling(v1::SignallingObservation {
             after: signalling.passed_in.map(|within| timestamp(within.after())),
@@ -96,6 +97,7 @@ pub fn parse_observation(
     let what = match wire.what.as_ref() {
         Some(What::Change(change)) => Observed::Change(parse_change(change, observed_at)?),
         Some(What::Forwarding(state)) => Observed::Forwarding(parse_forwarding(state)?),
+        Some(What::SomeForwarding(state)) => Observed::SomeForwarding(parse_forwarding(state)?),
         Some(What::Roaming(state)) => Observed::Roaming(parse_roaming(*state)?),
         Some(What::Signalling(signalling)) => {
             Observed::Signalling(parse_signalling(signalling, observed_at)?)
@@ -290,6 +292,23 @@ mod tests {
         }
         parse_observation(&wire, Signal::SignallingAnomaly, at("12:00:01"))
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn some_forwardings_never_become_all_of_them_on_the_way() {
+        let active = vec![Forwarding {
+            condition: ForwardingCondition::Busy,
+            target: ForwardingTarget::Unknown,
+        }];
+        for what in [
+            Observed::Forwarding(active.clone()),
+            Observed::SomeForwarding(active),
+        ] {
+            let seen = Observation { what, ..seen() };
+            let wire = observation(&seen);
+            let parsed = parse_observation(&wire, Signal::CallForwarding, at("12:00:01"));
+            assert_eq!(parsed, Ok(seen));
+        }
     }
 
     #[test]

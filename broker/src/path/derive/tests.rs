@@ -286,6 +286,25 @@ fn forwarding_to_ones_own_voicemail_is_no_and_to_an_unknown_target_is_yes() {
 }
 
 #[test]
+fn where_some_conditions_only_are_known_the_answer_is_yes_or_none() {
+    let value = |target, granularity| {
+        let forwarding = Forwarding {
+            condition: ForwardingCondition::Busy,
+            target,
+        };
+        let seen = observed(Observed::SomeForwarding(vec![forwarding]), now());
+        let clause = clause(Signal::CallForwarding, granularity, "");
+        derive(&Question::CallForwarding, None, &clause, &seen, now()).map(|derived| derived.value)
+    };
+    let unknown = Err(Reason::NotAvailable);
+    for target in [ForwardingTarget::AnotherNumber, ForwardingTarget::Unknown] {
+        assert_eq!(value(target, "yes_no"), Ok(Value::YesNo(true)));
+        assert_eq!(value(target, "state"), unknown, "no list that is not whole");
+    }
+    assert_eq!(value(ForwardingTarget::OwnVoicemail, "yes_no"), unknown);
+}
+
+#[test]
 fn the_visited_country_needs_a_clause_for_the_state() {
     let roaming = Roaming {
         roaming: true,
