@@ -14,12 +14,16 @@ use super::envelope::Forward;
 use super::line::{BEGUN_PORT, Line, Micros, Newest, attack_kind, forward, swap_kind};
 use super::watch::{Pace, Watch};
 
-/// What is known of one number.
+/// What is known of one number, for one signal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub(super) line: Line,
+    /// How far that is known which the signal follows from.
     pub(super) watch: Watch,
     pub(super) pace: Pace,
+    /// By the adapter's clock, which may lie behind the producer's: what was told has happened, so
+    /// nothing is said to lie after it.
+    pub(super) now: Micros,
 }
 
 impl Known {
@@ -32,7 +36,8 @@ impl Known {
         if line.ceased.at > line.begun.at {
             return Err(Reason::UnknownNumber);
         }
-        if self.watch.since == 0 {
+        // What is told until the watch begins may be told late.
+        if self.watch.since == 0 || self.watch.since > self.now {
             return Err(Reason::NotWatched);
         }
         if signal == Signal::SimSwap {
@@ -50,6 +55,25 @@ impl Known {
         }
     }
 
+    /// What the newest event of a signal says by itself, while nothing is watched: that it happened,
+    /// and nothing of before or after.
+    pub(super) fn fact(&self, signal: Signal) -> Result<Observation, Reason> {
+        let line = &self.line;
+        let at = match signal {
+            Signal::SimSwap => line.sim.at,
+            Signal::DeviceSwap => line.device.at,
+            Signal::NumberRecycling | Signal::Tenure => line.begun.at,
+            Signal::SignallingAnomaly => line.alarm_passed.at,
+            Signal::CallForwarding => line.forwards.iter().map(|one| one.at).max().unwrap_or(0),
+            Signal::Roaming => 0,
+        };
+        let watch = Watch {
+            since: at.min(self.now),
+            newest: 0,
+        };
+        Self { watch, ..*self }.observation(signal)
+    }
+
     /// An event that lies before the watch began again is the last one or not: then the last change
     /// lies somewhere between.
     fn changed(&self, last: Newest, of_sim: bool) -> Observation {
@@ -58,7 +82,7 @@ impl Known {
             (None, None)
         } else if last.at >= since {
             let kind = swap_kind(last.code).filter(|_| of_sim);
-            (Some(ChangedIn::at(instant(last.at))), kind)
+            (Some(ChangedIn::at(self.at(last.at))), kind)
         } else {
             let after = instant(last.at.saturating_sub(1));
             (ChangedIn::new(after, instant(since)), None)
@@ -76,7 +100,7 @@ impl Known {
         if begun.at >= self.watch.since && begun.code == BEGUN_PORT {
             return self.change(Change {
                 changed_in: None,
-                monitored_since: Some(instant(begun.at)),
+                monitored_since: Some(self.at(begun.at)),
                 kind: None,
             });
         }
@@ -91,7 +115,7 @@ impl Known {
         let since = change.monitored_since;
         // Until its own ends an interval claims nothing.
         let observed_at = [
-            Some(instant(self.watch.observed_to(self.pace))),
+            Some(self.at(self.watch.observed_to(self.pace))),
             last,
             since,
         ]
@@ -109,7 +133,7 @@ impl Known {
     fn signalling(&self) -> Observation {
         let last = self.line.alarm_passed;
         let since = self.watch.since;
-        let passed_in = (last.at != 0).then(|| ChangedIn::at(instant(last.at)));
+        let passed_in = (last.at != 0).then(|| ChangedIn::at(self.at(last.at)));
         let newest = self.watch.observed_to(self.pace).max(since).max(last.at);
         Observation {
             what: Observed::Signalling(Signalling {
@@ -117,20 +141,22 @@ impl Known {
                 kind: attack_kind(last.code).filter(|_| passed_in.is_some()),
                 monitored_since: instant(since),
             }),
-            observed_at: instant(newest),
+            observed_at: self.at(newest),
             source: SourceClass::Events,
         }
     }
 
     /// Of a condition of which nothing was told since the watch began, nobody can say that it is
-    /// not active.
+    /// not active; nor of one that was told just now, when another may still be told late. So *all*
+    /// is said as of when all has been told, and *some* as soon as one leads elsewhere.
     fn forwarding(&self) -> Result<Observation, Reason> {
         let mut active = Vec::new();
         let mut all_known = true;
-        let mut newest = self.watch.observed_to(self.pace);
+        let observed_to = self.watch.observed_to(self.pace);
+        let mut newest = 0;
         for (condition, register) in ForwardingCondition::ALL.iter().zip(self.line.forwards) {
             let told = forward(register.code).filter(|_| register.at >= self.watch.since);
-            newest = newest.max(told.map_or(newest, |_| register.at));
+            newest = newest.max(told.map_or(0, |_| register.at));
             let target = match told {
                 None => {
                     all_known = false;
@@ -146,14 +172,25 @@ impl Known {
                 target,
             });
         }
-        if active.is_empty() && !all_known {
+        let elsewhere = |one: &Forwarding| one.target != ForwardingTarget::OwnVoicemail;
+        let what = if all_known && newest <= observed_to {
+            Observed::Forwarding(active)
+        } else if active.iter().any(elsewhere) {
+            Observed::SomeForwarding(active)
+        } else if all_known {
+            return Err(Reason::Undecided);
+        } else {
             return Err(Reason::NotWatched);
-        }
+        };
         Ok(Observation {
-            what: Observed::Forwarding(active),
-            observed_at: instant(newest),
+            what,
+            observed_at: self.at(newest.max(observed_to)),
             source: SourceClass::Events,
         })
+    }
+
+    fn at(&self, at: Micros) -> Timestamp {
+        instant(at.min(self.now))
     }
 }
 
@@ -179,12 +216,12 @@ mod tests {
             watch: Watch {
                 since: 1_000_000_000,
                 newest: 2_000_000_000,
-                ..Watch::default()
             },
             pace: Pace {
                 lateness: 0,
                 gap_max: 1,
             },
+            now: 2_000_000_000,
         }
     }
 
@@ -247,10 +284,13 @@ mod tests {
     fn no_forwarding_is_told_only_if_each_condition_was() {
         let forwarding = |events: &[(Happened, i64)]| {
             let observation = known(events).observation(Signal::CallForwarding)?;
-            let Observed::Forwarding(active) = observation.what else {
-                panic!("no forwarding");
-            };
-            Ok(active.len())
+            match observation.what {
+                Observed::Forwarding(active) => Ok(active.len()),
+                Observed::SomeForwarding(_) => Err(Reason::NotAvailable),
+                Observed::Change(_) | Observed::Roaming(_) | Observed::Signalling(_) => {
+                    panic!("no forwarding")
+                }
+            }
         };
         let cleared = |condition| Happened::Forwarding(condition, Forward::Cleared);
         let busy = Some(ForwardingCondition::Busy);
@@ -263,8 +303,27 @@ mod tests {
         // Before the watch began is not since.
         assert_eq!(forwarding(&[(cleared(None), 500)]), Err(Reason::NotWatched));
         let set = Happened::Forwarding(busy, Forward::AnotherNumber);
-        assert_eq!(forwarding(&[(set, 1_500)]), Ok(1));
+        assert_eq!(
+            forwarding(&[(set, 1_500)]),
+            Err(Reason::NotAvailable),
+            "one of some"
+        );
+        assert_eq!(forwarding(&[(cleared(None), 1_400), (set, 1_500)]), Ok(1));
         assert_eq!(forwarding(&[(set, 1_500), (cleared(None), 1_600)]), Ok(0));
+        // The default of most subscribers: the condition that leads to a thief may be another one.
+        let own = Happened::Forwarding(busy, Forward::OwnVoicemail);
+        assert_eq!(forwarding(&[(own, 1_500)]), Err(Reason::NotWatched));
+        // What was told just now is not all, as long as another event may come late.
+        let of = |what: &[(Happened, i64)]| {
+            let mut known = known(what);
+            known.pace.lateness = 10_000_000;
+            known.observation(Signal::CallForwarding)
+        };
+        let late = of(&[(cleared(None), 1_995)]);
+        assert_eq!(late, Err(Reason::Undecided));
+        let late = of(&[(cleared(None), 1_400), (set, 1_995)]).unwrap();
+        assert!(matches!(late.what, Observed::SomeForwarding(_)));
+        assert_eq!(late.observed_at, at(1_995));
     }
 
     #[test]
@@ -292,7 +351,30 @@ mod tests {
     #[test]
     fn without_a_watch_nothing_is_told() {
         let mut lost = known(&[(Happened::SimSwap(None), 1_500)]);
-        lost.watch.restart();
+        lost.watch = Watch::default();
         assert_eq!(lost.observation(Signal::SimSwap), Err(Reason::NotWatched));
+        assert_eq!(lost.fact(Signal::DeviceSwap), Err(Reason::NotWatched));
+        let fact = lost.fact(Signal::SimSwap).unwrap();
+        assert_eq!(fact.observed_at, at(1_500), "as of then, and no later");
+        let Observed::Change(fact) = fact.what else {
+            panic!("no change");
+        };
+        assert_eq!(fact.changed_in, Some(ChangedIn::at(at(1_500))));
+        assert_eq!(fact.monitored_since, Some(at(1_500)));
+    }
+
+    #[test]
+    fn nothing_is_told_to_lie_ahead_of_the_adapters_clock() {
+        let mut known = known(&[(Happened::SimSwap(None), 1_500)]);
+        known.now = 1_490_000_000;
+        let told = known.observation(Signal::SimSwap).unwrap();
+        assert_eq!(told.observed_at, at(1_490));
+        assert_eq!(
+            change(&known, Signal::SimSwap).changed_in,
+            Some(ChangedIn::at(at(1_490)))
+        );
+        // Nor is a watch told of that begins a moment from now.
+        known.now = 999_000_000;
+        assert_eq!(known.observation(Signal::SimSwap), Err(Reason::NotWatched));
     }
 }

@@ -1,16 +1,26 @@
 //! The section of the configuration, and its rules.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use accord_proto::signal::Signal;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-/// A stream of events. Unknown keys are refused. It has `nats`, `webhook`, or both.
+use super::envelope::NAME_BYTES_MAX;
+
+/// The most producers of one source.
+const PRODUCERS_MAX: usize = 16;
+
+/// A stream of events. Unknown keys are refused. It has `nats` or `webhook`: what comes by one says
+/// nothing of what waits at the other.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventsConfig {
-    /// What the stream carries, of every subscriber: the signals that it answers follow from that.
-    pub carries: Vec<Carried>,
+    /// Who tells, by the `source` of their events, and what each carries, of every subscriber: the
+    /// signals that it answers follow from that. A signal is known as far as all have told that
+    /// carry it.
+    pub producers: BTreeMap<String, Vec<Carried>>,
     /// Directory of the journal of events.
     pub journal_dir: PathBuf,
     /// The key of its digests, 64 hexadecimal digits; made at the first start.
@@ -31,6 +41,9 @@ pub struct EventsConfig {
     /// How far ahead of the adapter's clock an event may lie.
     #[serde(default = "default_clock_tolerance_ms")]
     pub clock_tolerance_ms: u64,
+    /// Events before this day are not believed: a clock that was never set, most likely.
+    #[serde(default = "default_earliest")]
+    pub earliest: String,
     /// NATS JetStream.
     pub nats: Option<NatsSection>,
     /// Signed webhooks.
@@ -55,6 +68,29 @@ pub enum Carried {
     Holders,
     /// `sim_swap`, `activate`, `port_in`: `sim_swap`.
     Swaps,
+}
+
+impl Carried {
+    /// All of them, in the order of the journal.
+    pub const ALL: [Self; 5] = [
+        Self::Devices,
+        Self::Firewall,
+        Self::Forwarding,
+        Self::Holders,
+        Self::Swaps,
+    ];
+
+    /// What must be carried so that a signal can be answered; `None`: events never can.
+    pub(super) const fn of(signal: Signal) -> Option<Self> {
+        match signal {
+            Signal::SimSwap => Some(Self::Swaps),
+            Signal::DeviceSwap => Some(Self::Devices),
+            Signal::CallForwarding => Some(Self::Forwarding),
+            Signal::NumberRecycling | Signal::Tenure => Some(Self::Holders),
+            Signal::SignallingAnomaly => Some(Self::Firewall),
+            Signal::Roaming => None,
+        }
+    }
 }
 
 /// A stream of NATS JetStream, read by a durable pull consumer.
@@ -138,6 +174,11 @@ const fn default_clock_tolerance_ms() -> u64 {
     5_000
 }
 
+fn default_earliest() -> String {
+    // As of exports: the first public GSM networks opened in 1991, analogue ones about 1980.
+    "1980-01-01".to_owned()
+}
+
 fn default_durable() -> String {
     "accord-adapter".to_owned()
 }
@@ -175,27 +216,41 @@ impl EventsConfig {
 
     /// The signals that it answers.
     pub(super) fn signals(&self) -> Vec<Signal> {
-        let carries = |what| self.carries.contains(&what);
-        [
-            (Signal::SimSwap, Carried::Swaps),
-            (Signal::DeviceSwap, Carried::Devices),
-            (Signal::CallForwarding, Carried::Forwarding),
-            (Signal::NumberRecycling, Carried::Holders),
-            (Signal::Tenure, Carried::Holders),
-            (Signal::SignallingAnomaly, Carried::Firewall),
-        ]
-        .into_iter()
-        .filter_map(|(signal, what)| carries(what).then_some(signal))
-        .collect()
+        let carries = |what| self.producers.values().any(|all| all.contains(&what));
+        let known = |signal: &&Signal| Carried::of(**signal).is_some_and(carries);
+        Signal::ALL.iter().filter(known).copied().collect()
+    }
+
+    /// The beginning of the day before which no event is believed.
+    pub(super) fn earliest(&self) -> Result<Timestamp, EventsConfigError> {
+        let day: Option<Date> = self.earliest.parse().ok();
+        let start = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+        let start = start.map(|start| start.timestamp());
+        // Zero is *never* in the journal.
+        start
+            .filter(|start| *start > Timestamp::UNIX_EPOCH)
+            .ok_or(EventsConfigError {
+                key: "earliest",
+                rule: "is a day after 1970-01-01, written `1980-01-01`",
+            })
     }
 
     /// # Errors
     /// [`EventsConfigError`] names the key and its rule.
     pub(super) fn check(&self) -> Result<(), EventsConfigError> {
         let broken = |key, rule| Err(EventsConfigError { key, rule });
-        if self.carries.is_empty() {
-            return broken("carries", "says what the stream carries");
+        if !(1..=PRODUCERS_MAX).contains(&self.producers.len()) {
+            return broken("producers", "names 1 to 16 of them");
         }
+        for (name, carries) in &self.producers {
+            if !(1..=NAME_BYTES_MAX).contains(&name.len()) {
+                return broken("producers", "names each by 1 to 128 bytes");
+            }
+            if carries.is_empty() {
+                return broken("producers", "says of each what it carries");
+            }
+        }
+        self.earliest()?;
         if !(1..=100_000_000).contains(&self.subscribers_max) {
             return broken("subscribers_max", "lies in 1 to 100000000");
         }
@@ -216,6 +271,10 @@ impl EventsConfig {
         }
         match (&self.nats, &self.webhook) {
             (None, None) => broken("nats", "or `webhook` must be there"),
+            (Some(_), Some(_)) => broken(
+                "webhook",
+                "has a section of its own: what comes by it says nothing of what waits in `nats`",
+            ),
             (nats, webhook) => {
                 nats.as_ref().map_or(Ok(()), NatsSection::check)?;
                 webhook.as_ref().map_or(Ok(()), WebhookSection::check)
@@ -292,51 +351,4 @@ impl WebhookSection {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(more: &str) -> Result<(), EventsConfigError> {
-        let text =
-            format!("carries = [\"swaps\"]\njournal_dir = \"j\"\njournal_key_file = \"k\"\n{more}");
-        toml::from_str::<EventsConfig>(&text).unwrap().check()
-    }
-
-    #[test]
-    fn each_rule_names_its_key() {
-        let nats = "nats = { servers = [\"nats://127.0.0.1:4222\"], stream = \"S\" }";
-        assert_eq!(check(nats), Ok(()));
-        let hook = "webhook = { listen = \"127.0.0.1:0\", secret_file = \"s\" }";
-        assert_eq!(check(hook), Ok(()));
-        for (more, key) in [
-            ("", "nats"),
-            ("heartbeat_max_ms = 0", "heartbeat_max_ms"),
-            ("gap_max_ms = 10", "gap_max_ms"),
-            ("lateness_ms = 400000", "lateness_ms"),
-            ("clock_tolerance_ms = 1", "clock_tolerance_ms"),
-            ("subscribers_max = 0", "subscribers_max"),
-            ("nats = { servers = [], stream = \"S\" }", "nats.servers"),
-            (
-                "nats = { servers = [\"nats://192.0.2.1:4222\"], stream = \"S\" }",
-                "nats.roots",
-            ),
-            (
-                "nats = { servers = [\"nats://127.0.0.1:1\"], stream = \"a.b\" }",
-                "nats.stream",
-            ),
-            (
-                "nats = { servers = [\"nats://127.0.0.1:1\"], stream = \"S\", user = \"u\" }",
-                "nats.user",
-            ),
-            (
-                "webhook = { listen = \"0.0.0.0:1\", secret_file = \"s\" }",
-                "webhook.certificate",
-            ),
-            (
-                "webhook = { listen = \"127.0.0.1:1\", secret_file = \"s\", replay_window_s = 1 }",
-                "webhook.replay_window_s",
-            ),
-        ] {
-            assert_eq!(check(more).unwrap_err().key, key, "{more}");
-        }
-    }
-}
+mod tests;

@@ -20,7 +20,8 @@ use serde::Deserialize;
 pub const EVENT_BYTES_MAX: usize = 16_384;
 /// The most events of one batch.
 pub const BATCH_MAX: usize = 256;
-const NAME_BYTES_MAX: usize = 128;
+/// The most bytes of `id` and of `source`.
+pub(super) const NAME_BYTES_MAX: usize = 128;
 
 /// Why a text is no event. It never repeats the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,6 +105,13 @@ pub struct Event {
     pub time: Timestamp,
     /// What.
     pub what: What,
+}
+
+impl Event {
+    /// Whether it tells what happened to a number.
+    pub(super) const fn tells_of_subscriber(&self) -> bool {
+        matches!(self.what, What::Subscriber(..))
+    }
 }
 
 /// What an event tells.

@@ -11,15 +11,17 @@
 //! own time (`line.rs`), so neither order nor duplicates matter, and nothing is acknowledged before
 //! it is on the disk. A number of which nothing was told counts as unchanged since the watch began;
 //! so whatever may have been lost (a message that can't be read, a stream that was made anew or has
-//! dropped messages, a silent producer) begins the watch again. A stream that is silent is not
-//! fresh: only events and heartbeats move `observed_at`.
+//! dropped messages, a silent producer) begins the watch again. A producer that is silent is not
+//! fresh: only its own events and heartbeats move `observed_at` of what it carries.
 
 mod answer;
 mod config;
 pub mod envelope;
 mod line;
 mod nats;
+mod producers;
 mod store;
+mod take;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 mod watch;
@@ -37,10 +39,11 @@ use tokio::{
 
 use self::answer::Known;
 pub use self::config::{Carried, EventsConfig, EventsConfigError, NatsSection, WebhookSection};
-use self::envelope::{Event, Happened, What};
+use self::producers::Producers;
 use self::store::Store;
 pub use self::store::StoreError;
-use self::watch::{Pace, micros};
+pub(crate) use self::take::{Fresh, TakeError};
+use self::watch::{Pace, Watch, micros};
 use crate::source::{
     ChangesOut, Condition, Observations, Source, SourceChange, SourceFuture, SourceState, StateCell,
 };
@@ -56,24 +59,11 @@ pub enum EventsError {
     Store(#[from] StoreError),
 }
 
-/// Why events were not taken.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TakeError {
-    /// An event lies further ahead than the clocks may differ.
-    #[error("an event lies in the future")]
-    Future,
-    /// The journal.
-    #[error("the journal of events failed")]
-    Store(#[from] StoreError),
-    /// The program is stopping.
-    #[error("the program is stopping")]
-    Stopping,
-}
-
 /// The source. Make it with [`EventSource::open`] and run [`EventSource::watch`] beside it.
 #[derive(Debug)]
 pub struct EventSource {
     config: EventsConfig,
+    earliest: Timestamp,
     pace: Pace,
     store: Arc<Store>,
     signals: Vec<Signal>,
@@ -102,6 +92,7 @@ impl EventSource {
             &config.journal_dir,
             &config.journal_key_file,
             config.subscribers_max,
+            Producers::new(&config.producers),
         )?;
         let (changes, changes_out) = ChangesOut::channel();
         Ok(Self {
@@ -110,6 +101,7 @@ impl EventSource {
                 gap_max: millis(config.gap_max_ms),
             },
             store: Arc::new(store),
+            earliest: config.earliest()?,
             signals: config.signals(),
             config: config.clone(),
             clock,
@@ -162,93 +154,21 @@ impl EventSource {
         self.listening.subscribe()
     }
 
-    /// Takes events: on the disk when this returns, and then pushed.
-    pub(crate) async fn take(
-        &self,
-        events: Vec<Event>,
-        place: Option<nats::Place>,
-    ) -> Result<(), TakeError> {
-        let latest = self.latest();
-        if events.iter().any(|event| event.time > latest) {
-            return Err(TakeError::Future);
-        }
-        let mut changed = Vec::new();
-        let mut heard = Vec::with_capacity(events.len());
-        for event in events {
-            let at = event.time.as_microsecond();
-            if let What::Subscriber(msisdn, happened) = event.what
-                && self.store.change(&msisdn, |line| line.take(happened, at))?
-            {
-                changed.push((msisdn, happened));
+    /// What is known of a number, for each signal.
+    fn known(&self, msisdn: &Msisdn) -> impl Fn(Signal) -> Known {
+        let read = |all: &Producers| Carried::ALL.map(|carried| (carried, all.watch(carried)));
+        let (line, watches) = self.store.known(msisdn, read);
+        let (pace, now) = (self.pace, self.clock.now().as_microsecond());
+        move |signal| {
+            let of = watches
+                .iter()
+                .find(|(of, _)| Some(*of) == Carried::of(signal));
+            Known {
+                line,
+                watch: of.map_or_else(Watch::default, |(_, watch)| *watch),
+                pace,
+                now,
             }
-            // A producer that tells of other things lives too.
-            heard.push(at);
-        }
-        // One record for all, behind those of the lines: what is cut off before it comes again.
-        self.store.set_watch(|watch| {
-            for at in heard {
-                watch.heard(at, self.pace);
-            }
-            if let Some(place) = place {
-                watch.sequence = place.sequence;
-                watch.stream_made = place.stream_made;
-            }
-        });
-        self.flush().await?;
-        self.state.set(Condition::Up, "", self.clock.now());
-        for (msisdn, happened) in changed {
-            self.push(msisdn, happened).await?;
-        }
-        Ok(())
-    }
-
-    /// Something of the stream was lost, or can't be read: the watch begins again.
-    pub(crate) async fn lost(&self, why: &'static str) -> Result<(), TakeError> {
-        tracing::warn!(why, "events may be lost; the watch begins again");
-        self.store.set_watch(watch::Watch::restart);
-        self.flush().await
-    }
-
-    async fn flush(&self) -> Result<(), TakeError> {
-        let store = Arc::clone(&self.store);
-        let flushed = tokio::task::spawn_blocking(move || store.flush()).await;
-        Ok(flushed.map_err(|_| TakeError::Stopping)??)
-    }
-
-    /// The latest time that an event may have.
-    fn latest(&self) -> Timestamp {
-        let now = self.clock.now();
-        let ahead = i64::try_from(self.config.clock_tolerance_ms).unwrap_or(0);
-        now.checked_add(SignedDuration::from_millis(ahead))
-            .unwrap_or(now)
-    }
-
-    async fn push(&self, msisdn: Msisdn, happened: Happened) -> Result<(), TakeError> {
-        let known = self.known(&msisdn);
-        for signal in touched(happened) {
-            if !self.signals.contains(signal) {
-                continue;
-            }
-            let Ok(observation) = known.observation(*signal) else {
-                continue;
-            };
-            let change = SourceChange {
-                msisdn,
-                signal: *signal,
-                observation,
-            };
-            let sent = self.changes.send(change).await;
-            sent.map_err(|_| TakeError::Stopping)?;
-        }
-        Ok(())
-    }
-
-    fn known(&self, msisdn: &Msisdn) -> Known {
-        let (line, watch) = self.store.known(msisdn);
-        Known {
-            line,
-            watch,
-            pace: self.pace,
         }
     }
 
@@ -270,10 +190,9 @@ impl EventSource {
         }
     }
 
-    /// When the producer was heard last, as far as that is known; of a source that stands apart, when
-    /// the server heard it.
-    fn heard(&self) -> Option<Timestamp> {
-        let of_journal = self.store.watch().newest;
+    /// When the most silent producer was heard last, as far as that is known; of a source that stands
+    /// apart, when the server heard one.
+    fn heard(&self, of_journal: line::Micros) -> Option<Timestamp> {
         let heard = if self.config.apart {
             let tried = self.newest_tried.get().copied();
             tried.or_else(|| (of_journal > 0).then_some(of_journal))?
@@ -291,21 +210,6 @@ impl EventSource {
     }
 }
 
-/// The signals that an event says something of.
-const fn touched(happened: Happened) -> &'static [Signal] {
-    match happened {
-        Happened::Activate(_) | Happened::PortIn => {
-            &[Signal::SimSwap, Signal::NumberRecycling, Signal::Tenure]
-        }
-        Happened::DeviceChange => &[Signal::DeviceSwap],
-        Happened::Forwarding(..) => &[Signal::CallForwarding],
-        Happened::SimSwap(_) => &[Signal::SimSwap],
-        Happened::SignallingAlarm { passed: true, .. } => &[Signal::SignallingAnomaly],
-        // What was blocked is no news; what a broker keeps of a number that left grows old by itself.
-        Happened::Cease | Happened::PortOut | Happened::SignallingAlarm { .. } => &[],
-    }
-}
-
 impl Source for EventSource {
     fn signals(&self) -> &[Signal] {
         &self.signals
@@ -320,7 +224,7 @@ impl Source for EventSource {
         let known = self.known(&msisdn);
         let of = |signal: &Signal| {
             let said = if self.signals.contains(signal) {
-                known.observation(*signal)
+                known(*signal).observation(*signal)
             } else {
                 Err(Reason::NotAvailable)
             };
@@ -335,15 +239,23 @@ impl Source for EventSource {
 
     fn state(&self) -> SourceState {
         let mut state = self.state.get();
-        let observed_to = self.store.watch().observed_to(self.pace);
+        let (silent, newest) = self.store.producers(|all| {
+            let (name, newest) = all.most_silent();
+            (name.to_owned(), newest)
+        });
+        let observed_to = newest.saturating_sub(self.pace.lateness);
         let observed_to = Timestamp::from_microsecond(observed_to).ok();
         state.observed_to = observed_to.filter(|at| *at > Timestamp::UNIX_EPOCH);
-        let heard = self.heard();
+        let heard = self.heard(newest);
         let silence = heard.map(|heard| self.clock.now().duration_since(heard).as_millis());
         let patience = i128::from(self.config.heartbeat_max_ms);
         if state.condition == Condition::Up && silence.is_some_and(|silence| silence > patience) {
             state.condition = Condition::Behind;
-            state.why = "no event and no heartbeat for longer than `heartbeat_max_ms`".into();
+            state.why = format!(
+                "no event and no heartbeat of the producer `{silent}` for longer than \
+                 `heartbeat_max_ms`"
+            )
+            .into();
         }
         state
     }

@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::config::NatsSection;
 use super::envelope::{self, BATCH_MAX};
 use super::line::Micros;
-use super::{EventSource, TakeError};
+use super::watch::Place;
+use super::{EventSource, Fresh, TakeError};
 use crate::source::Condition;
 
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -32,13 +33,6 @@ const IDLE_HEARTBEAT: Duration = Duration::from_secs(2);
 const PULL_EXPIRES: Duration = Duration::from_secs(20);
 /// How often to look whether messages went unread.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-
-/// Where in the stream the adapter is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) stream_made: Micros,
-    pub(crate) sequence: u64,
-}
 
 /// Why no events come. No variant holds a message.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +118,8 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
             let info = info.map_err(|_| NatsFault::Silent)?;
             let info = info.map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
             look(source, info).await?;
+            // How far it has come is written with the next events, or now.
+            source.flush().await?;
         }
     }
 }
@@ -204,7 +200,7 @@ async fn open(
     let info = stream.cached_info();
     look(source, info).await?;
     let made = made_at(info);
-    let taken = source.store.watch().sequence;
+    let taken = source.store.place().sequence;
     let config = pull::Config {
         durable_name: Some(section.durable.clone()),
         ack_policy: AckPolicy::Explicit,
@@ -234,58 +230,69 @@ fn made_at(info: &jetstream::stream::Info) -> Micros {
 
 /// Whether messages went before they were read.
 async fn look(source: &EventSource, info: &jetstream::stream::Info) -> Result<(), NatsFault> {
-    let watch = source.store.watch();
-    if watch.stream_made == 0 {
+    let place = source.store.place();
+    if place.stream_made == 0 {
         return Ok(());
     }
     let state = &info.state;
-    let why = if watch.stream_made != made_at(info) || state.last_sequence < watch.sequence {
+    let why = if place.stream_made != made_at(info) || state.last_sequence < place.sequence {
         "the stream was made anew"
-    } else if state.first_sequence > watch.sequence.saturating_add(1) {
+    } else if state.first_sequence > place.sequence.saturating_add(1) {
         "the stream dropped messages that were not read"
     } else {
         return Ok(());
     };
-    source.lost(why).await?;
+    tracing::warn!(why, "events may be lost; the watch begins again");
+    source.lost();
     // From here on this stream counts, from its first message.
-    let made = made_at(info);
-    let before = state.first_sequence.saturating_sub(1);
-    source.store.set_watch(|watch| {
-        watch.stream_made = made;
-        watch.sequence = before;
+    source.store.set_place(Place {
+        stream_made: made_at(info),
+        sequence: state.first_sequence.saturating_sub(1),
     });
+    source.flush().await?;
     Ok(())
 }
 
+/// Takes a batch, each message in its turn: where one is lost the watch begins again with what comes
+/// behind it, and with nothing that came before.
 async fn take(
     source: &EventSource,
     batch: &[Message],
     stream_made: Micros,
 ) -> Result<(), NatsFault> {
-    let mut events = Vec::with_capacity(batch.len());
-    let mut newest = source.store.watch().sequence;
-    let latest = source.latest();
-    let mut unreadable = false;
+    let mut sequence = source.store.place().sequence;
+    let mut fresh = Fresh::default();
+    let mut lost = 0_usize;
     for message in batch {
         if let Ok(info) = message.info() {
-            newest = newest.max(info.stream_sequence);
+            sequence = sequence.max(info.stream_sequence);
         }
-        match envelope::parse(&message.payload) {
-            Ok(event) if event.time <= latest => events.push(event),
+        let event = envelope::parse(&message.payload).ok();
+        let refused = event.as_ref().map(|event| source.refusal(event));
+        match (event, refused) {
+            (Some(event), Some(None)) => source.apply(event, &mut fresh)?,
+            // Who is not declared may say that it lives; nobody waits for it.
+            (Some(event), Some(Some(TakeError::Producer))) if !event.tells_of_subscriber() => {}
             // It may have been about anybody.
-            Ok(_) | Err(_) => unreadable = true,
+            (_, _) => {
+                lost += 1;
+                source.lost();
+            }
         }
     }
-    if unreadable {
-        source
-            .lost("a message is no event, or lies in the future")
-            .await?;
+    if lost > 0 {
+        tracing::warn!(
+            messages = lost,
+            "messages are no events, of no time that can be, or of a producer that is not declared; \
+             the watch begins again"
+        );
     }
-    let place = Place {
+    source.settle(fresh).await?;
+    // Only now, so that what was not pushed comes again. Written with the next flush.
+    source.store.set_place(Place {
         stream_made,
-        sequence: newest,
-    };
-    source.take(events, Some(place)).await?;
+        sequence,
+    });
     for message in batch {
         // One that gets lost comes again, and changes nothing then.
         let _ = message.ack().await;

@@ -3,12 +3,14 @@
 //!
 //! ```text
 //!   header: magic (16), a keyed digest that shows whose key it is (16)
-//!   record: kind (1), flag (1), 0 (6), digest or times (16 …), registers (11 × 9), 0 (1), CRC-32C (4)
+//!   record: kind (1), 0 (7), what it is about (16), its numbers (100), CRC-32C (4)
 //! ```
 //!
-//! A number stands there as a keyed digest (HMAC-SHA256, 16 bytes) and in no other form; the key
+//! A record is about a number, about a producer, or about the place in the stream. A number stands there as a keyed digest (HMAC-SHA256, 16 bytes) and in no other form; the key
 //! file belongs on another volume. A record is the whole state of its line, so the newest one of a
 //! line counts, and a file that has grown is written anew with one for each.
+
+mod record;
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -18,15 +20,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use accord_proto::msisdn::Msisdn;
 
-use super::line::{Line, Micros, Newest, REGISTERS};
-use super::watch::Watch;
+use super::line::Line;
+use super::producers::Producers;
+use super::watch::Place;
 use crate::disk::{self, DirLock};
 use crate::journal::{KeyFileError, SubjectKey};
+use record::{RECORD_LEN, Record, decode, line_record, place_record, told_record};
 
 const MAGIC: &[u8; 16] = b"accord-events-01";
 const HEADER_LEN: usize = 32;
-const RECORD_LEN: usize = 128;
-const BODY_LEN: usize = RECORD_LEN - 4;
 const FILE: &str = "events.journal";
 const FILE_DAMAGED: &str = "events.journal.damaged";
 const FILE_LOCK: &str = "lock";
@@ -78,9 +80,20 @@ pub(super) struct Store {
 }
 
 struct Table {
-    lines: HashMap<Digest, Line>,
-    watch: Watch,
+    lines: HashMap<Digest, Kept>,
+    producers: Producers,
+    place: Place,
+    /// Records of lines.
     pending: Vec<u8>,
+    /// Producers or place are not as they are on the disk.
+    moved: bool,
+}
+
+/// A line, and whether what it says was pushed since the program began.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    line: Line,
+    pushed: bool,
 }
 
 struct Disk {
@@ -96,6 +109,7 @@ impl Store {
         directory: &Path,
         key_file: &Path,
         lines_max: usize,
+        producers: Producers,
     ) -> Result<Self, StoreError> {
         let key = SubjectKey::load_or_make(key_file)?;
         std::fs::create_dir_all(directory).map_err(io("make", directory))?;
@@ -103,8 +117,10 @@ impl Store {
         let path = directory.join(FILE);
         let mut table = Table {
             lines: HashMap::new(),
-            watch: Watch::default(),
+            producers,
+            place: Place::default(),
             pending: Vec::new(),
+            moved: false,
         };
         if !path.exists() {
             write_whole(directory, &header(&key))?;
@@ -114,7 +130,8 @@ impl Store {
             let aside = directory.join(FILE_DAMAGED);
             std::fs::copy(&path, &aside).map_err(io("set aside", &aside))?;
             tracing::error!("the journal of events is damaged; the watch restarts");
-            table.watch.restart();
+            table.producers.restart();
+            table.moved = true;
         }
         if table.lines.len() > lines_max {
             return Err(StoreError::Full);
@@ -139,32 +156,53 @@ impl Store {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known of a number, and of the watch.
-    pub(super) fn known(&self, msisdn: &Msisdn) -> (Line, Watch) {
+    /// What is known of a number, and what is to be read of the producers beside it.
+    pub(super) fn known<T>(
+        &self,
+        msisdn: &Msisdn,
+        read: impl FnOnce(&Producers) -> T,
+    ) -> (Line, T) {
         let digest = self.key.subject(msisdn).0;
         let table = self.table();
-        let line = table.lines.get(&digest).copied();
-        (line.unwrap_or_default(), table.watch)
+        let kept = table.lines.get(&digest).copied();
+        (kept.unwrap_or_default().line, read(&table.producers))
     }
 
-    /// How far it has come.
-    pub(super) fn watch(&self) -> Watch {
-        self.table().watch
+    /// Reads what is known of the producers.
+    pub(super) fn producers<T>(&self, read: impl FnOnce(&Producers) -> T) -> T {
+        read(&self.table().producers)
     }
 
-    /// Changes what is known of the watch. Durable after the next [`flush`](Self::flush).
-    pub(super) fn set_watch(&self, change: impl FnOnce(&mut Watch)) {
+    /// Changes what is known of the producers. Durable after the next [`flush`](Self::flush).
+    pub(super) fn set_producers(&self, change: impl FnOnce(&mut Producers)) {
         let mut table = self.table();
-        let before = table.watch;
-        change(&mut table.watch);
-        if table.watch != before {
-            let record = watch_record(&table.watch);
-            table.pending.extend(record);
+        change(&mut table.producers);
+        table.moved = true;
+    }
+
+    /// Where in the stream the adapter is.
+    pub(super) fn place(&self) -> Place {
+        self.table().place
+    }
+
+    /// Goes on in the stream. Durable after the next [`flush`](Self::flush).
+    pub(super) fn set_place(&self, place: Place) {
+        let mut table = self.table();
+        table.moved |= table.place != place;
+        table.place = place;
+    }
+
+    /// What is known of a number was pushed.
+    pub(super) fn pushed(&self, msisdn: &Msisdn) {
+        let digest = self.key.subject(msisdn).0;
+        if let Some(kept) = self.table().lines.get_mut(&digest) {
+            kept.pushed = true;
         }
     }
 
-    /// Changes what is known of a number. True if it is something else than before; durable after
-    /// the next [`flush`](Self::flush).
+    /// Changes what is known of a number; durable after the next [`flush`](Self::flush). True if it
+    /// is to be pushed: it is something else than before, or it is not known whether it was pushed,
+    /// because a flush failed or the program ended in between.
     pub(super) fn change(
         &self,
         msisdn: &Msisdn,
@@ -176,11 +214,15 @@ impl Store {
         if known.is_none() && table.lines.len() >= self.lines_max {
             return Err(StoreError::Full);
         }
-        let mut line = known.unwrap_or_default();
+        let Kept { mut line, pushed } = known.unwrap_or_default();
         if !change(&mut line) {
-            return Ok(false);
+            return Ok(!pushed);
         }
-        table.lines.insert(digest, line);
+        let kept = Kept {
+            line,
+            pushed: false,
+        };
+        table.lines.insert(digest, kept);
         let record = line_record(&digest, &line);
         table.pending.extend(record);
         Ok(true)
@@ -192,7 +234,12 @@ impl Store {
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let (pending, lines) = {
             let mut table = self.table();
-            (std::mem::take(&mut table.pending), table.lines.len())
+            let mut pending = std::mem::take(&mut table.pending);
+            // Behind the lines, so that nothing vouches for what is not there.
+            if std::mem::take(&mut table.moved) {
+                pending.extend(table.records_of_the_stream());
+            }
+            (pending, table.lines.len())
         };
         if pending.is_empty() && !disk.broken {
             return Ok(());
@@ -225,11 +272,23 @@ impl Store {
         let mut table = self.table();
         // What is in the lines need not be written again after them.
         table.pending.clear();
-        for (digest, line) in &table.lines {
-            bytes.extend(line_record(digest, line));
+        table.moved = false;
+        for (digest, kept) in &table.lines {
+            bytes.extend(line_record(digest, &kept.line));
         }
-        bytes.extend(watch_record(&table.watch));
-        (bytes, table.lines.len() + 1)
+        bytes.extend(table.records_of_the_stream());
+        let records = bytes.len().saturating_sub(HEADER_LEN) / RECORD_LEN;
+        (bytes, records)
+    }
+}
+
+impl Table {
+    /// The place comes last: what was told until there is then on the disk too.
+    fn records_of_the_stream(&self) -> Vec<u8> {
+        let told = self.producers.told();
+        let mut records: Vec<u8> = told.flat_map(|(id, told)| told_record(id, told)).collect();
+        records.extend(place_record(self.place));
+        records
     }
 }
 
@@ -285,11 +344,16 @@ fn read(path: &Path, key: &SubjectKey, table: &mut Table) -> Result<(usize, bool
         match decode(record) {
             Some(_) if !whole => damaged = true,
             Some(Record::Line(digest, line)) => {
-                table.lines.insert(digest, line);
+                let pushed = false;
+                table.lines.insert(digest, Kept { line, pushed });
                 records += 1;
             }
-            Some(Record::Watch(watch)) => {
-                table.watch = watch;
+            Some(Record::Told(id, told)) => {
+                table.producers.remember(&id, told);
+                records += 1;
+            }
+            Some(Record::Place(place)) => {
+                table.place = place;
                 records += 1;
             }
             None => whole = false,
@@ -302,75 +366,6 @@ fn read(path: &Path, key: &SubjectKey, table: &mut Table) -> Result<(usize, bool
 fn write_whole(directory: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let path = directory.join(FILE);
     disk::replace(&path, bytes).map_err(io("write", &path))
-}
-
-enum Record {
-    Line(Digest, Line),
-    Watch(Watch),
-}
-
-const KIND_LINE: u8 = 1;
-const KIND_WATCH: u8 = 2;
-
-fn finished(mut body: Vec<u8>) -> Vec<u8> {
-    body.resize(BODY_LEN, 0);
-    let crc = crc32c::crc32c(&body);
-    body.extend(crc.to_le_bytes());
-    body
-}
-
-fn line_record(digest: &Digest, line: &Line) -> Vec<u8> {
-    let mut body = vec![KIND_LINE, 0, 0, 0, 0, 0, 0, 0];
-    body.extend(digest);
-    for register in line.registers() {
-        body.extend(register.at.to_le_bytes());
-        body.push(register.code);
-    }
-    finished(body)
-}
-
-fn watch_record(watch: &Watch) -> Vec<u8> {
-    let mut body = vec![KIND_WATCH, 0, 0, 0, 0, 0, 0, 0];
-    for value in watch.to_numbers() {
-        body.extend(value.to_le_bytes());
-    }
-    finished(body)
-}
-
-/// `None`: unfinished or damaged.
-fn decode(record: &[u8]) -> Option<Record> {
-    let (body, crc) = record.split_at_checked(BODY_LEN)?;
-    if crc32c::crc32c(body) != u32::from_le_bytes(crc.try_into().ok()?) {
-        return None;
-    }
-    let (head, rest) = body.split_first_chunk::<8>()?;
-    match *head.first()? {
-        KIND_LINE => {
-            let (digest, mut rest) = rest.split_first_chunk::<16>()?;
-            let mut registers = [Newest::default(); REGISTERS];
-            for register in &mut registers {
-                let (at, after) = rest.split_first_chunk::<8>()?;
-                let (code, after) = after.split_first()?;
-                *register = Newest {
-                    at: Micros::from_le_bytes(*at),
-                    code: *code,
-                };
-                rest = after;
-            }
-            Some(Record::Line(*digest, Line::from_registers(registers)))
-        }
-        KIND_WATCH => {
-            let mut numbers = [0; Watch::NUMBERS];
-            let mut rest = rest;
-            for number in &mut numbers {
-                let (value, after) = rest.split_first_chunk::<8>()?;
-                *number = i64::from_le_bytes(*value);
-                rest = after;
-            }
-            Some(Record::Watch(Watch::from_numbers(numbers)))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How far the stream is known, and since when without a gap.
+//! How far a producer's word is known, and since when without a gap.
 //!
 //! The producer's times alone decide, so that a replay comes to the same: an event or a heartbeat
 //! says that all until its time, less what may come late, has been told. A silence longer than
@@ -6,18 +6,34 @@
 
 use jiff::SignedDuration;
 
+use super::config::Carried;
 use super::line::Micros;
 
-/// Where the stream is.
+/// What one producer has told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The newest time that an event or a heartbeat had.
+    pub(super) newest: Micros,
+    /// Of each thing that it carries, in the order of [`Carried::ALL`]: watched without a gap since
+    /// then; zero: not at all.
+    since: [Micros; Carried::ALL.len()],
+}
+
+/// How far one thing is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Watch {
     /// Watched without a gap since then; zero: not at all.
     pub(super) since: Micros,
-    /// The newest time that an event or a heartbeat had.
+    /// The newest time that was heard.
     pub(super) newest: Micros,
-    /// When the stream was made, if it is one of NATS.
+}
+
+/// Where in a stream of NATS the adapter is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// When the stream was made; zero: none was read yet.
     pub(super) stream_made: Micros,
-    /// The newest message of the stream that was taken.
+    /// The newest message that was taken.
     pub(super) sequence: u64,
 }
 
@@ -36,48 +52,67 @@ pub(super) fn micros(of: SignedDuration) -> Micros {
 }
 
 impl Watch {
+    /// All until then has been told.
+    pub(super) const fn observed_to(&self, pace: Pace) -> Micros {
+        self.newest.saturating_sub(pace.lateness)
+    }
+}
+
+impl Told {
     /// How many numbers stand on the disk.
-    pub(super) const NUMBERS: usize = 4;
+    pub(super) const NUMBERS: usize = 1 + Carried::ALL.len();
 
     /// An event or a heartbeat of this time came.
-    pub(super) fn heard(&mut self, at: Micros, pace: Pace) {
+    ///
+    /// What was heard before may come again at any time, so that only a new time says that the word
+    /// goes on behind what was lost.
+    pub(super) fn heard(&mut self, at: Micros, carries: &[Carried], pace: Pace) {
+        let new = at > self.newest;
         let silent = at.saturating_sub(self.newest) > pace.gap_max;
-        if self.since == 0 || silent {
-            // What happened a little later may have been told before the watch began.
-            self.since = at.max(self.newest).saturating_add(pace.lateness);
+        for (of, since) in Carried::ALL.iter().zip(&mut self.since) {
+            if carries.contains(of) && (silent || (*since == 0 && new)) {
+                // What happened a little later may have been told before the watch began.
+                *since = at.saturating_add(pace.lateness);
+            }
         }
         self.newest = self.newest.max(at);
     }
 
     /// Something was lost: the watch begins again with what comes next.
     pub(super) const fn restart(&mut self) {
-        self.since = 0;
+        self.since = [0; Carried::ALL.len()];
     }
 
-    /// All until then has been told.
-    pub(super) const fn observed_to(&self, pace: Pace) -> Micros {
-        self.newest.saturating_sub(pace.lateness)
+    /// How far one thing is known that it carries.
+    pub(super) fn watch(&self, carried: Carried) -> Watch {
+        let mut all = Carried::ALL.iter().zip(self.since);
+        let since = all.find_map(|(of, since)| (*of == carried).then_some(since));
+        Watch {
+            since: since.unwrap_or_default(),
+            newest: self.newest,
+        }
+    }
+
+    /// Without what is carried no more.
+    pub(super) fn only(mut self, carries: &[Carried]) -> Self {
+        for (of, since) in Carried::ALL.iter().zip(&mut self.since) {
+            if !carries.contains(of) {
+                *since = 0;
+            }
+        }
+        self
     }
 
     /// In the order on the disk.
-    pub(super) const fn to_numbers(self) -> [i64; Self::NUMBERS] {
-        [
-            self.since,
-            self.newest,
-            self.stream_made,
-            self.sequence.cast_signed(),
-        ]
+    pub(super) const fn to_numbers(self) -> [Micros; Self::NUMBERS] {
+        let [one, two, three, four, five] = self.since;
+        [self.newest, one, two, three, four, five]
     }
 
     /// From the order on the disk.
-    pub(super) const fn from_numbers(numbers: [i64; Self::NUMBERS]) -> Self {
-        let [since, newest, stream_made, sequence] = numbers;
-        Self {
-            since,
-            newest,
-            stream_made,
-            sequence: sequence.cast_unsigned(),
-        }
+    pub(super) const fn from_numbers(numbers: [Micros; Self::NUMBERS]) -> Self {
+        let [newest, since @ ..] = numbers;
+        Self { newest, since }
     }
 }
 
@@ -90,22 +125,30 @@ mod tests {
         gap_max: 100,
     };
 
+    fn heard(told: &mut Told, at: Micros) -> (Micros, Micros) {
+        told.heard(at, &[Carried::Swaps], PACE);
+        let watch = told.watch(Carried::Swaps);
+        (watch.since, watch.observed_to(PACE))
+    }
+
     #[test]
     fn a_silence_is_a_gap_and_a_late_event_is_none() {
-        let mut watch = Watch::default();
-        watch.heard(1_000, PACE);
-        assert_eq!((watch.since, watch.observed_to(PACE)), (1_005, 995));
-        watch.heard(1_100, PACE);
-        watch.heard(1_050, PACE);
-        assert_eq!((watch.since, watch.observed_to(PACE)), (1_005, 1_095));
-        watch.heard(1_201, PACE);
-        assert_eq!(watch.since, 1_206);
-        watch.restart();
-        watch.heard(1_150, PACE);
-        assert_eq!(
-            watch.since, 1_206,
-            "no earlier than what was lost may reach"
-        );
-        assert_eq!(Watch::from_numbers(watch.to_numbers()), watch);
+        let mut told = Told::default();
+        assert_eq!(heard(&mut told, 1_000), (1_005, 995));
+        heard(&mut told, 1_100);
+        assert_eq!(heard(&mut told, 1_050), (1_005, 1_095));
+        assert_eq!(heard(&mut told, 1_201).0, 1_206);
+        assert_eq!(told.watch(Carried::Devices).since, 0, "not carried");
+        assert_eq!(Told::from_numbers(told.to_numbers()), told);
+    }
+
+    #[test]
+    fn what_comes_again_does_not_begin_the_watch_before_what_was_lost() {
+        let mut told = Told::default();
+        heard(&mut told, 1_000);
+        told.restart();
+        assert_eq!(heard(&mut told, 1_000).0, 0, "heard before the loss");
+        assert_eq!(heard(&mut told, 990).0, 0);
+        assert_eq!(heard(&mut told, 1_060).0, 1_065);
     }
 }

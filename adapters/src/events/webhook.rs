@@ -171,9 +171,13 @@ impl Door<'_> {
             Ok(events) => events,
             Err(error) => return (StatusCode::BAD_REQUEST, said(error)),
         };
-        match self.source.take(events, None).await {
+        match self.source.take(events).await {
             Ok(()) => (StatusCode::NO_CONTENT, ""),
             Err(TakeError::Future) => (StatusCode::BAD_REQUEST, "`time` lies in the future\n"),
+            Err(TakeError::Past) => (StatusCode::BAD_REQUEST, "`time` lies before `earliest`\n"),
+            Err(TakeError::Producer) => {
+                (StatusCode::BAD_REQUEST, "`source` is none of `producers`\n")
+            }
             Err(error @ (TakeError::Store(_) | TakeError::Stopping)) => {
                 self.source.ill(Condition::Unusable, error.to_string());
                 (StatusCode::SERVICE_UNAVAILABLE, "not taken; send again\n")

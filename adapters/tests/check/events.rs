@@ -42,7 +42,7 @@ impl Stream {
     /// The keys of the section, its journal in this directory.
     fn keys(&self, journal: &Path, password: &str) -> String {
         format!(
-            "carries = [\"swaps\"]\njournal_dir = {:?}\njournal_key_file = {:?}\nlateness_ms = 0\n\
+            "producers = {{ crm = [\"swaps\"] }}\njournal_dir = {:?}\njournal_key_file = {:?}\nlateness_ms = 0\n\
              nats = {{ servers = [{:?}], stream = \"EVENTS\", user = {:?}, password_file = {:?} }}\n",
             journal.join("events"),
             journal.join("events.key"),
@@ -157,7 +157,7 @@ fn the_files_of_a_webhook_are_tried_and_its_port_is_left_to_the_adapter_that_run
     // The adapter that runs.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let desk = Desk::with(&section(&format!(
-        "carries = [\"swaps\"]\njournal_dir = \"events\"\njournal_key_file = \"events.key\"\n\
+        "producers = {{ crm = [\"swaps\"] }}\njournal_dir = \"events\"\njournal_key_file = \"events.key\"\n\
          webhook = {{ listen = \"{}\", secret_file = \"secret\" }}\n",
         taken.local_addr().unwrap()
     )));

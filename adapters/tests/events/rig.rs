@@ -34,7 +34,7 @@ impl Drop for Running {
 impl Running {
     pub(crate) fn start(dir: &Path, more: &str) -> Self {
         let config: EventsConfig = toml::from_str(&format!(
-            "carries = [\"swaps\", \"holders\", \"forwarding\", \"devices\", \"firewall\"]\n\
+            "producers = {{ crm = [\"swaps\", \"holders\", \"forwarding\", \"devices\", \"firewall\"] }}\n\
              journal_dir = {:?}\njournal_key_file = {:?}\nlateness_ms = 0\n{more}",
             dir.join("journal"),
             dir.join("journal.key"),

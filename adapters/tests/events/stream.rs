@@ -209,6 +209,97 @@ async fn what_is_lost_begins_the_watch_again() {
     .await;
 }
 
+/// How many minutes ago the watch began; `None`: it did not.
+async fn watched_for(running: &Running) -> Option<i64> {
+    let since = running.swap(9).await.ok()?.monitored_since?;
+    Some((SystemClock.now().duration_since(since).as_secs() + 30) / 60)
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn the_watch_begins_behind_what_is_lost_in_the_middle_of_a_backlog() {
+    let rig = Rig::start().await;
+    // All of it comes in one batch, and the broken one may have been a swap of forty minutes ago.
+    for (minutes, broken) in [
+        (60, false),
+        (50, false),
+        (40, true),
+        (30, false),
+        (20, false),
+    ] {
+        let event = heartbeat(minutes * 60);
+        rig.publish(if broken { "{".to_owned() } else { event })
+            .await;
+    }
+    let running = rig.source("gap_max_ms = 600000000");
+    wait_until("the watch", || async {
+        let told = running.ask(9, Signal::SimSwap).await.ok();
+        let age = told.map(|told| SystemClock.now().duration_since(told.observed_at).as_secs());
+        age.is_some_and(|age| age / 60 <= 20)
+    })
+    .await;
+    assert_eq!(watched_for(&running).await, Some(30));
+    // Nothing that was heard before begins it again, however late it comes once more.
+    rig.publish("{".to_owned()).await;
+    wait_until("the loss", || async {
+        watched_for(&running).await.is_none()
+    })
+    .await;
+    rig.publish(event("again", "sim_swap", 1, 30 * 60, "{}"))
+        .await;
+    rig.publish(heartbeat(10 * 60)).await;
+    wait_until("the watch", || async {
+        watched_for(&running).await.is_some()
+    })
+    .await;
+    assert_eq!(watched_for(&running).await, Some(10));
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn an_event_that_can_not_be_or_of_nobody_declared_is_lost_and_not_ignored() {
+    let rig = Rig::start().await;
+    let running = rig.source("gap_max_ms = 600000000");
+    let unset = event("1", "sim_swap", 1, 0, "{}");
+    let at = unset.split("\"time\":\"").nth(1).unwrap();
+    let at = at.split('"').next().unwrap().to_owned();
+    let stranger = |event: String| event.replace("\"crm\"", "\"shop\"");
+    for (event, minutes) in [
+        (unset.replace(&at, "0001-01-01T00:00:00Z"), 50),
+        (stranger(event("2", "sim_swap", 1, 0, "{}")), 30),
+    ] {
+        rig.publish(heartbeat((minutes + 5) * 60)).await;
+        wait_until("the watch", || async {
+            watched_for(&running).await.is_some()
+        })
+        .await;
+        rig.publish(event).await;
+        wait_until("the loss", || async {
+            watched_for(&running).await.is_none()
+        })
+        .await;
+        rig.publish(heartbeat(minutes * 60)).await;
+        wait_until("the watch", || async {
+            watched_for(&running).await == Some(minutes)
+        })
+        .await;
+    }
+    // That a stranger lives is nobody's word, and no loss either.
+    rig.publish(stranger(heartbeat(60))).await;
+    rig.publish(event("3", "sim_swap", 2, 20 * 60, "{}")).await;
+    wait_until("the swap", || async {
+        running
+            .swap(2)
+            .await
+            .is_ok_and(|change| change.changed_in.is_some())
+    })
+    .await;
+    let told = running.ask(9, Signal::SimSwap).await.unwrap().observed_at;
+    let age = SystemClock.now().duration_since(told).as_secs();
+    assert!((19 * 60..21 * 60).contains(&age), "{age}");
+    assert_eq!(watched_for(&running).await, Some(30));
+}
+
 #[tokio::test]
 #[ignore = "needs nats-server"]
 async fn a_silent_stream_is_behind_and_vouches_no_longer() {

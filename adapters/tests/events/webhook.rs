@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::rig::{Running, event, heartbeat};
+use super::rig::{Running, event, heartbeat, number};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -29,7 +29,10 @@ struct Hook {
 
 impl Hook {
     async fn start(more: &str) -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), more).await
+    }
+
+    async fn start_in(dir: TempDir, more: &str) -> Self {
         let secret = dir.path().join("secret");
         std::fs::write(&secret, SECRET).unwrap();
         let running = Running::start(
@@ -146,6 +149,12 @@ async fn what_is_not_signed_just_now_and_whole_changes_nothing() {
             400,
         ),
         ("\u{0}\u{1}", 400),
+        // A clock that was never set, and a producer that nobody declared.
+        (
+            r#"{"id":"1","source":"crm","type":"heartbeat","time":"0001-01-01T00:00:00Z"}"#,
+            400,
+        ),
+        (&heartbeat(1).replace("\"crm\"", "\"shop\""), 400),
     ] {
         assert_eq!(hook.send("1", body).await, status, "{body}");
     }
@@ -225,6 +234,26 @@ async fn over_tls_events_are_taken_from_who_believes_its_certificate_and_none_in
     assert_eq!(hook.running.swap(1).await, Err(Reason::NotWatched));
     assert_eq!(post_by_tls(&hook, &ours).await, Some(204));
     assert!(hook.running.swap(1).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_may_not_have_been_pushed_is_pushed_when_it_comes_again() {
+    let mut hook = Hook::start("").await;
+    assert_eq!(hook.send("1", &heartbeat(60)).await, 204);
+    let swap = event("2", "sim_swap", 1, 5, "{}");
+    assert_eq!(hook.send("2", &swap).await, 204);
+    let pushed = hook.running.changes.try_recv().unwrap();
+    assert!(pushed.msisdn == number(1));
+    assert_eq!(hook.send("2", &swap).await, 204);
+    assert!(hook.running.changes.try_recv().is_err(), "it is no news");
+    let Hook { running, dir, .. } = hook;
+    running.stop().await;
+    // Whoever ended between the disk and the push can't know, and neither can the producer.
+    let mut hook = Hook::start_in(dir, "").await;
+    assert_eq!(hook.send("2", &swap).await, 204);
+    let again = hook.running.changes.try_recv().unwrap();
+    assert!(again.msisdn == number(1));
+    assert_eq!(again.observation.what, pushed.observation.what);
 }
 
 #[tokio::test]

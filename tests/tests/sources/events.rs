@@ -26,7 +26,7 @@ async fn a_swap_that_happens_reaches_a_banks_lookup() {
     producer.make_stream(-1).await.unwrap();
     let source = format!(
         r#"kind = "events"
-carries = ["swaps"]
+producers = {{ crm = ["swaps"] }}
 journal_dir = "north-mobile/events"
 journal_key_file = "north-mobile/events.key"
 lateness_ms = 0

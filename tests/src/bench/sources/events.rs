@@ -217,7 +217,7 @@ impl Rig {
         let password = dir.join("password");
         fs::write(&password, READER.1).map_err(BenchError::io("write", &password))?;
         let config = format!(
-            "carries = [\"swaps\"]\njournal_dir = {:?}\njournal_key_file = {:?}\n\
+            "producers = {{ crm = [\"swaps\"] }}\njournal_dir = {:?}\njournal_key_file = {:?}\n\
              lateness_ms = 0\nnats = {{ servers = [{:?}], stream = {:?}, user = {:?}, \
              password_file = {password:?} }}\n",
             dir.join("journal"),

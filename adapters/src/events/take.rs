@@ -1,0 +1,152 @@
+//! Takes events in: judged, into memory, on the disk, and pushed.
+
+use std::sync::Arc;
+
+use accord_proto::{msisdn::Msisdn, reason::Reason, signal::Signal};
+use jiff::SignedDuration;
+
+use super::EventSource;
+use super::envelope::{Event, Happened, What};
+use super::producers::Producers;
+use super::store::StoreError;
+use crate::source::{Condition, SourceChange};
+
+/// Why events were not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeError {
+    /// An event lies further ahead than the clocks may differ.
+    #[error("an event lies in the future")]
+    Future,
+    /// An event lies before `earliest`.
+    #[error("an event lies before `earliest`")]
+    Past,
+    /// An event's producer is not declared.
+    #[error("an event's `source` is none of `producers`")]
+    Producer,
+    /// The journal.
+    #[error("the journal of events failed")]
+    Store(#[from] StoreError),
+    /// The program is stopping.
+    #[error("the program is stopping")]
+    Stopping,
+}
+
+impl EventSource {
+    /// Takes events: on the disk when this returns, and pushed.
+    pub(crate) async fn take(&self, events: Vec<Event>) -> Result<(), TakeError> {
+        if let Some(refusal) = events.iter().find_map(|event| self.refusal(event)) {
+            return Err(refusal);
+        }
+        let mut fresh = Fresh::default();
+        for event in events {
+            self.apply(event, &mut fresh)?;
+        }
+        self.settle(fresh).await
+    }
+
+    /// Why an event can't be taken.
+    pub(crate) fn refusal(&self, event: &Event) -> Option<TakeError> {
+        let now = self.clock.now();
+        let ahead = i64::try_from(self.config.clock_tolerance_ms).unwrap_or(0);
+        let latest = now.checked_add(SignedDuration::from_millis(ahead));
+        if event.time > latest.unwrap_or(now) {
+            return Some(TakeError::Future);
+        }
+        if event.time < self.earliest {
+            return Some(TakeError::Past);
+        }
+        let declared = self.store.producers(|all| all.declares(&event.source));
+        (!declared).then_some(TakeError::Producer)
+    }
+
+    /// Takes an event in, in memory.
+    pub(crate) fn apply(&self, event: Event, fresh: &mut Fresh) -> Result<(), TakeError> {
+        let at = event.time.as_microsecond();
+        if let What::Subscriber(msisdn, happened) = event.what
+            && self.store.change(&msisdn, |line| line.take(happened, at))?
+        {
+            for signal in touched(happened) {
+                fresh.add(msisdn, *signal);
+            }
+        }
+        // A producer that tells of other things lives too.
+        let pace = self.pace;
+        self.store
+            .set_producers(|all| all.heard(&event.source, at, pace));
+        Ok(())
+    }
+
+    /// Makes durable what was taken in, and pushes what of it is new.
+    pub(crate) async fn settle(&self, fresh: Fresh) -> Result<(), TakeError> {
+        self.flush().await?;
+        self.state.set(Condition::Up, "", self.clock.now());
+        for (msisdn, signal) in &fresh.0 {
+            self.push(*msisdn, *signal).await?;
+        }
+        for (msisdn, _) in &fresh.0 {
+            self.store.pushed(msisdn);
+        }
+        Ok(())
+    }
+
+    /// Something of the stream was lost, or can't be read: the watch begins again with what is heard
+    /// next. Durable after the next flush.
+    pub(crate) fn lost(&self) {
+        self.store.set_producers(Producers::restart);
+    }
+
+    pub(crate) async fn flush(&self) -> Result<(), TakeError> {
+        let store = Arc::clone(&self.store);
+        let flushed = tokio::task::spawn_blocking(move || store.flush()).await;
+        Ok(flushed.map_err(|_| TakeError::Stopping)??)
+    }
+
+    async fn push(&self, msisdn: Msisdn, signal: Signal) -> Result<(), TakeError> {
+        if !self.signals.contains(&signal) {
+            return Ok(());
+        }
+        let known = self.known(&msisdn)(signal);
+        let said = match known.observation(signal) {
+            // What happened has happened, whatever was lost before.
+            Err(Reason::NotWatched) => known.fact(signal),
+            said => said,
+        };
+        let Ok(observation) = said else {
+            return Ok(());
+        };
+        let change = SourceChange {
+            msisdn,
+            signal,
+            observation,
+        };
+        let sent = self.changes.send(change).await;
+        sent.map_err(|_| TakeError::Stopping)
+    }
+}
+
+/// What is to be pushed, each once.
+#[derive(Default)]
+pub(crate) struct Fresh(Vec<(Msisdn, Signal)>);
+
+impl Fresh {
+    fn add(&mut self, msisdn: Msisdn, signal: Signal) {
+        if !self.0.contains(&(msisdn, signal)) {
+            self.0.push((msisdn, signal));
+        }
+    }
+}
+
+/// The signals that an event says something of.
+const fn touched(happened: Happened) -> &'static [Signal] {
+    match happened {
+        Happened::Activate(_) | Happened::PortIn => {
+            &[Signal::SimSwap, Signal::NumberRecycling, Signal::Tenure]
+        }
+        Happened::DeviceChange => &[Signal::DeviceSwap],
+        Happened::Forwarding(..) => &[Signal::CallForwarding],
+        Happened::SimSwap(_) => &[Signal::SimSwap],
+        Happened::SignallingAlarm { passed: true, .. } => &[Signal::SignallingAnomaly],
+        // What was blocked is no news; what a broker keeps of a number that left grows old by itself.
+        Happened::Cease | Happened::PortOut | Happened::SignallingAlarm { .. } => &[],
+    }
+}
