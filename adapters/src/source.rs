@@ -74,6 +74,12 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// The signals that it can ever answer.
     fn signals(&self) -> &[Signal];
 
+    /// Those of [`signals`](Self::signals) that it can have an observation of. Of the others it knows
+    /// only whether the number is the operator's: what it does not say of them is nobody's loss.
+    fn answers(&self) -> &[Signal] {
+        self.signals()
+    }
+
     /// Answers before `deadline`, with a reason where it can't. The runtime gives it up at the
     /// deadline. It is asked for its own signals only.
     fn observe<'a>(

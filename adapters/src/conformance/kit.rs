@@ -107,7 +107,10 @@ pub async fn examine_source(
     plan: Plan,
     clock: &dyn Clock,
 ) -> Found {
-    let mut tally = Tally::new(asked.signals);
+    let answers = asked.source.answers();
+    let answered = |signal: &&Signal| answers.contains(*signal);
+    let answered: Vec<Signal> = asked.signals.iter().filter(answered).copied().collect();
+    let mut tally = Tally::new(&answered);
     tally.wrong.extend(unprepared.map(|why| (why, 1)));
     let begun = Instant::now();
     let (until, between) = (begun + plan.budget, asked.between());

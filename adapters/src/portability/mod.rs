@@ -22,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 pub use config::PortabilityConfig;
 
-use crate::file_drop::{FileDrop, FilesConfigError, Role};
+use crate::file_drop::{self, FileDrop, FilesConfigError, Role};
 use crate::source::{Condition, Observations, Source, SourceFuture, SourceState, StateCell};
 
 /// Why a file is not taken.
@@ -213,6 +213,10 @@ impl Source for Portability {
         Signal::ALL
     }
 
+    fn answers(&self) -> &[Signal] {
+        &[Signal::SimSwap]
+    }
+
     fn observe<'a>(
         &'a self,
         msisdn: Msisdn,
@@ -238,7 +242,7 @@ impl Source for Portability {
     }
 
     fn state(&self) -> SourceState {
-        self.state.get()
+        file_drop::state(self.state.get(), self.files.as_ref())
     }
 }
 

@@ -2,75 +2,184 @@
 
 use std::{sync::Arc, time::Duration};
 
-use accord_proto::clock::SharedClock;
-use futures_util::future::{join_all, select_all};
+use accord_proto::{
+    observation::{Forwarding, ForwardingTarget, Observation, Observed},
+    reason::Reason,
+    signal::Signal,
+};
+use futures_util::{
+    StreamExt as _,
+    future::{join_all, select_all},
+    stream,
+};
+use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
-use super::Part;
+use super::{Part, joint::Joint};
 use crate::{
     merge::{self, Said},
-    source::{RestrictionsWatch, SourceChange, SourceRestrictions},
+    source::{Observations, RestrictionsWatch, SourceChange, SourceRestrictions, signal_bit},
 };
 
 /// Changes that may wait for the runtime.
 const CHANGES_MAX: usize = 1_024;
+/// Changes of one source of which the others are asked at once.
+const ASKED_MAX: usize = 16;
+/// How long the others have to say what they know of a change.
+const ASK_MAX: Duration = Duration::from_secs(2);
 /// How long the first word of every source is waited for. The runtime waits a little longer.
 const FIRST_MAX: Duration = Duration::from_secs(8);
 
-/// The changes of all sources, each with its bounds moved by the error of its source's clock. Each
-/// is true by itself; what the others know of it is asked with the next question.
-pub(super) fn changes(
-    parts: &[Arc<Part>],
-    clock: &SharedClock,
-) -> Option<mpsc::Receiver<SourceChange>> {
-    let pushing: Vec<_> = parts
-        .iter()
-        .filter_map(|part| Some((Arc::clone(part), part.source().changes()?)))
+/// The changes of all sources, each with its bounds moved by the error of its source's clock, and
+/// made one with what the others know of it: a broker keeps what it was told last, so what one source
+/// has not heard of must not take away what another has seen.
+pub(super) fn changes(joint: &Arc<Joint>) -> Option<mpsc::Receiver<SourceChange>> {
+    let pushing: Vec<_> = (0..)
+        .zip(&joint.parts)
+        .filter_map(|(place, part)| Some((place, part.source().changes()?)))
         .collect();
     if pushing.is_empty() {
         return None;
     }
     let (joined, out) = mpsc::channel(CHANGES_MAX);
-    for (part, changes) in pushing {
-        tokio::spawn(forward(part, changes, clock.clone(), joined.clone()));
+    for (place, changes) in pushing {
+        tokio::spawn(forward(Arc::clone(joint), place, changes, joined.clone()));
     }
     Some(out)
 }
 
 /// Ends when the source or the runtime does.
 async fn forward(
-    part: Arc<Part>,
+    joint: Arc<Joint>,
+    place: usize,
     mut changes: mpsc::Receiver<SourceChange>,
-    clock: SharedClock,
     joined: mpsc::Sender<SourceChange>,
 ) {
-    while let Some(change) = changes.recv().await {
-        if !part.believed().contains(&change.signal) {
-            continue;
-        }
-        let said = Said {
-            trust: part.trust(),
-            outcome: Ok(change.observation),
-        };
-        let Ok(observation) = merge::merge(change.signal, &[said], clock.now()) else {
-            tracing::error!(
-                source = part.name(),
-                signal = %change.signal,
-                "the source pushed a change that can't be: it lies in the future, or ends before it begins"
-            );
-            continue;
-        };
-        let change = SourceChange {
-            observation,
-            ..change
-        };
+    let coming = stream::poll_fn(|context| changes.poll_recv(context));
+    let mut merged = coming
+        .map(|change| merged(&joint, place, change))
+        .buffer_unordered(ASKED_MAX);
+    while let Some(change) = merged.next().await {
+        let Some(change) = change else { continue };
         if joined.send(change).await.is_err() {
             return;
         }
     }
+}
+
+/// A change of one source as all know it; `None`: nothing is to be told.
+async fn merged(joint: &Joint, place: usize, change: SourceChange) -> Option<SourceChange> {
+    let signal = change.signal;
+    let part = joint.parts.get(place)?;
+    if !part.believed().contains(&signal) {
+        return None;
+    }
+    let Some(alone) = alone(joint, part, signal, &change.observation) else {
+        tracing::error!(
+            source = part.name(),
+            %signal,
+            "the source pushed a change that can't be: it lies in the future, or ends before it begins"
+        );
+        return None;
+    };
+    let told = others(joint, place, &change).await;
+    let observation = match joint.merged(signal, &told, joint.clock.now()) {
+        Ok(merged) if all_have_spoken(joint, &told, signal) => merged,
+        // Another one may have seen more, and does not say.
+        Ok(_) => fact(alone)?,
+        // A view can't hold *contradicted*, and would go on to hold what one of them denies.
+        Err(Reason::Contradicted) => worst(joint, &told, signal)?,
+        Err(_) => return None,
+    };
+    Some(SourceChange {
+        observation,
+        ..change
+    })
+}
+
+/// What a part says, believed as far as it alone is.
+fn alone(joint: &Joint, part: &Part, signal: Signal, said: &Observation) -> Option<Observation> {
+    let said = Said {
+        trust: part.trust(),
+        outcome: Ok(said.clone()),
+    };
+    merge::merge(signal, &[said], joint.clock.now()).ok()
+}
+
+/// Of all that one says happened, the newest.
+fn worst(joint: &Joint, told: &[Observations], signal: Signal) -> Option<Observation> {
+    let said = joint.parts.iter().zip(told).filter_map(|(part, told)| {
+        let said = told.signals.iter().find(|(of, _)| *of == signal);
+        let (_, Ok(observation)) = said? else {
+            return None;
+        };
+        alone(joint, part, signal, observation)
+    });
+    said.filter_map(|said| Some((happened(&said)?, said)))
+        .max_by_key(|(at, _)| *at)
+        .map(|(_, said)| said)
+}
+
+/// That it happened, and nothing of what came after; `None`: nothing did.
+fn fact(mut said: Observation) -> Option<Observation> {
+    let at = happened(&said)?;
+    said.observed_at = at;
+    match &mut said.what {
+        Observed::Change(change) => {
+            change.monitored_since = change.changed_in.map(|within| within.after());
+        }
+        Observed::Signalling(seen) => seen.monitored_since = at,
+        Observed::Forwarding(_) | Observed::SomeForwarding(_) | Observed::Roaming(_) => {}
+    }
+    Some(said)
+}
+
+/// When that was which a bank would hear *yes* of; `None`: nothing of the kind is said.
+fn happened(said: &Observation) -> Option<Timestamp> {
+    let elsewhere = |one: &Forwarding| one.target != ForwardingTarget::OwnVoicemail;
+    match &said.what {
+        Observed::Change(change) => change.changed_in.map(|within| within.before()),
+        Observed::Signalling(seen) => seen.passed_in.map(|within| within.before()),
+        Observed::Forwarding(active) | Observed::SomeForwarding(active) => {
+            active.iter().any(elsewhere).then_some(said.observed_at)
+        }
+        Observed::Roaming(roaming) => roaming.roaming.then_some(said.observed_at),
+    }
+}
+
+/// What each part says, the one that pushes by its change. A push asks as a screening does: single
+/// questions go before it.
+async fn others(joint: &Joint, place: usize, change: &SourceChange) -> Vec<Observations> {
+    let bits = signal_bit(change.signal);
+    let deadline = Instant::now() + ASK_MAX;
+    let asking = (0..).zip(&joint.parts).map(async |(other, part)| {
+        if other == place {
+            return Observations {
+                signals: vec![(change.signal, Ok(change.observation.clone()))],
+                ..Observations::default()
+            };
+        }
+        part.ask(change.msisdn, bits, deadline, true).await
+    });
+    join_all(asking).await
+}
+
+/// Whether each part that can have seen something said what it knows, which may be nothing.
+fn all_have_spoken(joint: &Joint, told: &[Observations], signal: Signal) -> bool {
+    joint.parts.iter().zip(told).all(|(part, told)| {
+        let said = told.signals.iter().find(|(of, _)| *of == signal);
+        let silent = matches!(
+            said,
+            Some((
+                _,
+                Err(Reason::Overloaded | Reason::SourceDown | Reason::Timeout)
+            ))
+        );
+        !silent || !part.answers(signal)
+    })
 }
 
 /// The opt-outs and locks of all sources. The first word comes when each has said its own, or

@@ -86,6 +86,13 @@ impl Part {
         &self.believed
     }
 
+    /// Whether it can have an observation of a signal, rather than only say that a number is not
+    /// the operator's.
+    #[must_use]
+    pub fn answers(&self, signal: Signal) -> bool {
+        self.believed.contains(&signal) && self.source.answers().contains(&signal)
+    }
+
     /// How far it is believed.
     #[must_use]
     pub const fn trust(&self) -> Trust {

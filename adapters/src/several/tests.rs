@@ -1,17 +1,26 @@
 //! Several sources in one process, each scripted, in paused time.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod pushed;
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use accord_proto::{
     clock::ManualClock,
-    observation::{Change, ChangedIn, Observed, Roaming, SourceClass},
+    observation::{Change, ChangedIn, Observation, Observed, Roaming, SourceClass},
+    reason::Reason,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::watch, time::sleep_until};
 
 use super::*;
 use crate::{
-    source::{Condition, SourceRestrictions, SourceState},
+    source::{Condition, Observations, SourceRestrictions, SourceState},
     sources::{SourceConfig, SourceSection, VirtualConfig},
 };
 
@@ -29,11 +38,21 @@ struct Scripted {
     clock: SharedClock,
     pushed: Mutex<Option<mpsc::Receiver<SourceChange>>>,
     restricts: Option<RestrictionsWatch>,
+    /// It only knows whose the number is, but for roaming.
+    vetoes: bool,
 }
 
 impl Source for Scripted {
     fn signals(&self) -> &[Signal] {
         &[Signal::SimSwap, Signal::Roaming]
+    }
+
+    fn answers(&self) -> &[Signal] {
+        if self.vetoes {
+            &[Signal::Roaming]
+        } else {
+            self.signals()
+        }
     }
 
     fn observe<'a>(
@@ -116,6 +135,7 @@ fn stage(sources: &[(Does, &str)]) -> Stage {
             clock: clock.clone(),
             pushed: Mutex::default(),
             restricts: None,
+            vetoes: false,
         })
     };
     let made: Vec<_> = sources.iter().map(|(does, _)| scripted(does)).collect();
@@ -277,48 +297,6 @@ async fn a_question_with_little_time_says_nothing_about_a_source() {
     assert_eq!(stage.part(0).state().condition, Condition::Up);
 }
 
-#[tokio::test]
-async fn changes_of_all_sources_arrive_each_with_its_clocks_error() {
-    let clock: SharedClock = ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap());
-    let mut parts = Vec::new();
-    let mut pushes = Vec::new();
-    for keys in [
-        "name = \"one\"\nclock_error_ms = 60000",
-        "name = \"two\"\nsignals = [\"roaming\"]",
-    ] {
-        let (push, pushed) = mpsc::channel(8);
-        let source = Scripted {
-            does: Mutex::new(Does::Hangs),
-            asked: AtomicUsize::new(0),
-            clock: clock.clone(),
-            pushed: Mutex::new(Some(pushed)),
-            restricts: None,
-        };
-        parts.push(Part::new(&section(keys), Arc::new(source)));
-        pushes.push(push);
-    }
-    let several = Several::new(parts, clock.clone());
-    let mut changes = several.changes().unwrap();
-    let change = |signal, hours| SourceChange {
-        msisdn: number(),
-        signal,
-        observation: observation(signal, hours, clock.now()),
-    };
-    // A source that is not believed for a signal pushes nothing of it.
-    pushes[1].send(change(Signal::SimSwap, 3)).await.unwrap();
-    pushes[1].send(change(Signal::Roaming, 3)).await.unwrap();
-    assert_eq!(changes.recv().await.unwrap().signal, Signal::Roaming);
-    pushes[0].send(change(Signal::SimSwap, 3)).await.unwrap();
-    let told = changes.recv().await.unwrap();
-    let Observed::Change(told) = told.observation.what else {
-        panic!()
-    };
-    let within = told.changed_in.unwrap();
-    let wide = within.before().duration_since(within.after());
-    assert_eq!(wide.as_secs(), 120);
-    drop(several);
-}
-
 #[tokio::test(start_paused = true)]
 async fn restrictions_of_all_sources_are_joined_and_wait_for_each() {
     let clock: SharedClock = ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap());
@@ -332,6 +310,7 @@ async fn restrictions_of_all_sources_are_joined_and_wait_for_each() {
             clock: clock.clone(),
             pushed: Mutex::default(),
             restricts: Some(restricts),
+            vetoes: false,
         };
         let section = section(&format!("name = \"{name}\""));
         parts.push(Part::new(&section, Arc::new(source)));

@@ -13,7 +13,7 @@ use super::{
     route::Routed,
 };
 use crate::link::{
-    AskDraft, Evidence, Operator, Patience, ReportPermit, restrictions::NumberDigest,
+    AskDraft, Evidence, Fetched, Operator, Patience, ReportPermit, restrictions::NumberDigest,
 };
 
 /// A permitted signal and what was seen of it.
@@ -189,11 +189,27 @@ async fn from_operator(
         else {
             continue;
         };
-        if let (Ok(observation), Some(_)) = (&fetched.outcome, seen.permit.clause.caching()) {
-            let lock = Some(said.customer_lock);
+        keep_in_view(parts, digest, &fetched, seen, said.customer_lock);
+        seen.outcome = Some(fetched.outcome);
+    }
+}
+
+/// Keeps what was fetched, under a clause that grants it. What the operator's sources contradict each
+/// other about is not served from a view either, whatever clause it was fetched under.
+fn keep_in_view(
+    parts: &Parts,
+    digest: &NumberDigest,
+    fetched: &Fetched,
+    seen: &Seen,
+    customer_lock: bool,
+) {
+    match &fetched.outcome {
+        Ok(observation) if seen.permit.clause.caching().is_some() => {
+            let lock = Some(customer_lock);
             parts.views.keep(digest, fetched.signal, observation, lock);
         }
-        seen.outcome = Some(fetched.outcome);
+        Err(Reason::Contradicted) => parts.views.forget_signal(digest, fetched.signal),
+        Ok(_) | Err(_) => {}
     }
 }
 

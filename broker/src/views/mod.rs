@@ -145,6 +145,12 @@ impl Views {
         }
     }
 
+    /// Forgets one signal of a number: what was known of it is denied.
+    pub fn forget_signal(&self, digest: &NumberDigest, signal: Signal) {
+        self.store
+            .attempt(|db| db.remove(codec::key(digest, signal)));
+    }
+
     /// Counts up with each store that was begun anew.
     #[must_use]
     pub const fn epoch(&self) -> u64 {

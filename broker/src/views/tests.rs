@@ -51,6 +51,20 @@ fn keeps_the_newest_observation_over_a_restart() {
 }
 
 #[test]
+fn what_is_denied_of_one_signal_goes_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let views = open(dir.path()).views;
+    let (one, other) = ([1; 16], [2; 16]);
+    keep(&views, &one, "2026-11-21T12:00:00Z");
+    keep(&views, &other, "2026-11-21T12:00:00Z");
+    views.forget_signal(&one, Signal::SimSwap);
+    assert!(views.find(&one, Signal::Roaming).is_some());
+    views.forget_signal(&one, Signal::Roaming);
+    assert_eq!(views.find(&one, Signal::Roaming), None);
+    assert!(views.find(&other, Signal::Roaming).is_some());
+}
+
+#[test]
 fn what_one_operator_said_is_not_found_as_anothers() {
     let dir = tempfile::tempdir().unwrap();
     let number = Msisdn::parse("+447700900006").unwrap();
