@@ -56,6 +56,8 @@ pub struct CsvConfig {
     /// How often to look for a new file.
     #[serde(default = "default_reload_ms")]
     pub reload_ms: u64,
+    /// After how many hours the export in force is old, and the source `behind`. Without it, never.
+    pub old_after_hours: Option<u32>,
     /// A server from which files come into the directory.
     pub sftp: Option<SftpConfig>,
 }

@@ -14,8 +14,8 @@ use super::refusal::Refusal;
 use crate::disk;
 use crate::file_drop::{Role, Wanted};
 
-/// The most entries of the directory that are looked at.
-const ENTRIES_MAX: usize = 10_000;
+/// The most entries of the directory that are looked at. Only the newest are kept of them.
+const ENTRIES_MAX: usize = 1_000_000;
 
 /// The most files tried at once, newest first.
 const CANDIDATES_MAX: usize = 8;
@@ -48,15 +48,16 @@ pub(super) struct Candidate {
     pub(super) exported_at: Option<Timestamp>,
 }
 
-/// The files there are, newest first.
-pub(super) fn candidates(plan: &Plan) -> Result<Vec<Candidate>, Refusal> {
+/// The newest files there are, newest first. Of those whose names lie in the future there is one, to
+/// be refused, and it takes no other's place.
+pub(super) fn candidates(plan: &Plan, now: Timestamp) -> Result<Vec<Candidate>, Refusal> {
     let directory = &plan.config.directory;
     let ExportedPlan::FileName { format, added } = &plan.exported_at else {
         let path = directory.join(&plan.config.file_name);
         return Ok(vec![candidate(path, None)?]);
     };
     let io = |error| Refusal::Io("read the directory", error);
-    let mut named = Vec::new();
+    let (mut named, mut future) = (Vec::new(), None);
     for (place, entry) in std::fs::read_dir(directory).map_err(io)?.enumerate() {
         if place >= ENTRIES_MAX {
             return Err(Refusal::Crowded(ENTRIES_MAX));
@@ -67,12 +68,24 @@ pub(super) fn candidates(plan: &Plan) -> Result<Vec<Candidate>, Refusal> {
             .to_str()
             .and_then(|name| format.bounds(&format!("{name}{added}")));
         if let Some((exported_at, _)) = bounds {
+            if exported_at > now {
+                future = future.max(Some((exported_at, entry.path())));
+                continue;
+            }
             named.push((exported_at, entry.path()));
         }
+        if named.len() > 2 * CANDIDATES_MAX {
+            keep_newest(&mut named);
+        }
     }
-    named.sort_by(|one, other| other.cmp(one));
-    let newest = named.into_iter().take(CANDIDATES_MAX);
+    keep_newest(&mut named);
+    let newest = future.into_iter().chain(named);
     newest.map(|(at, path)| candidate(path, Some(at))).collect()
+}
+
+fn keep_newest(named: &mut Vec<(Timestamp, PathBuf)>) {
+    named.sort_by(|one, other| other.cmp(one));
+    named.truncate(CANDIDATES_MAX);
 }
 
 fn candidate(path: PathBuf, exported_at: Option<Timestamp>) -> Result<Candidate, Refusal> {

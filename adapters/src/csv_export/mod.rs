@@ -30,7 +30,7 @@ mod refusal;
 mod table;
 mod told;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub use self::plan::CsvConfigError;
 use self::plan::Plan;
 pub use self::refusal::{BadCell, Refusal, Report};
 use self::table::Table;
-use crate::file_drop::{FileDrop, SftpConfigError};
+use crate::file_drop::{self, FileDrop, SftpConfigError};
 use crate::source::{
     RestrictionsWatch, Source, SourceFuture, SourceRestrictions, SourceState, StateCell,
 };
@@ -113,8 +113,10 @@ struct State {
     /// SHA-256 of the file in force.
     content: Option<Content>,
     previous_rows: Option<u64>,
-    /// Files that would be refused again, or that are copies of the one in force.
-    refused: HashSet<Stamp>,
+    /// Files that would be refused again, with why; without, a copy of one that was in force.
+    refused: HashMap<Stamp, Option<String>>,
+    /// Why the newest file is not the one in force.
+    standing: Option<String>,
 }
 
 impl CsvExport {
@@ -137,12 +139,9 @@ impl CsvExport {
             Some(sftp) => {
                 let (spool, wanted) = (plan.config.directory.clone(), files::wanted(&plan));
                 let clock = Arc::clone(&clock);
-                Some(Arc::new(FileDrop::open(
-                    sftp,
-                    spool,
-                    Box::new(wanted),
-                    clock,
-                )?))
+                let files = FileDrop::open(sftp, spool, Box::new(wanted), clock)?;
+                // Of exports the newest counts alone.
+                Some(Arc::new(files.clearing()))
             }
         };
         let state = State {
@@ -228,8 +227,7 @@ impl Source for CsvExport {
     }
 
     fn state(&self) -> SourceState {
-        let server = self.files.as_ref().map(|files| files.state().get());
-        told::state(self.inner.told.get(), server)
+        file_drop::state(self.inner.tell_age(), self.files.as_ref())
     }
 
     fn restrictions(&self) -> Option<RestrictionsWatch> {
@@ -249,43 +247,53 @@ impl Inner {
             .reloading
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut first = None;
-        for candidate in files::candidates(&self.plan)? {
+        let (mut first, mut standing) = (None, None);
+        for candidate in files::candidates(&self.plan, self.clock.now())? {
             let (in_force, at, refused) = {
                 let state = self.state();
                 let at = state.table.as_ref().map(|table| table.exported_at);
-                let refused = state.refused.contains(&candidate.stamp);
+                let refused = state.refused.get(&candidate.stamp).cloned();
                 (state.stamp.as_ref() == Some(&candidate.stamp), at, refused)
             };
             // What follows is older.
             if candidate.exported_at.is_some() && candidate.exported_at < at {
                 break;
             }
-            if in_force || refused {
+            if let Some(why) = refused {
+                standing = standing.or(why);
+                continue;
+            }
+            if in_force {
                 continue;
             }
             match self.take(&candidate, at) {
-                Ok(Some(report)) => return Ok(Reload::Taken(report)),
-                Ok(None) => self.refuse(&candidate),
+                Ok(Some(report)) => {
+                    self.state().standing = standing;
+                    return Ok(Reload::Taken(report));
+                }
+                Ok(None) => self.refuse(&candidate, None),
                 Err(refusal) => {
+                    let why = refusal.to_string();
                     if !refusal.may_pass() {
-                        self.refuse(&candidate);
+                        self.refuse(&candidate, Some(why.clone()));
                     }
+                    standing = standing.or(Some(why));
                     first.get_or_insert(refusal);
                 }
             }
         }
+        self.state().standing = standing;
         first.map_or(Ok(Reload::Unchanged), Err)
     }
 
-    fn refuse(&self, candidate: &Candidate) {
+    fn refuse(&self, candidate: &Candidate, why: Option<String>) {
         /// Files are few; this many refused ones mean that names are being made up.
         const REFUSED_MAX: usize = 1024;
         let mut state = self.state();
         if state.refused.len() >= REFUSED_MAX {
             state.refused.clear();
         }
-        state.refused.insert(candidate.stamp.clone());
+        state.refused.insert(candidate.stamp.clone(), why);
     }
 
     /// Takes a file; `None`: it is the one in force once more.
@@ -294,6 +302,9 @@ impl Inner {
         candidate: &Candidate,
         in_force: Option<Timestamp>,
     ) -> Result<Option<Arc<Report>>, Refusal> {
+        if let Some(at) = candidate.exported_at.filter(|at| *at > self.clock.now()) {
+            return Err(Refusal::Future(at));
+        }
         let declared = candidate.declared(&self.plan)?;
         let before = load::Before {
             exported_at: candidate.exported_at,

@@ -132,6 +132,10 @@ fn check_limits(config: &CsvConfig) -> Result<(), CsvConfigError> {
     if !(10..=86_400_000).contains(&config.reload_ms) {
         return Err(broken("reload_ms", "lies in 10 to 86400000"));
     }
+    let hours = config.old_after_hours;
+    if hours.is_some_and(|hours| !(1..=8_784).contains(&hours)) {
+        return Err(broken("old_after_hours", "lies in 1 to 8784"));
+    }
     if config.file_name.is_empty() || config.file_name.contains('/') {
         return Err(broken("file_name", "is a name without a directory"));
     }

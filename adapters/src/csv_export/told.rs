@@ -1,14 +1,24 @@
 //! How the source is, and what is logged of a file.
 
+use jiff::SignedDuration;
+
 use super::{Inner, Refusal, Reload, Report};
 use crate::source::{Condition, SourceState};
 
 impl Inner {
     /// Says how the source is, after a look at the files.
     pub(super) fn tell(&self, reloaded: &Result<Reload, Refusal>) {
-        let in_force = self.state().table.as_ref().map(|table| table.exported_at);
+        let (in_force, standing) = {
+            let state = self.state();
+            let at = state.table.as_ref().map(|table| table.exported_at);
+            (at, state.standing.clone())
+        };
         let (condition, why) = match (reloaded, in_force) {
-            (Ok(_), Some(_)) => (Condition::Up, String::new()),
+            // Nothing is new, and a newer file is refused all the same.
+            (Ok(_), Some(_)) => match standing {
+                Some(why) => (Condition::Behind, why),
+                None => (Condition::Up, String::new()),
+            },
             (Ok(_), None) => return,
             (Err(refusal), Some(_)) => (Condition::Behind, refusal.to_string()),
             (Err(Refusal::Absent), None) => (Condition::Starting, Refusal::Absent.to_string()),
@@ -20,24 +30,19 @@ impl Inner {
             self.told.observed_to(at);
         }
     }
-}
 
-/// What the source says of itself: where files don't come any more, what lies here gets old.
-pub(super) fn state(own: SourceState, server: Option<SourceState>) -> SourceState {
-    match server {
-        Some(server) if !matches!(server.condition, Condition::Up | Condition::Starting) => {
-            let condition = match own.observed_to {
-                Some(_) => Condition::Behind,
-                None => server.condition,
-            };
-            let observed_to = own.observed_to;
-            SourceState {
-                condition,
-                observed_to,
-                ..server
-            }
+    /// How the source is now: where no file comes at all, what is in force gets old.
+    pub(super) fn tell_age(&self) -> SourceState {
+        let mut state = self.told.get();
+        let old = self.plan.config.old_after_hours.zip(state.observed_to);
+        let is_old = old.is_some_and(|(hours, at)| {
+            self.clock.now().duration_since(at) > SignedDuration::from_hours(i64::from(hours))
+        });
+        if is_old && state.condition == Condition::Up {
+            state.condition = Condition::Behind;
+            state.why = "no export has come for longer than `old_after_hours`".into();
         }
-        Some(_) | None => own,
+        state
     }
 }
 

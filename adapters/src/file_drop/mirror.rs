@@ -1,6 +1,7 @@
 //! What is fetched, and how it comes to lie in the spool.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
@@ -35,6 +36,8 @@ pub(super) struct Mirror {
     wanted: Wanted,
     file_mib_max: u32,
     names_max: u32,
+    /// What the server has no more goes here too.
+    pub(super) clears: bool,
 }
 
 impl Mirror {
@@ -46,6 +49,7 @@ impl Mirror {
             wanted,
             file_mib_max: config.file_mib_max,
             names_max: config.names_max,
+            clears: false,
         }
     }
 
@@ -76,13 +80,35 @@ impl Mirror {
                     fetched.files += 1;
                     fetched.bytes += file.bytes;
                 }
-                Err(error @ (SftpError::Changed(_) | SftpError::TooLarge { .. })) => {
+                Err(error) if error.is_of_one_file() => {
                     failed.get_or_insert(error);
                 }
                 Err(error) => return Err(error),
             }
         }
+        if self.clears {
+            self.clear(&files)?;
+        }
         failed.map_or(Ok(fetched), Err)
+    }
+
+    /// Removes from the spool what was fetched once and is not offered any more. A server that offers
+    /// nothing at all may have lost its disk, and takes nothing away.
+    fn clear(&self, offered: &[Remote]) -> Result<(), SftpError> {
+        if !offered.iter().any(|file| file.role == Role::Content) {
+            return Ok(());
+        }
+        let offered: HashSet<&str> = offered.iter().map(|file| file.name.as_str()).collect();
+        for entry in fs::read_dir(&self.spool).map_err(spool("look"))? {
+            let name = entry.map_err(spool("look"))?.file_name();
+            let gone = name
+                .to_str()
+                .filter(|name| !offered.contains(name) && (self.wanted)(name).is_some());
+            if let Some(name) = gone {
+                fs::remove_file(self.spool.join(name)).map_err(spool("clean up"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the very file lies in the spool: as large, and of the same time. Content that was

@@ -16,7 +16,7 @@ mod session;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use accord_proto::clock::SharedClock;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -25,7 +25,7 @@ pub use config::{FilesConfigError, SftpConfig, SftpConfigError};
 pub use mirror::Fetched;
 pub use session::SftpError;
 
-use crate::source::{Condition, StateCell};
+use crate::source::{Condition, SourceState, StateCell};
 use mirror::Mirror;
 
 /// What a name stands for.
@@ -76,6 +76,14 @@ impl FileDrop {
         })
     }
 
+    /// Removes from the spool what the server does not offer any more: for a source that needs no
+    /// older file than those.
+    #[must_use]
+    pub const fn clearing(mut self) -> Self {
+        self.mirror.clears = true;
+        self
+    }
+
     /// How the server is.
     #[must_use]
     pub const fn state(&self) -> &StateCell {
@@ -120,5 +128,24 @@ impl FileDrop {
             }
             last = error;
         }
+    }
+}
+
+/// How a source is whose files may come from a server: where they don't come any more, what lies here gets old.
+pub(crate) fn state(own: SourceState, server: Option<&Arc<FileDrop>>) -> SourceState {
+    match server.map(|server| server.state().get()) {
+        Some(server) if !matches!(server.condition, Condition::Up | Condition::Starting) => {
+            let condition = match own.observed_to {
+                Some(_) => Condition::Behind,
+                None => server.condition,
+            };
+            let observed_to = own.observed_to;
+            SourceState {
+                condition,
+                observed_to,
+                ..server
+            }
+        }
+        Some(_) | None => own,
     }
 }

@@ -42,6 +42,14 @@ pub enum SftpError {
         /// What it said, as far as that is ours to repeat.
         why: &'static str,
     },
+    /// It does not give one file.
+    #[error("the server does not give `{name}`: {why}")]
+    File {
+        /// Which file.
+        name: String,
+        /// What it said, as far as that is ours to repeat.
+        why: &'static str,
+    },
     /// Too many names.
     #[error("the directory has more than {0} names (`names_max`)")]
     Crowded(u32),
@@ -71,6 +79,21 @@ pub enum SftpError {
 }
 
 impl SftpError {
+    /// Whether it is about one file, and the others may be had.
+    pub(super) const fn is_of_one_file(&self) -> bool {
+        match self {
+            Self::Changed(_) | Self::File { .. } | Self::TooLarge { .. } => true,
+            Self::Connect(_)
+            | Self::Crowded(_)
+            | Self::HostKey
+            | Self::Refused
+            | Self::Request { .. }
+            | Self::Spool { .. }
+            | Self::Subsystem(_)
+            | Self::Timeout => false,
+        }
+    }
+
     /// What it makes of the source.
     pub(super) const fn condition(&self) -> Condition {
         match self {
@@ -79,6 +102,7 @@ impl SftpError {
             Self::Connect(_)
             | Self::Subsystem(_)
             | Self::Request { .. }
+            | Self::File { .. }
             | Self::Changed(_)
             | Self::Spool { .. }
             | Self::Timeout => Condition::Down,
@@ -232,7 +256,7 @@ impl Session {
             .sftp
             .open(path, OpenFlags::READ, FileAttributes::empty())
             .await
-            .map_err(said(act))?;
+            .map_err(said_of(&file.name, act))?;
         let handle = opened.handle.as_str();
         let mut at = 0;
         while at < file.bytes {
@@ -242,7 +266,7 @@ impl Session {
                 Err(RawError::Status(status)) if status.status_code == StatusCode::Eof => {
                     return Err(changed());
                 }
-                Err(error) => return Err(said(act)(error)),
+                Err(error) => return Err(said_of(&file.name, act)(error)),
             };
             at += u64::try_from(piece.len()).unwrap_or(u64::MAX);
             if piece.is_empty() || at > file.bytes {
@@ -250,7 +274,8 @@ impl Session {
             }
             took(&piece)?;
         }
-        let now = self.sftp.fstat(handle).await.map_err(said(act))?.attrs;
+        let now = self.sftp.fstat(handle).await;
+        let now = now.map_err(said_of(&file.name, act))?.attrs;
         // It is gone with the connection at the latest.
         let _ = self.sftp.close(opened.handle.as_str()).await;
         let same = now.size == Some(file.bytes) && now.mtime == Some(file.modified);
@@ -282,28 +307,86 @@ fn connect(error: russh::Error) -> SftpError {
     SftpError::Connect(Box::new(error))
 }
 
-/// What a server says may hold anything, so only its code is repeated.
+/// As [`said`], of one file: a status about it says nothing of the others, unless it says that the
+/// connection is gone.
+fn said_of(name: &str, act: &'static str) -> impl Fn(RawError) -> SftpError {
+    let name = name.to_owned();
+    move |error| {
+        let of_file = matches!(&error, RawError::Status(status) if !matches!(
+            status.status_code,
+            StatusCode::NoConnection | StatusCode::ConnectionLost
+        ));
+        let why = words(&error);
+        if of_file {
+            let name = name.clone();
+            SftpError::File { name, why }
+        } else {
+            SftpError::Request { act, why }
+        }
+    }
+}
+
 fn said(act: &'static str) -> impl Fn(RawError) -> SftpError {
     move |error| {
-        let why = match error {
-            RawError::Status(status) => match status.status_code {
-                StatusCode::NoSuchFile => "there is none of that name",
-                StatusCode::PermissionDenied => "permission denied",
-                StatusCode::Ok
-                | StatusCode::Eof
-                | StatusCode::Failure
-                | StatusCode::BadMessage
-                | StatusCode::NoConnection
-                | StatusCode::ConnectionLost
-                | StatusCode::OpUnsupported => "it failed",
-            },
-            RawError::Timeout => "no answer in time (`request_seconds_max`)",
-            RawError::IO(_) => "the connection broke",
-            RawError::Limited(_) => "it is at its limits",
-            RawError::UnexpectedPacket | RawError::UnexpectedBehavior(_) => {
-                "it does not keep to the protocol, or the connection broke"
-            }
-        };
+        let why = words(&error);
         SftpError::Request { act, why }
+    }
+}
+
+/// What a server says may hold anything, so only its code is repeated.
+const fn words(error: &RawError) -> &'static str {
+    match error {
+        RawError::Status(status) => match status.status_code {
+            StatusCode::NoSuchFile => "there is none of that name",
+            StatusCode::PermissionDenied => "permission denied",
+            StatusCode::Ok
+            | StatusCode::Eof
+            | StatusCode::Failure
+            | StatusCode::BadMessage
+            | StatusCode::NoConnection
+            | StatusCode::ConnectionLost
+            | StatusCode::OpUnsupported => "it failed",
+        },
+        RawError::Timeout => "no answer in time (`request_seconds_max`)",
+        RawError::IO(_) => "the connection broke",
+        RawError::Limited(_) => "it is at its limits",
+        RawError::UnexpectedPacket | RawError::UnexpectedBehavior(_) => {
+            "it does not keep to the protocol, or the connection broke"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use russh_sftp::protocol::Status;
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_of_one_file_is_not_said_of_the_others() {
+        let status = |status_code| {
+            let said = said_of("one.csv", "read the file");
+            said(RawError::Status(Status {
+                id: 1,
+                status_code,
+                error_message: "+447700900001".to_owned(),
+                language_tag: String::new(),
+            }))
+        };
+        for code in [
+            StatusCode::NoSuchFile,
+            StatusCode::PermissionDenied,
+            StatusCode::Failure,
+        ] {
+            let error = status(code);
+            assert!(error.is_of_one_file() && !error.to_string().contains("7700900"));
+            assert!(error.to_string().contains("`one.csv`"), "{error}");
+        }
+        for error in [
+            status(StatusCode::ConnectionLost),
+            said_of("one.csv", "read the file")(RawError::Timeout),
+        ] {
+            assert!(!error.is_of_one_file(), "{error}");
+        }
     }
 }

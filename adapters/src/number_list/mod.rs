@@ -23,6 +23,7 @@ use std::{
 
 use accord_proto::{clock::SharedClock, msisdn::Msisdn, reason::Reason, signal::Signal};
 use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 pub use config::{Covers, ListColumns, ListComplete, ListConfig, ListDate};
@@ -34,7 +35,7 @@ use self::{
     read::{List, Stamp},
 };
 use crate::{
-    file_drop::{FileDrop, FilesConfigError},
+    file_drop::{self, FileDrop, FilesConfigError},
     source::{Condition, Observations, Source, SourceFuture, SourceState, StateCell},
 };
 
@@ -45,8 +46,8 @@ pub struct NumberList {
     clock: SharedClock,
     files: Option<Arc<FileDrop>>,
     book: ArcSwapOption<Book>,
-    /// What was read last.
-    read: Mutex<Vec<Stamp>>,
+    /// What was read last; `None`: nothing, or the directory could not be read since.
+    read: Mutex<Option<Vec<Stamp>>>,
     state: StateCell,
 }
 
@@ -86,25 +87,29 @@ impl NumberList {
     /// # Errors
     /// The first list that was refused, and why; the others count all the same.
     pub fn reload(&self) -> Result<(), ListError> {
-        let stamps = read::lists(&self.plan)?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if *read == stamps {
+        let stamps = match read::lists(&self.plan) {
+            Ok(stamps) => stamps,
+            Err(error) => {
+                *read = None;
+                let passes = error.may_pass();
+                let without = if passes {
+                    Condition::Down
+                } else {
+                    Condition::Unusable
+                };
+                let known = self.book.load().is_some();
+                let condition = if known { Condition::Behind } else { without };
+                self.state
+                    .set(condition, error.to_string(), self.clock.now());
+                return Err(error);
+            }
+        };
+        if read.as_ref() == Some(&stamps) {
             return Ok(());
         }
         let now = self.clock.now();
-        let (mut lists, mut refused): (Vec<List>, Option<ListError>) = (Vec::new(), None);
-        let mut room = usize::try_from(self.plan.config.rows_max).unwrap_or(usize::MAX);
-        for stamp in &stamps {
-            match read::list(&self.plan, stamp, now, room) {
-                Ok(list) => {
-                    room -= list.rows.len();
-                    lists.push(list);
-                }
-                Err(error) => {
-                    refused.get_or_insert(error);
-                }
-            }
-        }
+        let (lists, refused) = self.read_all(&stamps, now);
         let passes = refused.as_ref().is_some_and(ListError::may_pass);
         let book = Book::new(lists, &self.plan.config.covers);
         let (condition, why) = match (&refused, &book) {
@@ -121,9 +126,31 @@ impl NumberList {
             self.book.store(Some(Arc::new(book)));
         }
         if !passes {
-            *read = stamps;
+            *read = Some(stamps);
         }
         refused.map_or(Ok(()), Err)
+    }
+
+    /// Lists, the newest first, as far as `rows_max` reaches; and why the first was refused that was.
+    /// Where each list holds all of those before, the newest good one is enough.
+    fn read_all(&self, stamps: &[Stamp], now: Timestamp) -> (Vec<List>, Option<ListError>) {
+        let (mut lists, mut refused): (Vec<List>, Option<ListError>) = (Vec::new(), None);
+        let mut room = usize::try_from(self.plan.config.rows_max).unwrap_or(usize::MAX);
+        for stamp in stamps {
+            match read::list(&self.plan, stamp, now, room) {
+                Ok(list) => {
+                    room = room.saturating_sub(list.rows.len());
+                    lists.push(list);
+                    if matches!(self.plan.config.covers, Covers::Everything { .. }) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    refused.get_or_insert(error);
+                }
+            }
+        }
+        (lists, refused)
     }
 
     /// As [`Self::reload`], where nothing may block.
@@ -177,7 +204,7 @@ impl Source for NumberList {
     }
 
     fn state(&self) -> SourceState {
-        self.state.get()
+        file_drop::state(self.state.get(), self.files.as_ref())
     }
 }
 

@@ -34,7 +34,7 @@ pub enum ListError {
         error: io::Error,
     },
     /// Too many files.
-    #[error("the directory has more than {0} entries, or lists than `lists_max`")]
+    #[error("the directory has more than {0} entries")]
     Crowded(usize),
     /// It is about a time that is not over.
     #[error("`{0}` is about a time that is not over")]
@@ -109,7 +109,7 @@ pub(super) struct List {
     pub(super) rows: Vec<Row>,
 }
 
-/// The lists there are.
+/// The newest lists there are, newest first: `lists_max` at most.
 pub(super) fn lists(plan: &Plan) -> Result<Vec<Stamp>, ListError> {
     let failed = |error| ListError::Io {
         act: "read the directory",
@@ -123,16 +123,13 @@ pub(super) fn lists(plan: &Plan) -> Result<Vec<Stamp>, ListError> {
         }
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
-        if name.to_str().and_then(|name| plan.covered(name)).is_some() {
-            found.push(stamp(&entry.path())?);
+        if let Some((_, until)) = name.to_str().and_then(|name| plan.covered(name)) {
+            found.push((until, stamp(&entry.path())?));
         }
     }
-    let most = plan.config.lists_max as usize;
-    if found.len() > most {
-        return Err(ListError::Crowded(most));
-    }
-    found.sort();
-    Ok(found)
+    found.sort_by(|one, other| other.cmp(one));
+    found.truncate(plan.config.lists_max as usize);
+    Ok(found.into_iter().map(|(_, stamp)| stamp).collect())
 }
 
 fn stamp(path: &Path) -> Result<Stamp, ListError> {

@@ -211,6 +211,26 @@ async fn a_list_of_a_time_that_is_not_over_or_without_its_checksum_waits() {
     assert_eq!(said(&early, 1).await.unwrap().observed_at, until);
 }
 
+#[tokio::test]
+async fn of_lists_that_hold_everything_the_newest_is_enough_however_many_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = open(dir.path(), &format!("rows_max = 2\n{EVERYTHING}"));
+    let list = |more: &str| format!("NUMBER,DISCONNECTED\n7700900001,2026-05-01\n{more}");
+    for day in ["1015", "1115", "1215"] {
+        let name = format!("rnd-2026{day}.csv");
+        put(dir.path(), &name, &list("7700900002,2026-06-01\n"));
+    }
+    source.reload().unwrap();
+    let at = said(&source, 2).await.unwrap().observed_at;
+    assert_eq!(at.to_string(), "2026-12-15T00:00:00Z");
+    // One that is too long is refused, and the one before stands.
+    let long = list("7700900002,2026-06-01\n7700900003,2026-06-01\n");
+    put(dir.path(), "rnd-20261216.csv", &long);
+    assert!(matches!(source.reload(), Err(ListError::TooMany)));
+    assert_eq!(source.state().condition, Condition::Behind);
+    assert!(said(&source, 2).await.is_ok());
+}
+
 #[test]
 fn limits_are_kept_and_each_rule_is_named_by_its_key() {
     let dir = tempfile::tempdir().unwrap();
@@ -222,8 +242,19 @@ fn limits_are_kept_and_each_rule_is_named_by_its_key() {
     put(dir.path(), "mnrl-2026-11.csv", "MOBILE_NO\n");
     let many = open(dir.path(), &format!("rows_max = 1\n{MONTHLY}"));
     assert!(matches!(many.reload(), Err(ListError::TooMany)));
+    // Of more lists than the limit the newest count: a spool is not cleared for ever.
     let lists = open(dir.path(), &format!("lists_max = 1\n{MONTHLY}"));
-    assert!(matches!(lists.reload(), Err(ListError::Crowded(1))));
+    lists.reload().unwrap();
+    assert_eq!(lists.book.load().as_ref().unwrap().len(), 0);
+    fs::remove_dir_all(dir.path()).unwrap();
+    assert!(matches!(lists.reload(), Err(ListError::Io { .. })));
+    assert_eq!(lists.state().condition, Condition::Behind);
+    let none = open(dir.path(), MONTHLY);
+    assert!(none.reload().is_err());
+    assert_eq!(none.state().condition, Condition::Down);
+    fs::create_dir(dir.path()).unwrap();
+    none.reload().unwrap();
+    assert_eq!(none.state().condition, Condition::Starting);
     let key = |from: &str, to: &str| {
         let text = format!("directory = \".\"\n{}", EVERYTHING.replace(from, to));
         let config: ListConfig = toml::from_str(&text).unwrap();

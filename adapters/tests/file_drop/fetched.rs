@@ -191,6 +191,23 @@ async fn a_manifest_says_which_days_are_whole_and_a_late_day_never_replaces_a_ne
 
 #[tokio::test]
 #[ignore = "needs sshd"]
+async fn what_the_server_has_cleared_away_goes_from_the_spool_too() {
+    let stage = Stage::new("by = \"final_newline\"");
+    let (old, new) = ("subscribers-20261122.csv", "subscribers-20261123.csv");
+    stage.put(old, &export(&[(ONE, "2026-11-20")]));
+    fs::write(stage.spool.path().join("notes.txt"), "of a person").unwrap();
+    assert!(matches!(stage.round().await, Ok(Reload::Taken(_))));
+    // A server that offers nothing at all takes nothing away.
+    fs::remove_file(stage.sshd.files().join(old)).unwrap();
+    assert!(matches!(stage.round().await, Ok(Reload::Unchanged)));
+    assert_eq!(stage.spooled(), ["notes.txt", old]);
+    stage.put(new, &export(&[(ONE, "2026-11-21")]));
+    assert!(matches!(stage.round().await, Ok(Reload::Taken(_))));
+    assert_eq!(stage.spooled(), ["notes.txt", new]);
+}
+
+#[tokio::test]
+#[ignore = "needs sshd"]
 async fn a_marker_that_is_older_than_its_file_on_the_server_is_older_here_too() {
     let stage = Stage::new("by = \"done_file\"");
     let name = "subscribers-20261123.csv";
