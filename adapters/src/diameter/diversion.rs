@@ -228,7 +228,7 @@ fn target(element: &Element) -> &str {
     }
 }
 
-/// An element of a vendor's that stands for a whole rule. `None`: it has no target, or is off.
+/// An element of a vendor's that stands for a whole rule. `None`: it is empty, or off.
 fn flat(
     element: &Element,
     condition: ForwardingCondition,
@@ -241,8 +241,10 @@ fn flat(
     if off || !is_active(element)? {
         return Ok(None);
     }
-    let inner = element.child("actions").unwrap_or(element);
-    let inner = inner.child("forward-to").unwrap_or(inner);
+    let unknown = |of: &Element, known: &[&str]| {
+        let mut children = of.children.iter();
+        children.any(|child| !known.contains(&child.name.as_str()))
+    };
     let known = [
         "actions",
         "conditions",
@@ -250,13 +252,17 @@ fn flat(
         "target",
         "NoReplyTimer",
     ];
-    if element
-        .children
-        .iter()
-        .any(|child| !known.contains(&child.name.as_str()))
-    {
+    let mut actions = element.all("actions");
+    if unknown(element, &known) || actions.any(|it| unknown(it, &["forward-to", "target"])) {
         return Err(NotUnderstood("an unknown element in a flat rule"));
     }
+    // A rule that was never set has nothing in it that could be a target. Any other one forwards,
+    // whether or not it can be told where to.
+    if element.text().is_empty() && !unknown(element, &["conditions", "NoReplyTimer"]) {
+        return Ok(None);
+    }
+    let inner = element.child("actions").unwrap_or(element);
+    let inner = inner.child("forward-to").unwrap_or(inner);
     let text = match inner.child("target") {
         Some(_) => target(inner),
         None => inner.text(),
@@ -266,7 +272,7 @@ fn flat(
         target: rules.target(text),
     };
     let narrowed = element.all("conditions").any(|it| !it.children.is_empty());
-    Ok((!text.is_empty()).then_some(Ruled {
+    Ok(Some(Ruled {
         forwarding,
         narrowed,
     }))

@@ -139,6 +139,16 @@ impl ShError {
     /// Whether nothing more can be asked now: about any number, not only this one.
     #[must_use]
     pub const fn is_of_the_link(self) -> bool {
+        matches!(
+            self,
+            Self::Request(RequestError::Full | RequestError::Lost | RequestError::NotOpen)
+        )
+    }
+
+    /// Whether it may be the server's failure, rather than what it says of the number: its own, or
+    /// that of one of several behind a relay.
+    #[must_use]
+    pub const fn is_of_the_server(self) -> bool {
         match self {
             Self::Busy | Self::Request(_) => true,
             Self::Refused(result) => result < 4_000,

@@ -20,6 +20,9 @@ use crate::interval_journal::{Outcome, PENDING_FRAMES_MAX};
 /// A subscription is asked for again after this time: the server may have lost it.
 const SUBSCRIPTION_LASTS: Duration = Duration::from_secs(3_600);
 
+/// So many questions that failed one after the other are a server's failure, and not their numbers'.
+const FAILED_MAX: usize = 64;
+
 /// What one sweep over the watched numbers found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sweep {
@@ -37,6 +40,45 @@ pub struct Sweep {
     pub subscribed: usize,
     /// Changes that the runtime had no room for.
     pub dropped: usize,
+}
+
+/// What one number's sample found.
+struct Sample {
+    found: Sweep,
+    /// Why it was not answered, if that need not be the number's own fault.
+    failed: Option<ShError>,
+}
+
+/// Tells the failure of a few numbers from that of the server.
+#[derive(Default)]
+struct Failures {
+    answered: bool,
+    in_a_row: usize,
+    last: Option<ShError>,
+}
+
+impl Failures {
+    fn count(&mut self, failed: Option<ShError>) -> Result<(), ShError> {
+        let Some(error) = failed else {
+            self.answered = true;
+            self.in_a_row = 0;
+            return Ok(());
+        };
+        self.last = Some(error);
+        self.in_a_row += 1;
+        if self.in_a_row >= FAILED_MAX {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Nothing but failures, however few, is no sweep.
+    fn conclude(&self) -> Result<(), ShError> {
+        match self.last {
+            Some(error) if !self.answered => Err(error),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// When each number was last subscribed to.
@@ -86,7 +128,8 @@ impl DiameterSh {
     /// Asks about each watched number once, and makes what was found durable.
     ///
     /// # Errors
-    /// [`DiameterError`]. What was found until then counts; the rest was not looked at.
+    /// [`DiameterError`] if there is no connection, or nothing but failures. What was found until
+    /// then counts; the rest was not looked at.
     pub async fn poll_once(&self) -> Result<Sweep, DiameterError> {
         self.poll(&mut Subscriptions::default()).await
     }
@@ -96,17 +139,27 @@ impl DiameterSh {
         for diff in &self.diffs {
             numbers.extend(diff.journal.watched());
         }
+        let subscribing = self.subscribe_to(&numbers, subscriptions);
+        let (subscribed, swept) = tokio::join!(subscribing, self.sweep(&numbers));
+        let (subscribed, mut sweep) = (subscribed?, swept?);
+        sweep.subscribed = subscribed.subscribed;
+        sweep.unusable += subscribed.unusable;
+        Ok(sweep)
+    }
+
+    async fn sweep(&self, numbers: &HashSet<Msisdn>) -> Result<Sweep, DiameterError> {
         let mut sweep = Sweep::default();
-        self.subscribe_to(&numbers, subscriptions, &mut sweep)
-            .await?;
         if self.diffs.is_empty() {
             return Ok(sweep);
         }
+        let mut failures = Failures::default();
         let began = self.clock.now();
         let samples = stream::iter(numbers.iter().copied().map(|msisdn| self.sample(msisdn)));
         let mut samples = samples.buffer_unordered(self.poll_in_flight);
         while let Some(one) = samples.next().await {
             let one = one?;
+            failures.count(one.failed)?;
+            let one = one.found;
             sweep.asked += 1;
             sweep.began += one.began;
             sweep.changed += one.changed;
@@ -114,6 +167,7 @@ impl DiameterSh {
             sweep.unusable += one.unusable;
             sweep.dropped += one.dropped;
         }
+        failures.conclude()?;
         // After a step of the clock `began` can't be compared with what was journalled since.
         let comparable = began <= self.clock.now();
         if comparable {
@@ -128,24 +182,28 @@ impl DiameterSh {
         Ok(sweep)
     }
 
-    /// One number of a sweep.
-    async fn sample(&self, msisdn: Msisdn) -> Result<Sweep, DiameterError> {
+    /// One number of a sweep. One that can't be told of, by its own HSS behind a relay for example,
+    /// is missed, and takes nothing from the others.
+    async fn sample(&self, msisdn: Msisdn) -> Result<Sample, DiameterError> {
         let signals: Vec<Signal> = self.diffs.iter().map(|diff| diff.signal).collect();
-        let mut found = Sweep::default();
+        let (mut found, mut failed) = (Sweep::default(), None);
         for question in self.questions(&signals) {
             let deadline = Instant::now() + self.request_timeout;
             let sent = self.clock.now();
             let answer = self.pull(&msisdn, question, deadline).await;
-            if let Err(error) = answer.data
-                && error.is_of_the_link()
-            {
-                return Err(error.into());
+            if let Err(error) = answer.data {
+                if error.is_of_the_link() {
+                    return Err(error.into());
+                }
+                if error.is_of_the_server() {
+                    failed = Some(error);
+                }
             }
             for place in 0..self.diffs.len() {
                 self.take(place, msisdn, &answer, sent, &mut found).await?;
             }
         }
-        Ok(found)
+        Ok(Sample { found, failed })
     }
 
     /// Journals what an answer says of one identity.
@@ -197,36 +255,52 @@ impl DiameterSh {
         Ok(())
     }
 
+    /// Subscribes to those that are due, beside the sweep, as many at once as are polled.
     async fn subscribe_to(
         &self,
         numbers: &HashSet<Msisdn>,
         subscriptions: &mut Subscriptions,
-        sweep: &mut Sweep,
-    ) -> Result<(), DiameterError> {
+    ) -> Result<Sweep, DiameterError> {
+        let (mut sweep, mut failures) = (Sweep::default(), Failures::default());
         if self.subscribe.is_empty() {
-            return Ok(());
+            return Ok(sweep);
         }
         let now = Instant::now();
         subscriptions.0.retain(|msisdn, _| numbers.contains(msisdn));
-        for msisdn in numbers {
-            let last = subscriptions.0.get(msisdn);
-            if last.is_some_and(|last| now.duration_since(*last) < SUBSCRIPTION_LASTS) {
-                continue;
-            }
+        let due = |msisdn: &&Msisdn| {
+            let last = subscriptions.0.get(*msisdn);
+            last.is_none_or(|last| now.duration_since(*last) >= SUBSCRIPTION_LASTS)
+        };
+        let due: Vec<Msisdn> = numbers.iter().filter(due).copied().collect();
+        let asking = stream::iter(due).map(async |msisdn| {
             let deadline = Instant::now() + self.request_timeout;
             let (peers, manner) = (&self.peers, &self.manner);
-            match sh::subscribe(peers, manner, msisdn, &self.subscribe, deadline).await {
-                Ok(()) => sweep.subscribed += 1,
+            let asked = sh::subscribe(peers, manner, &msisdn, &self.subscribe, deadline).await;
+            (msisdn, asked)
+        });
+        let mut asking = std::pin::pin!(asking.buffer_unordered(self.poll_in_flight));
+        while let Some((msisdn, asked)) = asking.next().await {
+            match asked {
+                Ok(()) => {
+                    failures.count(None)?;
+                    sweep.subscribed += 1;
+                }
                 Err(error) if error.is_of_the_link() => return Err(error.into()),
-                // Tried again after the same time: a refusal of one number is none of all.
                 Err(error) => {
                     sweep.unusable += 1;
                     tracing::debug!(%error, "a subscription was refused");
+                    if error.is_of_the_server() {
+                        // Tried again with the next sweep.
+                        failures.count(Some(error))?;
+                        continue;
+                    }
+                    // A refusal of one number is none of all, and is tried again after the same time.
+                    failures.count(None)?;
                 }
             }
-            subscriptions.0.insert(*msisdn, now);
+            subscriptions.0.insert(msisdn, now);
         }
-        Ok(())
+        Ok(sweep)
     }
 
     async fn keep_looking(&self, mut notified: mpsc::Receiver<Message>) {

@@ -73,6 +73,8 @@ pub(crate) struct Seen {
 struct State {
     mood: Mood,
     documents: HashMap<String, String>,
+    /// Results of the base protocol for some numbers.
+    results: HashMap<String, u32>,
     seen: Seen,
 }
 
@@ -90,6 +92,7 @@ impl Fake {
             state: Arc::new(Mutex::new(State {
                 mood,
                 documents: HashMap::new(),
+                results: HashMap::new(),
                 seen: Seen::default(),
             })),
         };
@@ -128,6 +131,11 @@ impl Fake {
 
     pub(crate) fn imsi(&self, last: u16, imsi: &str) {
         self.know(last, &format!("<IMSI>{imsi}</IMSI>"));
+    }
+
+    /// Answers a number with this result, as a relay whose HSS for it is gone.
+    pub(crate) fn refuse(&self, last: u16, result: u32) {
+        self.with(|state| state.results.insert(support::digits(last), result));
     }
 
     pub(crate) fn forget(&self, last: u16) {
@@ -201,6 +209,8 @@ impl Fake {
     fn question(&self, header: &Header, avps: &Avps, mood: Mood) -> Vec<Bytes> {
         let identity = avps.required(avp::USER_IDENTITY).unwrap().group().unwrap();
         let number = tbcd::decode(identity.required(avp::MSISDN).unwrap().data()).unwrap();
+        let result = self.with(|state| state.results.get(&number).copied());
+        let mood = result.map_or(mood, Mood::Result);
         let document = self.with(|state| {
             state.seen.questions += 1;
             state.seen.retransmitted += usize::from(header.flags & FLAG_RETRANSMIT != 0);

@@ -149,6 +149,24 @@ async fn a_gap_in_watching_restarts_the_watch_and_a_failed_sweep_vouches_for_not
 }
 
 #[tokio::test]
+async fn a_number_that_fails_takes_nothing_from_the_watch_over_the_others() {
+    let bench = Bench::start("poll_ms = 10000\ngap_max_ms = 60000", "").await;
+    for last in 1..=4 {
+        bench.fake.imsi(last, OLD);
+        swap(&bench.source, last).await.unwrap();
+    }
+    bench.fake.refuse(2, 3_002);
+    bench.wait(50);
+    let sweep = bench.source.poll_once().await.unwrap();
+    assert_eq!((sweep.asked, sweep.unusable), (4, 1));
+    bench.wait(50);
+    for last in [1, 3, 4] {
+        let since = swap(&bench.source, last).await.unwrap().monitored_since;
+        assert_eq!(since, Some(at(0)), "{last}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_watched_outlives_a_restart() {
     let bench = Bench::start("", "").await;
     bench.fake.imsi(1, OLD);

@@ -240,6 +240,27 @@ fn a_vendors_flat_elements_are_read_by_the_names_given() {
         Err(NotUnderstood(_))
     ));
     assert!(matches!(read("<rule/>"), Err(NotUnderstood(_))));
+    for empty in [
+        "<CallForwardBusy/>",
+        "<CallForwardBusy><NoReplyTimer>20</NoReplyTimer><conditions/></CallForwardBusy>",
+    ] {
+        assert_eq!(read(empty), Ok(vec![]), "{empty}");
+    }
+    for vague in [
+        "<target><uri>tel:+447700900100</uri></target>",
+        "<target>tel:121</target><target>+447700900100</target>",
+        "<target/>",
+        "<actions><forward-to><notify-caller>true</notify-caller></forward-to></actions>",
+    ] {
+        let rule = format!("<CallForwardBusy>{vague}</CallForwardBusy>");
+        assert_eq!(read(&rule), Ok(vec![(Busy, Unknown)]), "{vague}");
+    }
+    assert!(matches!(
+        read(
+            "<CallForwardBusy><actions><vendor-forward>tel:121</vendor-forward></actions></CallForwardBusy>"
+        ),
+        Err(NotUnderstood(_))
+    ));
     let narrowed = "<CallForwardBusy><conditions><identity/></conditions><target>121</target></CallForwardBusy>";
     assert_eq!(read(narrowed), Err(DiversionError::Conditional));
 }
