@@ -50,11 +50,11 @@ impl DiameterSh {
                 Reason::SourceDown
             })?;
         }
-        let observation = diff.observation(&known);
         if changed {
-            self.push(msisdn, diff.signal, observation.clone());
+            self.push(msisdn, diff.signal, diff.observation(&known));
         }
-        Ok(observation)
+        let known = known.by(self.clock.now()).ok_or(Reason::NotWatched)?;
+        Ok(diff.observation(&known))
     }
 
     pub(super) fn call_forwarding(

@@ -76,6 +76,13 @@ pub struct Known {
 }
 
 impl Known {
+    /// `None` while it lies ahead of the clock, which was put back by less than shows in the samples:
+    /// a broker would believe nothing of a reply that held it.
+    #[must_use]
+    pub fn by(self, now: Timestamp) -> Option<Self> {
+        (self.observed_at <= now).then_some(self)
+    }
+
     /// As a change of SIM or device, whose kind a poll can't tell.
     #[must_use]
     pub const fn change(&self) -> Change {
@@ -307,6 +314,15 @@ mod tests {
         let mut entry = begun(1000);
         assert_eq!(sample(&mut entry, Y, 900), Outcome::ClockWentBack);
         assert_eq!(entry, Entry::first(Y, at(900), at(900) + 100_000));
+    }
+
+    #[test]
+    fn what_lies_ahead_of_a_clock_that_was_put_back_is_not_told() {
+        let mut entry = begun(1_000);
+        assert_eq!(sample(&mut entry, X, 995), Outcome::Overtaken);
+        let known = entry.known();
+        assert_eq!(known.by(instant(at(995))), None);
+        assert_eq!(known.by(instant(at(1_001))), Some(known));
     }
 
     #[test]

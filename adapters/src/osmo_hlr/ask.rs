@@ -127,7 +127,8 @@ impl OsmoHlr {
             .sim
             .record(msisdn, &found.info.imsi, found.sent, found.received);
         // A number that there is no room to watch.
-        let known = recorded.await?.ok_or(Reason::NotWatched)?;
+        let known = recorded.await?.and_then(|known| known.by(self.clock.now()));
+        let known = known.ok_or(Reason::NotWatched)?;
         Ok(Track::observation(&known))
     }
 
@@ -143,7 +144,8 @@ impl OsmoHlr {
         let recorded = device
             .track
             .record(msisdn, imei.expose(), found.sent, found.received);
-        let known = recorded.await?.ok_or(Reason::NotWatched)?;
+        let known = recorded.await?.and_then(|known| known.by(self.clock.now()));
+        let known = known.ok_or(Reason::NotWatched)?;
         Ok(Track::observation(&known))
     }
 
