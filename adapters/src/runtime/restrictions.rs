@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 use super::{Shared, seen::RestrictionCounts};
 use crate::journal::{Event, Journal, JournalError};
 
-/// The most restrictions that an adapter keeps, lifted ones included.
+/// The most restrictions that an adapter keeps. Lifted ones are kept beside, as long as there is room.
 pub const RESTRICTIONS_MAX: usize = 1_000_000;
 /// Restrictions that a link may lag behind before it is told all of them again.
 const LAG_MAX: usize = 1_024;
@@ -150,15 +150,26 @@ pub(super) struct Restrictions {
     news: broadcast::Sender<(Restriction, bool)>,
 }
 
-#[derive(Default)]
 struct Known {
+    room: usize,
     /// Lifted ones too: a broker that was away must hear of the lifting.
     all: HashMap<Restriction, Imposed>,
+    /// How many of them are lifted.
+    lifted: usize,
     /// The kill switches in force.
     kills: Vec<(Option<OrgName>, Option<Signal>)>,
 }
 
 impl Known {
+    fn with_room(room: usize) -> Self {
+        Self {
+            room,
+            all: HashMap::new(),
+            lifted: 0,
+            kills: Vec::new(),
+        }
+    }
+
     /// Notes what one of the two says; whether the brokers must hear of it.
     fn set(
         &mut self,
@@ -166,9 +177,21 @@ impl Known {
         by: By,
         lifted: bool,
     ) -> Result<bool, RestrictionsError> {
-        if self.all.len() >= RESTRICTIONS_MAX && !self.all.contains_key(restriction) {
-            return Err(RestrictionsError::TooMany);
+        if self.all.len() >= self.room && !self.all.contains_key(restriction) {
+            if lifted {
+                // There is nothing to end here, and the brokers may hear of it all the same.
+                return Ok(by == By::Operator);
+            }
+            // A broker that was away since one of them was lifted hears of it at its next restart:
+            // better than not to hear of a new one.
+            if self.lifted == 0 {
+                return Err(RestrictionsError::TooMany);
+            }
+            self.all.retain(|_, imposed| imposed.is_in_force());
+            self.lifted = 0;
         }
+        let was_lifted = self.all.get(restriction).map(|it| !it.is_in_force());
+        self.lifted -= usize::from(was_lifted == Some(true));
         let imposed = self.all.entry(restriction.clone()).or_default();
         let before = imposed.is_in_force();
         match by {
@@ -176,6 +199,7 @@ impl Known {
             By::Source => imposed.by_source = !lifted,
         }
         let now = imposed.is_in_force();
+        self.lifted += usize::from(!now);
         if let Restriction::Kill { bank, signal } = restriction {
             let kill = (bank.clone(), *signal);
             self.kills.retain(|other| *other != kill);
@@ -204,7 +228,7 @@ impl Restrictions {
         Self {
             journal,
             any: AtomicBool::new(false),
-            known: RwLock::default(),
+            known: RwLock::new(Known::with_room(RESTRICTIONS_MAX)),
             news: broadcast::Sender::new(LAG_MAX),
         }
     }
@@ -216,15 +240,27 @@ impl Restrictions {
         by: By,
         lifted: bool,
     ) -> Result<(), RestrictionsError> {
+        let mut done = Ok(());
         for some in restrictions.chunks(SET_MAX) {
             let (told, set) = self.set_some(some, by, lifted);
             for restriction in told {
                 restriction.record(&self.journal, lifted)?;
             }
             self.journal.write_out()?;
-            set?;
+            done = done.and(set);
         }
-        Ok(())
+        done
+    }
+
+    /// Whether one of the two imposes it.
+    pub(super) fn is_imposed(&self, restriction: &Restriction, by: By) -> bool {
+        self.known().is_some_and(|known| {
+            let imposed = known.all.get(restriction);
+            imposed.is_some_and(|imposed| match by {
+                By::Operator => imposed.by_operator,
+                By::Source => imposed.by_source,
+            })
+        })
     }
 
     /// Those that the brokers hear of, and whether there was room for all.
@@ -234,7 +270,7 @@ impl Restrictions {
         by: By,
         lifted: bool,
     ) -> (Vec<&'a Restriction>, Result<(), RestrictionsError>) {
-        let mut told = Vec::new();
+        let (mut told, mut done) = (Vec::new(), Ok(()));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         self.any.store(true, Ordering::Release);
         for restriction in restrictions {
@@ -246,10 +282,11 @@ impl Restrictions {
                     self.news.send((restriction.clone(), lifted)).ok();
                 }
                 Ok(false) => {}
-                Err(error) => return (told, Err(error)),
+                // Another one may be known already, and need no room.
+                Err(error) => done = done.and(Err(error)),
             }
         }
-        (told, Ok(()))
+        (told, done)
     }
 
     /// `None` if there never was a restriction.
@@ -322,5 +359,32 @@ impl Restrictions {
             .iter()
             .map(|(restriction, imposed)| restriction.to_wire(!imposed.is_in_force()));
         (all.collect(), news)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opted_out(last: u16) -> Restriction {
+        Restriction::OptedOut(Msisdn::parse(&format!("+447700900{last:03}")).unwrap())
+    }
+
+    #[test]
+    fn only_what_is_in_force_takes_room_and_a_lift_takes_none() {
+        let mut known = Known::with_room(2);
+        let mut set = |last, lifted| known.set(&opted_out(last), By::Source, lifted);
+        // As exports come and go.
+        for last in 0..100 {
+            assert!(set(last, false).unwrap(), "{last}");
+            assert!(set(last, true).unwrap(), "{last}");
+        }
+        set(100, false).unwrap();
+        set(101, false).unwrap();
+        assert!(matches!(set(102, false), Err(RestrictionsError::TooMany)));
+        assert!(!set(102, true).unwrap(), "it never came in");
+        assert!(set(100, true).unwrap());
+        assert!(set(102, false).unwrap(), "there is room again");
+        assert!(set(101, true).unwrap(), "and it was not forgotten");
     }
 }

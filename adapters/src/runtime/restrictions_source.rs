@@ -105,7 +105,15 @@ fn difference(
     let lifted: Vec<_> = imposed.difference(&wanted).cloned().collect();
     let new: Vec<_> = wanted.difference(&imposed).cloned().collect();
     let restrictions = &shared.restrictions;
-    let done = restrictions.set(&new, By::Source, false);
-    let done = restrictions.set(&lifted, By::Source, true).and(done);
-    (wanted, done)
+    // Lifted ones first, which makes room.
+    let done = restrictions.set(&lifted, By::Source, true);
+    let imposing = restrictions.set(&new, By::Source, false);
+    let done = done.and(imposing);
+    if done.is_ok() {
+        return (wanted, done);
+    }
+    // What found no room is tried again with the next export.
+    let is_imposed = |one: &Restriction| restrictions.is_imposed(one, By::Source);
+    let imposed = wanted.union(&imposed).filter(|one| is_imposed(one));
+    (imposed.cloned().collect(), done)
 }
