@@ -20,7 +20,10 @@ use accord_proto::{
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::future::join_all;
-use tokio::time::timeout;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 use crate::commands::Beside;
 
@@ -82,11 +85,26 @@ pub(crate) enum CheckError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Source(#[from] OpenError),
+    #[error("it was interrupted; what it had fetched is removed")]
+    Interrupted,
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
     #[error("{0} thing(s) look wrong, see above")]
     Wrong(usize),
 }
 
+/// Checks until it is done or told to stop: either way what was fetched of the operator's data goes.
 pub(crate) async fn check(path: &Path, arguments: &CheckArguments) -> Result<(), CheckError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CheckError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CheckError::Signals)?;
+    tokio::select! {
+        done = examine_all(path, arguments) => done,
+        _ = interrupt.recv() => Err(CheckError::Interrupted),
+        _ = terminate.recv() => Err(CheckError::Interrupted),
+    }
+}
+
+async fn examine_all(path: &Path, arguments: &CheckArguments) -> Result<(), CheckError> {
     let mut config = AdapterConfig::load(path)?;
     let numbers = numbers(arguments, &config)?;
     let scratch = Scratch::make().map_err(CheckError::Scratch)?;

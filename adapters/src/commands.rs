@@ -81,9 +81,11 @@ impl Failure {
             ) => EXIT_USAGE,
             Self::Check(CheckError::Source(failed)) | Self::Source(failed) => not_opened(failed),
             Self::Check(
-                CheckError::Print(_)
+                CheckError::Interrupted
+                | CheckError::Print(_)
                 | CheckError::Report { .. }
                 | CheckError::Scratch(_)
+                | CheckError::Signals(_)
                 | CheckError::Wrong(_),
             ) => EXIT_FAILURE,
             Self::Differences(_)
