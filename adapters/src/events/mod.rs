@@ -252,8 +252,7 @@ impl Source for EventSource {
         if state.condition == Condition::Up && silence.is_some_and(|silence| silence > patience) {
             state.condition = Condition::Behind;
             state.why = format!(
-                "no event and no heartbeat of the producer `{silent}` for longer than \
-                 `heartbeat_max_ms`"
+                "no event and no heartbeat for longer than `heartbeat_max_ms` of the producer `{silent}`"
             )
             .into();
         }

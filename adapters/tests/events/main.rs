@@ -6,6 +6,7 @@
     reason = "the helpers of a test fail by panicking"
 )]
 
+mod lost;
 mod rig;
 mod stream;
 mod webhook;

@@ -11,14 +11,14 @@ use tempfile::TempDir;
 
 use super::rig::{Running, event, heartbeat, number, wait_until};
 
-struct Rig {
+pub(crate) struct Rig {
     server: RealNats,
-    producer: Producer,
+    pub(crate) producer: Producer,
     dir: TempDir,
 }
 
 impl Rig {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let dir = TempDir::new().unwrap();
         std::fs::write(dir.path().join("password"), READER.1).unwrap();
         let server = RealNats::start(dir.path(), None).await.unwrap();
@@ -31,11 +31,11 @@ impl Rig {
         }
     }
 
-    async fn publish(&self, event: String) {
+    pub(crate) async fn publish(&self, event: String) {
         self.producer.publish(event).await.unwrap();
     }
 
-    fn source(&self, more: &str) -> Running {
+    pub(crate) fn source(&self, more: &str) -> Running {
         let (user, _) = READER;
         let section = format!(
             "nats = {{ servers = [{:?}], stream = \"EVENTS\", user = {user:?}, \
@@ -143,161 +143,6 @@ async fn what_comes_while_the_adapter_or_the_server_is_away_is_not_lost() {
     .await;
     let still = running.swap(9).await.unwrap().monitored_since;
     assert_eq!(still, since, "there was no gap");
-}
-
-#[tokio::test]
-#[ignore = "needs nats-server"]
-async fn what_is_lost_begins_the_watch_again() {
-    let rig = Rig::start().await;
-    let running = rig.source("gap_max_ms = 600000000");
-    rig.publish(heartbeat(5_000)).await;
-    rig.publish(event("1", "sim_swap", 1, 4_000, "{}")).await;
-    wait_until("the swap", || async {
-        running
-            .swap(1)
-            .await
-            .is_ok_and(|change| change.changed_in.is_some())
-    })
-    .await;
-    let first = running.swap(9).await.unwrap().monitored_since.unwrap();
-
-    // A message that is no event may have been about anybody.
-    for (broken, minutes) in [("{\"id\":", 50), ("\u{feff}", 40)] {
-        rig.publish(broken.to_owned()).await;
-        rig.publish(heartbeat(minutes * 60)).await;
-        wait_until("the watch to begin again", || async {
-            let age = running
-                .swap(9)
-                .await
-                .ok()
-                .and_then(|change| change.monitored_since);
-            age.is_some_and(|since| {
-                let ago = SystemClock.now().duration_since(since).as_secs();
-                since > first && (ago / 60 - minutes).abs() <= 1
-            })
-        })
-        .await;
-    }
-    // The swap of before is the last one or is not: somewhere in between.
-    let within = running.swap(1).await.unwrap().changed_in.unwrap();
-    assert!(within.after() < within.before());
-    running.stop().await;
-
-    // Messages that the stream drops before they are read.
-    rig.producer.delete_stream().await.unwrap();
-    rig.producer.make_stream(2).await.unwrap();
-    let running = rig.source("gap_max_ms = 600000000");
-    rig.publish(heartbeat(600)).await;
-    wait_until("the watch to begin again", || async {
-        running.swap(9).await.is_ok_and(|change| {
-            let since = change.monitored_since.unwrap();
-            SystemClock.now().duration_since(since).as_secs() < 700
-        })
-    })
-    .await;
-    running.stop().await;
-    for minute in [9, 8, 7, 6, 5] {
-        rig.publish(heartbeat(minute * 60)).await;
-    }
-    let running = rig.source("gap_max_ms = 600000000");
-    wait_until("the watch to begin again", || async {
-        running.swap(9).await.is_ok_and(|change| {
-            let since = change.monitored_since.unwrap();
-            SystemClock.now().duration_since(since).as_secs() < 400
-        })
-    })
-    .await;
-}
-
-/// How many minutes ago the watch began; `None`: it did not.
-async fn watched_for(running: &Running) -> Option<i64> {
-    let since = running.swap(9).await.ok()?.monitored_since?;
-    Some((SystemClock.now().duration_since(since).as_secs() + 30) / 60)
-}
-
-#[tokio::test]
-#[ignore = "needs nats-server"]
-async fn the_watch_begins_behind_what_is_lost_in_the_middle_of_a_backlog() {
-    let rig = Rig::start().await;
-    // All of it comes in one batch, and the broken one may have been a swap of forty minutes ago.
-    for (minutes, broken) in [
-        (60, false),
-        (50, false),
-        (40, true),
-        (30, false),
-        (20, false),
-    ] {
-        let event = heartbeat(minutes * 60);
-        rig.publish(if broken { "{".to_owned() } else { event })
-            .await;
-    }
-    let running = rig.source("gap_max_ms = 600000000");
-    wait_until("the watch", || async {
-        let told = running.ask(9, Signal::SimSwap).await.ok();
-        let age = told.map(|told| SystemClock.now().duration_since(told.observed_at).as_secs());
-        age.is_some_and(|age| age / 60 <= 20)
-    })
-    .await;
-    assert_eq!(watched_for(&running).await, Some(30));
-    // Nothing that was heard before begins it again, however late it comes once more.
-    rig.publish("{".to_owned()).await;
-    wait_until("the loss", || async {
-        watched_for(&running).await.is_none()
-    })
-    .await;
-    rig.publish(event("again", "sim_swap", 1, 30 * 60, "{}"))
-        .await;
-    rig.publish(heartbeat(10 * 60)).await;
-    wait_until("the watch", || async {
-        watched_for(&running).await.is_some()
-    })
-    .await;
-    assert_eq!(watched_for(&running).await, Some(10));
-}
-
-#[tokio::test]
-#[ignore = "needs nats-server"]
-async fn an_event_that_can_not_be_or_of_nobody_declared_is_lost_and_not_ignored() {
-    let rig = Rig::start().await;
-    let running = rig.source("gap_max_ms = 600000000");
-    let unset = event("1", "sim_swap", 1, 0, "{}");
-    let at = unset.split("\"time\":\"").nth(1).unwrap();
-    let at = at.split('"').next().unwrap().to_owned();
-    let stranger = |event: String| event.replace("\"crm\"", "\"shop\"");
-    for (event, minutes) in [
-        (unset.replace(&at, "0001-01-01T00:00:00Z"), 50),
-        (stranger(event("2", "sim_swap", 1, 0, "{}")), 30),
-    ] {
-        rig.publish(heartbeat((minutes + 5) * 60)).await;
-        wait_until("the watch", || async {
-            watched_for(&running).await.is_some()
-        })
-        .await;
-        rig.publish(event).await;
-        wait_until("the loss", || async {
-            watched_for(&running).await.is_none()
-        })
-        .await;
-        rig.publish(heartbeat(minutes * 60)).await;
-        wait_until("the watch", || async {
-            watched_for(&running).await == Some(minutes)
-        })
-        .await;
-    }
-    // That a stranger lives is nobody's word, and no loss either.
-    rig.publish(stranger(heartbeat(60))).await;
-    rig.publish(event("3", "sim_swap", 2, 20 * 60, "{}")).await;
-    wait_until("the swap", || async {
-        running
-            .swap(2)
-            .await
-            .is_ok_and(|change| change.changed_in.is_some())
-    })
-    .await;
-    let told = running.ask(9, Signal::SimSwap).await.unwrap().observed_at;
-    let age = SystemClock.now().duration_since(told).as_secs();
-    assert!((19 * 60..21 * 60).contains(&age), "{age}");
-    assert_eq!(watched_for(&running).await, Some(30));
 }
 
 #[tokio::test]
