@@ -113,9 +113,10 @@ impl Export {
         let observation = self.ask(last, signal).await?;
         match observation.what {
             Observed::Change(change) => Ok(change),
-            Observed::Forwarding(_) | Observed::SomeForwarding(_) | Observed::Roaming(_) | Observed::Signalling(_) => {
-                Err(Reason::NotAvailable)
-            }
+            Observed::Forwarding(_)
+            | Observed::SomeForwarding(_)
+            | Observed::Roaming(_)
+            | Observed::Signalling(_) => Err(Reason::NotAvailable),
         }
     }
 }

@@ -227,9 +227,10 @@ impl Bench {
     pub(crate) async fn swap(&self, last: u16) -> Result<Change, Reason> {
         match self.ask(last, Signal::SimSwap).await?.what {
             Observed::Change(change) => Ok(change),
-            Observed::Forwarding(_) | Observed::SomeForwarding(_) | Observed::Roaming(_) | Observed::Signalling(_) => {
-                Err(Reason::NotAvailable)
-            }
+            Observed::Forwarding(_)
+            | Observed::SomeForwarding(_)
+            | Observed::Roaming(_)
+            | Observed::Signalling(_) => Err(Reason::NotAvailable),
         }
     }
 }
