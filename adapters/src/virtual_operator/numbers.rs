@@ -1,4 +1,4 @@
-//! The test numbers, as data: README, sandbox and tests print them from here.
+//! The test numbers, as data: `docs/test-numbers.md`, sandbox and tests print them from here.
 
 use accord_proto::{
     msisdn::{Msisdn, MsisdnError},
