@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// Where the README has the sandbox's door.
 const DOOR: &str = "https://localhost:7445";
 /// Printed after each command, so that what each of them says is told apart.
-const DONE: &str = "--8<--";
+const DONE: &str = "== done ==";
 
 /// The commands of the README's block with curl, each with the line that it prints there, if any.
 fn block(readme: &str) -> Vec<(String, Option<String>)> {
