@@ -71,7 +71,7 @@ async fn the_key_says_who_acts_and_what_was_asked_can_be_verified() {
     assert_eq!(text.matches("legal hold set").count(), 2, "{text}");
     let ledger = closed.stage.files.ledger_dir().display().to_string();
     let offline = ["months", "--verify", "--dir", &ledger];
-    let (code, text) = accord(&closed, CENTRAL_BANK, &offline).await;
+    let (code, text) = accord(&closed, "", &offline).await;
     assert!(
         code == 0 && text.contains("bears its author's signature"),
         "{text}"

@@ -119,12 +119,17 @@ fn write_export(dir: &TempDir, rows: u64) -> Vec<Expected> {
     let lines = text.lines().skip(1).filter(|line| !line.starts_with("END"));
     lines
         .map(|line| {
-            let cell = line.split(';').nth(1).unwrap();
-            if cell == "01-01-1900" {
-                return Expected::NotSwapped;
-            }
-            let day = jiff::civil::Date::strptime("%d-%m-%Y", cell).unwrap();
-            let days = i64::from((today - day).get_days());
+            let mut cells = line.split(';');
+            let (sim, active) = (cells.nth(1).unwrap(), cells.nth(2).unwrap());
+            let age = |cell: &str| {
+                let day = jiff::civil::Date::strptime("%d-%m-%Y", cell).unwrap();
+                i64::from((today - day).get_days())
+            };
+            // A new line counts as a swap; where the SIM never changed it is the last one.
+            let days = match sim {
+                "01-01-1900" => age(active),
+                sim => age(sim).min(age(active)),
+            };
             match days {
                 _ if days < THRESHOLD_DAYS - 1 => Expected::Swapped,
                 _ if days > THRESHOLD_DAYS + 1 => Expected::NotSwapped,

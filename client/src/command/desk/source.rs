@@ -41,8 +41,7 @@ pub(super) async fn read(
     let offline = source.dir.is_some() || source.input.is_some();
     if let Some(party) = whom.party.as_ref().filter(|_| offline) {
         let message = format!("--as {party} says who asks the broker, and a copy is not asked for");
-        return Err(Failure::new(Exit::Usage, message)
-            .hint("leave it out; --bank, --operator or --audience narrow what is counted"));
+        return Err(Failure::new(Exit::Usage, message).hint("leave it out"));
     }
     if let Some(dir) = &source.dir {
         directory(dir, whom, terminal, each)?;
