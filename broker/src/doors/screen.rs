@@ -185,6 +185,7 @@ impl Screening {
                 presented,
                 request: question,
                 deadline: None,
+                operation: None,
                 bulk: true,
                 method: METHOD,
             };

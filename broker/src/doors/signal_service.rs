@@ -93,6 +93,7 @@ impl SignalService for SignalDoor {
             peer,
             deadline: deadline(request.metadata()),
             request: request.into_inner(),
+            operation: None,
             bulk: false,
             method: "SignalService.Lookup",
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use accord_proto::{
+    camara::Operation,
     party::{PartyId, Role},
     signal::Question,
     v1,
@@ -57,7 +58,7 @@ pub(super) fn authenticate(parts: &Parts, call: Call, arrived: Instant) -> Resul
         complete(granted, &mut request)?;
     }
     let question = Lookup::parse(request, now)?;
-    check_scope(&caller, &question)?;
+    check_scope(&caller, &question, call.operation)?;
     if !caller.may(question.purpose) {
         return Err(Refusal::PurposeNotInToken(question.purpose));
     }
@@ -94,14 +95,28 @@ fn complete(granted: &Granted, request: &mut v1::LookupRequest) -> Result<(), Re
     Ok(())
 }
 
-/// Each signal asked is one that some scope of an issued token is for.
-fn check_scope(caller: &Caller, question: &Lookup) -> Result<(), Refusal> {
+/// Each question is one that a scope of an issued token is for: the operation that a door translated,
+/// or else the operations that would ask as much.
+fn check_scope(
+    caller: &Caller,
+    question: &Lookup,
+    operation: Option<Operation>,
+) -> Result<(), Refusal> {
     let Some(granted) = caller.granted() else {
         return Ok(());
     };
-    let mut signals = question.questions.iter().map(Question::signal);
-    match signals.find(|signal| !granted.scopes.allows_signal(*signal)) {
-        Some(signal) => Err(Refusal::SignalNotInScope(signal)),
+    let allowed = |question: &&Question| match operation {
+        Some(operation) => granted.scopes.allows(operation),
+        None => Operation::as_much_as(question)
+            .iter()
+            .any(|operation| granted.scopes.allows(*operation)),
+    };
+    match question
+        .questions
+        .iter()
+        .find(|question| !allowed(question))
+    {
+        Some(question) => Err(Refusal::SignalNotInScope(question.signal())),
         None => Ok(()),
     }
 }

@@ -26,7 +26,7 @@ mod route;
 
 use std::sync::Arc;
 
-use accord_proto::v1;
+use accord_proto::{camara::Operation, v1};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use self::{bulk::BulkTurns, detached::Detached};
@@ -58,6 +58,8 @@ pub struct Call {
     pub request: v1::LookupRequest,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
+    /// The operation of CAMARA that was called, where one was.
+    pub operation: Option<Operation>,
     /// Part of a screening.
     pub bulk: bool,
     /// The method, for the record.

@@ -1,6 +1,6 @@
 //! The operations of CAMARA APIs that the door offers.
 
-use crate::signal::Signal;
+use crate::signal::{Question, Signal};
 
 /// One operation of a CAMARA API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +55,31 @@ impl Operation {
             Self::RoamingRetrieve => Signal::Roaming,
             Self::RecyclingCheck => Signal::NumberRecycling,
             Self::TenureCheck => Signal::Tenure,
+        }
+    }
+
+    /// The operations any of which asks as much as a question does: a question without a threshold may
+    /// be answered with the date itself, which a scope for `check` or for bands is not for.
+    #[must_use]
+    pub const fn as_much_as(question: &Question) -> &'static [Self] {
+        match question {
+            Question::SimSwap {
+                threshold_hours: Some(_),
+            } => &[Self::SimSwapCheck, Self::SimSwapRetrieveDate],
+            Question::SimSwap {
+                threshold_hours: None,
+            } => &[Self::SimSwapRetrieveDate],
+            Question::DeviceSwap {
+                threshold_hours: Some(_),
+            } => &[Self::DeviceSwapCheck, Self::DeviceSwapRetrieveDate],
+            Question::DeviceSwap {
+                threshold_hours: None,
+            } => &[Self::DeviceSwapRetrieveDate],
+            Question::CallForwarding => &[Self::ForwardingAll],
+            Question::Roaming => &[Self::RoamingRetrieve],
+            Question::NumberRecycling { .. } => &[Self::RecyclingCheck],
+            Question::Tenure { .. } => &[Self::TenureCheck],
+            Question::SignallingAnomaly { .. } => &[],
         }
     }
 

@@ -40,6 +40,13 @@ async fn a_token_of_either_kind_opens_the_grpc_door_too() {
     assert_eq!(grpc::reason(&unnecessary), "UNNECESSARY_IDENTIFIER");
     let missing = grpc::ask(&channel, &any, "").await.unwrap_err();
     assert_eq!(grpc::reason(&missing), "MISSING_IDENTIFIER");
+    // A scope for `check` is for yes or no, on this door as on the other.
+    let mut precise = grpc::question(NUMBER);
+    precise.signals.first_mut().unwrap().signal = Some(
+        accord_proto::v1::signal_question::Signal::SimSwap(Default::default()),
+    );
+    let refused = grpc::send(&channel, &any, precise).await.unwrap_err();
+    assert_eq!(grpc::reason(&refused), "SCOPE_NOT_IN_TOKEN");
 }
 
 #[tokio::test]

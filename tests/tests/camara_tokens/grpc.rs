@@ -54,7 +54,9 @@ pub(crate) fn channel(rig: &Rig, party: &str) -> Channel {
 
 /// A good question: whether the SIM was swapped. The purpose is the token's.
 pub(crate) fn question(number: &str) -> LookupRequest {
-    let swap = v1::SwapQuestion { threshold_hours: 0 };
+    let swap = v1::SwapQuestion {
+        threshold_hours: 72,
+    };
     LookupRequest {
         msisdn: number.to_owned(),
         signals: vec![v1::SignalQuestion {

@@ -233,6 +233,7 @@ impl Apis {
             presented: question.presented.cloned(),
             request,
             deadline: None,
+            operation: Some(question.endpoint.operation),
             bulk: false,
             method: question.endpoint.method,
         };
