@@ -275,7 +275,7 @@ async fn what_the_agreement_does_not_allow_is_a_403_with_its_reason() {
         "400 OUT_OF_RANGE"
     );
     let told = login.ask(RETRIEVE_DATE, &number).await;
-    assert_eq!(told.json()["contextCode"], "ACCORD.NOT_PERMITTED");
+    assert_eq!(word(&told), "403 PERMISSION_DENIED");
     let forwarding = "call-forwarding-signal:unconditional-call-forwardings:read";
     let mut reset = stage.asking("first-bank", "first-reset", forwarding).await;
     let told = reset.ask(UNCONDITIONAL, &number).await;

@@ -2,8 +2,8 @@
 //!
 //! `latestSimChange` and its kin are the only places where CAMARA has a third value beside true and
 //! false: `null`, which upstream reads as "never", as "before the monitored period" and as "must not
-//! be told". Here `null` never stands for a change that is known to be less than a day old: whoever
-//! reads it as "none lately" is right. The optional `contextCode` (Commonalities 0.8.0, section 3.1)
+//! be told". Here `null` is told only where there was none for at least the last day that could be
+//! watched: whoever reads it as "none lately" is right. The optional `contextCode` (Commonalities 0.8.0, section 3.1)
 //! says which `null` it is.
 
 mod null;
@@ -49,7 +49,9 @@ pub(super) fn body(asked: &Asked, answer: &v1::Answer) -> Result<Json, Problem> 
     match &signal.outcome {
         Some(Outcome::Unanswered(unanswered)) => {
             let reason = Reason::from_wire(unanswered.reason).ok_or_else(broken)?;
-            none(asked.operation, reason, &unanswered.detail)
+            // Also where a clause answers yes or no to windows and the operator was not asked: `null`
+            // would say that somebody looked.
+            Err(problem(asked.operation, reason, &unanswered.detail))
         }
         Some(Outcome::Value(value)) => {
             let value = value.value.as_ref().ok_or_else(broken)?;
@@ -73,19 +75,6 @@ fn broken() -> Problem {
 }
 
 /// A signal without a value.
-fn none(operation: Operation, reason: Reason, detail: &str) -> Result<Json, Problem> {
-    let date = matches!(
-        operation,
-        Operation::SimSwapRetrieveDate | Operation::DeviceSwapRetrieveDate
-    );
-    // The clause answers yes or no to windows. That is upstream's "cannot be communicated due to local
-    // regulations": null.
-    if date && reason == Reason::OutOfRange {
-        return Ok(null(operation, Null::NotPermitted { days: None }));
-    }
-    Err(problem(operation, reason, detail))
-}
-
 struct Told<'a> {
     asked: &'a Asked,
     signal: &'a v1::SignalAnswer,
@@ -145,16 +134,17 @@ impl Told<'_> {
             }
             Wire::Band(band) => {
                 let lowest = AgeBand::from_wire(band.lowest).ok_or_else(broken)?;
-                let days = whole_days(lowest.youngest_age());
+                // The age counts from now, and the watch ended at `observed_at`.
+                let days = whole_days(lowest.youngest_age() - self.unwatched()?);
                 match (days, band.at_least) {
-                    (Some(days), _) => Ok(null(operation, Null::NotPermitted { days: Some(days) })),
-                    (None, true) => self.watched_too_short(),
+                    (Some(days), _) => Ok(null(operation, Null::NotPermitted { days })),
+                    (None, true) => Err(self.watched_too_short()),
                     (None, false) => Err(self.lately("in bands", "the age band")),
                 }
             }
-            // The window of a clause that answers yes or no is the clause's own: no `maxAge` was
-            // asked, so the answer does not say how many days it is about.
-            Wire::YesNo(false) => Ok(null(operation, Null::NotPermitted { days: None })),
+            // The window of a clause that answers yes or no is the clause's own, and may be of hours:
+            // `null` would say more.
+            Wire::YesNo(false) => Err(self.too_coarse("ask `check` instead")),
             Wire::YesNo(true) => Err(self.lately("with yes or no", "`check`")),
             Wire::Forwarding(_) | Wire::Roaming(_) => Err(broken()),
         }
@@ -163,24 +153,40 @@ impl Told<'_> {
     fn no_change_since(&self, after: Option<Timestamp>) -> Result<Json, Problem> {
         let operation = self.asked.operation;
         let Some(after) = after else {
+            self.unwatched()?;
             return Ok(null(operation, Null::Never));
         };
         // Up to `observed_at` only: what came later was not watched.
-        let observed_at = self.observed_at().unwrap_or(self.now);
-        match whole_days(observed_at.duration_since(after)) {
-            Some(days) => Ok(null(operation, Null::Unknown { days: Some(days) })),
-            None => self.watched_too_short(),
+        let watched = self.now.duration_since(after) - self.unwatched()?;
+        match whole_days(watched) {
+            Some(days) => Ok(null(operation, Null::Unknown { days })),
+            None => Err(self.watched_too_short()),
         }
     }
 
-    /// Upstream's two APIs differ here: a SIM that nobody knows anything of is `null`, a device 422.
-    fn watched_too_short(&self) -> Result<Json, Problem> {
-        let operation = self.asked.operation;
-        if operation == Operation::SimSwapRetrieveDate {
-            return Ok(null(operation, Null::Unknown { days: None }));
+    /// For how long the operator has not looked. After a day of it nothing is known of lately.
+    fn unwatched(&self) -> Result<SignedDuration, Problem> {
+        let observed_at = self.observed_at().unwrap_or(self.now);
+        let unwatched = self
+            .now
+            .duration_since(observed_at)
+            .max(SignedDuration::ZERO);
+        if whole_days(unwatched).is_none() {
+            return Ok(unwatched);
         }
+        let reason = Reason::Stale;
+        Err(problem(
+            self.asked.operation,
+            reason,
+            reason.consequence().meaning,
+        ))
+    }
+
+    /// Known to be without a change for less than a day: the watch began, or a change may have been,
+    /// at any moment before.
+    fn watched_too_short(&self) -> Problem {
         let reason = Reason::NotWatched;
-        Err(problem(operation, reason, reason.consequence().meaning))
+        problem(self.asked.operation, reason, reason.consequence().meaning)
     }
 
     /// There was a change, lately, and its date may not be told. `null` would read as none.

@@ -17,8 +17,6 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("accord-reques
 pub(super) const CUSTOMER_REF: HeaderName = HeaderName::from_static("accord-customer-ref");
 /// The consent on file, where a clause requires one.
 pub(super) const CONSENT_REF: HeaderName = HeaderName::from_static("accord-consent-ref");
-/// For whom the bank asks, if not for itself.
-pub(super) const ON_BEHALF_OF: HeaderName = HeaderName::from_static("accord-on-behalf-of");
 /// `proof` brings a whole proof with the receipt.
 pub(super) const RECEIPT_KIND: HeaderName = HeaderName::from_static("accord-receipt-kind");
 
@@ -134,7 +132,6 @@ pub(super) fn extend(
     request.request_id = text(headers, &REQUEST_ID, "accord-request-id")?;
     request.customer_ref = text(headers, &CUSTOMER_REF, "accord-customer-ref")?;
     request.consent_ref = text(headers, &CONSENT_REF, "accord-consent-ref")?;
-    request.on_behalf_of = text(headers, &ON_BEHALF_OF, "accord-on-behalf-of")?;
     let kind = text(headers, &RECEIPT_KIND, "accord-receipt-kind")?;
     request.receipt = match kind.as_str() {
         "" => v1::ReceiptKind::Unspecified,
@@ -259,7 +256,6 @@ mod tests {
                 (&REQUEST_ID, "r-1"),
                 (&CUSTOMER_REF, "c-1"),
                 (&CONSENT_REF, "k-1"),
-                (&ON_BEHALF_OF, "third-party"),
                 (&RECEIPT_KIND, "proof"),
             ]),
         )
@@ -267,7 +263,6 @@ mod tests {
         assert_eq!(request.request_id, "r-1");
         assert_eq!(request.customer_ref, "c-1");
         assert_eq!(request.consent_ref, "k-1");
-        assert_eq!(request.on_behalf_of, "third-party");
         assert_eq!(request.receipt(), v1::ReceiptKind::Proof);
         let wrong = extend(&mut request, &headers(&[(&RECEIPT_KIND, "whole")]));
         assert_eq!(wrong.unwrap_err().field, "accord-receipt-kind");

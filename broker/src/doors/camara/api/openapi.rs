@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The headers of a request that are ours, each optional: name, longest value, meaning.
-pub(super) const REQUEST_HEADERS: [(&str, usize, &str); 5] = [
+pub(super) const REQUEST_HEADERS: [(&str, usize, &str); 4] = [
     (
         "Accord-Request-Id",
         64,
@@ -29,11 +29,6 @@ pub(super) const REQUEST_HEADERS: [(&str, usize, &str); 5] = [
         "Accord-Consent-Ref",
         128,
         "The consent on file, where the clause requires one.",
-    ),
-    (
-        "Accord-On-Behalf-Of",
-        64,
-        "The organisation that you ask for, if not for yourself.",
     ),
     (
         "Accord-Receipt-Kind",

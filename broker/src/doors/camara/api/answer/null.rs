@@ -12,10 +12,10 @@ const MONITORED_DAYS_MAX: u32 = 999;
 pub(super) enum Null {
     /// There never was a change, and the operator watched all along.
     Never,
-    /// There was none for so long; what was before is not known. `None`: for less than a day.
-    Unknown { days: Option<u32> },
-    /// The clause allows no date. There was no change for so many days, if it says so much.
-    NotPermitted { days: Option<u32> },
+    /// There was none for so many days; what was before is not known.
+    Unknown { days: u32 },
+    /// The clause allows no date. There was no change for so many days.
+    NotPermitted { days: u32 },
 }
 
 impl Null {
@@ -33,27 +33,24 @@ impl Null {
 
     fn message(self) -> String {
         match self {
-            Self::Never => "there never was a change, and the operator watched all along".to_owned(),
-            Self::Unknown { days: Some(days) } => format!(
-                "no change in the last {days} days, which were watched and may be looked at; what \
-                 was before is not known"
+            Self::Never => {
+                "there never was a change, and the operator watched all along".to_owned()
+            }
+            Self::Unknown { days } => format!(
+                "no change in the {days} days up to when the operator last looked, less than a day \
+                 ago; what was before is not known"
             ),
-            Self::Unknown { days: None } => {
-                "the operator has watched for less than a day and saw no change; what was before is \
-                 not known"
-                    .to_owned()
-            }
-            Self::NotPermitted { days: Some(days) } => {
-                format!("no change in the last {days} days; the agreement allows no date")
-            }
-            Self::NotPermitted { days: None } => "the agreement allows no date".to_owned(),
+            Self::NotPermitted { days } => format!(
+                "no change in the {days} days up to when the operator last looked, less than a day \
+                 ago; the agreement allows no date"
+            ),
         }
     }
 
     const fn days(self) -> Option<u32> {
         match self {
             Self::Never => None,
-            Self::Unknown { days } | Self::NotPermitted { days } => days,
+            Self::Unknown { days } | Self::NotPermitted { days } => Some(days),
         }
     }
 }

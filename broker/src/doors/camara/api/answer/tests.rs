@@ -105,9 +105,9 @@ fn null_says_whether_never_unknown_or_not_permitted() {
     let long = sim(interval("2016-11-11T12:00:00Z", ""));
     assert_eq!(long["monitoredPeriod"], 999);
     for (value, days) in [
-        (band(10, 11, false), json!(14)),
-        (band(12, 17, true), json!(60)),
-        (Wire::YesNo(false), Json::Null),
+        // Of 14 and 60 days, the last hour was not watched.
+        (band(10, 11, false), json!(13)),
+        (band(12, 17, true), json!(59)),
     ] {
         let body = sim(value);
         assert_eq!(body["latestSimChange"], Json::Null);
@@ -127,25 +127,30 @@ fn a_young_change_is_never_hidden_behind_null() {
             assert_eq!(problem.code, Code::ServiceNotApplicable);
             assert!(problem.message.contains("clause 3.1"), "{problem:?}");
         }
+        // Of the clause's own window, which may be of hours.
+        let problem = told(operation, Wire::YesNo(false)).unwrap_err();
+        assert_eq!(problem.code, Code::PermissionDenied);
     }
 }
 
 #[test]
-fn what_was_watched_for_less_than_a_day_is_null_for_a_sim_and_an_error_for_a_device() {
+fn what_was_watched_for_less_than_a_day_is_never_null() {
     for value in [
         || interval("2026-11-21T03:00:00Z", ""),
         || band(1, 17, true),
     ] {
-        let body = told(Operation::SimSwapRetrieveDate, value()).unwrap();
-        assert_eq!(body["contextCode"], "ACCORD.UNKNOWN");
-        assert!(body.get("monitoredPeriod").is_none());
-        let problem = told(Operation::DeviceSwapRetrieveDate, value()).unwrap_err();
-        assert_eq!(problem.code, Code::ServiceNotApplicable);
+        for operation in [
+            Operation::SimSwapRetrieveDate,
+            Operation::DeviceSwapRetrieveDate,
+        ] {
+            let problem = told(operation, value()).unwrap_err();
+            assert_eq!(problem.code, Code::ServiceNotApplicable);
+        }
     }
 }
 
 #[test]
-fn a_date_that_the_clause_does_not_offer_is_null_and_nothing_else_is() {
+fn what_was_not_answered_is_an_error_and_never_null() {
     for operation in Operation::ALL {
         let asked = Asked {
             operation,
@@ -158,19 +163,8 @@ fn a_date_that_the_clause_does_not_offer_is_null_and_nothing_else_is() {
                 detail: "in words".to_owned(),
             };
             let body = body(&asked, &answer(Outcome::Unanswered(unanswered)));
-            let date = matches!(
-                operation,
-                Operation::SimSwapRetrieveDate | Operation::DeviceSwapRetrieveDate
-            );
-            match (date, reason) {
-                (true, Reason::OutOfRange) => {
-                    assert_eq!(body.unwrap()["contextCode"], "ACCORD.NOT_PERMITTED");
-                }
-                (true | false, _) => {
-                    let message = format!("{reason}: in words");
-                    assert_eq!(body.unwrap_err().message, message, "{operation:?}");
-                }
-            }
+            let message = format!("{reason}: in words");
+            assert_eq!(body.unwrap_err().message, message, "{operation:?}");
         }
     }
 }
