@@ -86,6 +86,9 @@ pub enum IdentityError {
     /// Past its `exp`.
     #[error("the token has expired")]
     TokenExpired,
+    /// The client may not sign any more with the key that the token was asked for with.
+    #[error("the token was asked for with a key that is no longer the client's; ask for a new one")]
+    TokenKeyRetired,
     /// `exp` is too far from `iat`.
     #[error("the token lives longer than 300 s from `iat` to `exp`")]
     TokenLifetime,
@@ -164,6 +167,7 @@ impl IdentityError {
             Self::TokenClaim { .. } => "TOKEN_CLAIM",
             Self::TokenClaimMissing(_) => "TOKEN_CLAIM_MISSING",
             Self::TokenExpired => "TOKEN_EXPIRED",
+            Self::TokenKeyRetired => "TOKEN_KEY_RETIRED",
             Self::TokenLifetime => "TOKEN_LIFETIME",
             Self::TokenMalformed(_) => "TOKEN_MALFORMED",
             Self::TokenMissing => "TOKEN_MISSING",
@@ -207,6 +211,7 @@ impl IdentityError {
             | Self::TokenClaim { .. }
             | Self::TokenClaimMissing(_)
             | Self::TokenExpired
+            | Self::TokenKeyRetired
             | Self::TokenLifetime
             | Self::TokenMalformed(_)
             | Self::TokenMissing

@@ -4,15 +4,22 @@ use std::fmt;
 
 use accord_proto::camara::{ClientId, Requested, Scopes};
 use accord_proto::msisdn::Msisdn;
-use accord_proto::parties::Client;
+use accord_proto::parties::{Client, TokenKey};
 use accord_proto::party::PartyId;
 use accord_proto::purpose::Purpose;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::claims;
 use super::error::IdentityError;
+use super::jwk::PublicJwk;
+
+/// The claim with the registered keys that a token was asked for with.
+const ASKED_WITH_CLAIM: &str = "accord_key";
+/// A client authenticates with one assertion, or with two (RFC 7521 section 4.1).
+const ASKED_WITH_MAX: usize = 2;
 
 /// An authorisation server whose tokens are taken.
 pub trait TokenIssuer: fmt::Debug + Send + Sync {
@@ -31,6 +38,55 @@ pub trait TokenIssuer: fmt::Debug + Send + Sync {
     /// # Errors
     /// If the claims say that there is one, and it can't be read.
     fn subject(&self, claims: &Map<String, Value>) -> Result<Option<Msisdn>, IdentityError>;
+
+    /// The registered keys with which the client asked for a token: it ends with each of them. None
+    /// where the server is another's, which knows its clients in its own way.
+    ///
+    /// # Errors
+    /// If the claims should say it, and don't.
+    fn asked_with(&self, claims: &Map<String, Value>) -> Result<Vec<AskedWith>, IdentityError>;
+}
+
+/// A registered key that signed an assertion, by its name and by what it is: a name may be given to
+/// another key later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedWith {
+    kid: String,
+    /// RFC 7638, base64url.
+    jkt: String,
+}
+
+impl AskedWith {
+    /// Names a registered key.
+    #[must_use]
+    pub fn of(key: &TokenKey) -> Option<Self> {
+        Some(Self {
+            kid: key.kid().to_owned(),
+            jkt: PublicJwk::of_registered(key)?.thumbprint(),
+        })
+    }
+
+    /// Reads the claim `accord_key`: an array of one or two such names.
+    ///
+    /// # Errors
+    /// If it is absent or says something else.
+    pub fn of_claims(claims: &Map<String, Value>) -> Result<Vec<Self>, IdentityError> {
+        claims
+            .get(ASKED_WITH_CLAIM)
+            .and_then(|claim| Vec::deserialize(claim).ok())
+            .filter(|keys| (1..=ASKED_WITH_MAX).contains(&keys.len()))
+            .ok_or(IdentityError::TokenClaimMissing(ASKED_WITH_CLAIM))
+    }
+
+    /// The key's name in the register.
+    pub(super) fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Whether a client may still sign with that very key, which is now registered so.
+    pub(super) fn still_signs_for(&self, client: &Client, registered: Option<&TokenKey>) -> bool {
+        client.may_sign_with(&self.kid) && registered.and_then(Self::of).as_ref() == Some(self)
+    }
 }
 
 /// What an issued token grants: less than what its client is registered for, or as much.

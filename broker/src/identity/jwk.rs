@@ -1,5 +1,6 @@
 //! Public keys as JSON (RFC 7517), of the two kinds that are used here, and their names.
 
+use accord_proto::parties::{KeyAlgorithm, TokenKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey};
 use base64::Engine as _;
@@ -55,6 +56,15 @@ impl PublicJwk {
             x: x.try_into().ok()?,
             y: y.try_into().ok()?,
         })
+    }
+
+    /// A key of the register. `None` never comes of one that the register's parser made.
+    #[must_use]
+    pub fn of_registered(key: &TokenKey) -> Option<Self> {
+        match key.algorithm() {
+            KeyAlgorithm::Es256 => Self::of_point(key.bytes()),
+            KeyAlgorithm::EdDsa => key.bytes().try_into().ok().map(Self::Ed25519),
+        }
     }
 
     fn is_on_its_curve(&self) -> bool {

@@ -229,6 +229,12 @@ impl TokenVerifier {
                 return Err(IdentityError::TokenWrongParty);
             }
         }
+        for asked_with in issuer.asked_with(&claims)? {
+            let key = self.keys.key(&registered.party, asked_with.kid());
+            if !asked_with.still_signs_for(&registered.client, key.as_ref()) {
+                return Err(IdentityError::TokenKeyRetired);
+            }
+        }
         let granted = issued.granted(&registered.client, issuer.subject(&claims)?)?;
         let caller = Caller::of_client(registered.party, &issued.client, granted, issued.expires);
         Ok((caller, issued.bound))

@@ -203,11 +203,11 @@ impl<'a> Assertion<'a> {
         self.text("iss")
     }
 
-    /// Checks the signature with one of a client's keys.
+    /// Checks the signature with one of a client's keys, and gives that key.
     pub(super) fn check_signature<'k>(
         &self,
         mut keys: impl Iterator<Item = &'k TokenKey>,
-    ) -> Result<(), AssertionError> {
+    ) -> Result<&'k TokenKey, AssertionError> {
         let key = match &self.kid {
             Some(kid) => keys.find(|key| key.kid() == kid),
             None => {
@@ -228,7 +228,8 @@ impl<'a> Assertion<'a> {
         };
         UnparsedPublicKey::new(algorithm, key.bytes())
             .verify(self.signed.as_bytes(), &self.signature)
-            .map_err(|_| AssertionError::Signature)
+            .map_err(|_| AssertionError::Signature)?;
+        Ok(key)
     }
 
     /// Checks audience, times and name.

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use super::metrics::OauthMetrics;
 use crate::{
     entry::record_entry,
-    identity::{IdentityError, PublicJwk, TokenIssuer},
+    identity::{AskedWith, IdentityError, PublicJwk, TokenIssuer},
     ledger::{Ledger, LedgerError},
     stamp::Stamp,
 };
@@ -188,6 +188,11 @@ impl TokenIssuer for ExternalServer {
         let rule = "begins with `tel:`, and no number in E.164 form follows";
         let wrong = |_| IdentityError::TokenClaim { claim: CLAIM, rule };
         Msisdn::parse(number).map(Some).map_err(wrong)
+    }
+
+    /// The other server's business: it says of nobody's key when it ends.
+    fn asked_with(&self, _: &Map<String, Value>) -> Result<Vec<AskedWith>, IdentityError> {
+        Ok(Vec::new())
     }
 }
 

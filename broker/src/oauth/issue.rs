@@ -12,6 +12,7 @@ use super::{
     keys::{DayKeys, NoKey},
     seal::Pseudonyms,
 };
+use crate::identity::AskedWith;
 
 /// The claim with the sealed number.
 pub(super) const SUBJECT_CLAIM: &str = "accord_subject";
@@ -56,6 +57,7 @@ pub(super) struct Contents<'a> {
     pub(super) requested: &'a Requested,
     pub(super) subject: Option<&'a Msisdn>,
     pub(super) bound: Bound<'a>,
+    pub(super) asked_with: &'a [AskedWith],
     /// In seconds since 1970.
     pub(super) now: i64,
 }
@@ -71,6 +73,7 @@ struct Claims<'a> {
     exp: i64,
     jti: &'a str,
     cnf: Bound<'a>,
+    accord_key: &'a [AskedWith],
     #[serde(skip_serializing_if = "Option::is_none")]
     accord_subject: Option<String>,
 }
@@ -112,6 +115,7 @@ impl Issuer {
             exp: contents.now.saturating_add(i64::from(self.token_seconds)),
             jti: &jti,
             cnf: contents.bound,
+            accord_key: contents.asked_with,
             accord_subject,
         };
         let claims = serde_json::to_vec(&claims).map_err(|_| NoKey)?;

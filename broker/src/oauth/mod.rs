@@ -48,7 +48,7 @@ use self::{
 };
 use crate::{
     governance::{Governance, Governed},
-    identity::{IdentityError, Proof, ProofBook, TokenIssuer},
+    identity::{AskedWith, IdentityError, Proof, ProofBook, TokenIssuer},
     path::{Rates, Refusal},
 };
 
@@ -225,7 +225,8 @@ impl AuthorisationServer {
         let request = TokenRequest::read(&form)?;
         let id = request.client()?;
         let (party, client) = registered(&governed, &id, holder.party)?;
-        self.authenticate(&request, (party, client), holder.party.is_some(), now)?;
+        let asked_with =
+            self.authenticate(&request, (party, client), holder.party.is_some(), now)?;
         *proved = Some(party.id.clone());
         if let Some(proof) = holder.proof {
             let noted = holder.proofs.note(proof, now);
@@ -243,6 +244,7 @@ impl AuthorisationServer {
             requested: &requested,
             subject: subject.as_ref(),
             bound,
+            asked_with: &asked_with,
             now: now.as_second(),
         };
         let issued = self
@@ -266,15 +268,16 @@ impl AuthorisationServer {
         Ok(rate.map_err(|retry_after| Refusal::RateLimited { retry_after })?)
     }
 
-    /// The assertions are the client's, for us, and new. `known`: the client showed a certificate of
-    /// its party, so it may be told what exactly is wrong with its key.
+    /// The assertions are the client's, for us, and new: gives the keys that signed them. `known`: the
+    /// client showed a certificate of its party, so it may be told what exactly is wrong with its key.
     fn authenticate(
         &self,
         request: &TokenRequest<'_>,
         (party, client): (&Party, &Client),
         known: bool,
         now: Timestamp,
-    ) -> Result<(), TokenRefusal> {
+    ) -> Result<Vec<AskedWith>, TokenRefusal> {
+        let mut asked_with = Vec::new();
         let of_key = |refusal| match known {
             true => refusal,
             false => TokenRefusal::UnknownClient,
@@ -291,10 +294,14 @@ impl AuthorisationServer {
                 _ => TokenRefusal::Client(error),
             };
             let signed = assertion.check_signature(keys());
-            signed.map_err(|error| of_key(fault(error)))?;
+            let signed = signed.and_then(|key| AskedWith::of(key).ok_or(AssertionError::UnknownKey));
+            let signed = signed.map_err(|error| of_key(fault(error)))?;
             self.spend(assertion, &client.id, now).map_err(fault)?;
+            if !asked_with.contains(&signed) {
+                asked_with.push(signed);
+            }
         }
-        Ok(())
+        Ok(asked_with)
     }
 
     fn spend(
@@ -339,6 +346,10 @@ impl TokenIssuer for AuthorisationServer {
         let opened = self.keys.open(sealed, jti);
         // It was sealed with a key that is gone, as the one that signed such a token is too.
         opened.map(Some).ok_or(IdentityError::TokenUnknownKey)
+    }
+
+    fn asked_with(&self, claims: &Map<String, Value>) -> Result<Vec<AskedWith>, IdentityError> {
+        AskedWith::of_claims(claims)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use accord_broker::identity::{IdentityError, KeyDirectory, Presented, PublicJwk, TokenIssuer};
+use accord_broker::identity::{AskedWith, IdentityError, KeyDirectory, Presented, PublicJwk, TokenIssuer};
 use accord_broker::identity::{Target, TokenVerifier, present};
 use accord_certs::TokenKey;
 use accord_proto::camara::Operation;
@@ -46,6 +46,10 @@ impl TokenIssuer for Server {
         let number = sealed.as_str().and_then(|text| Msisdn::parse(text).ok());
         let wrong = IdentityError::TokenMalformed("its subject can't be read");
         number.map(Some).ok_or(wrong)
+    }
+
+    fn asked_with(&self, claims: &Map<String, Value>) -> Result<Vec<AskedWith>, IdentityError> {
+        AskedWith::of_claims(claims)
     }
 }
 
@@ -91,6 +95,7 @@ impl Issued {
             "scope": "dpv:FraudPreventionAndDetection sim-swap:check",
             "iat": now, "exp": now + 300, "jti": "one",
             "cnf": {"x5t#S256": self.desk.peer.thumbprint()},
+            "accord_key": [{"kid": "key-1", "jkt": jwk(&self.desk.key).thumbprint()}],
         })
     }
 
@@ -151,7 +156,7 @@ async fn an_issued_token_says_client_purpose_and_scopes() {
 async fn each_rule_of_an_issued_token_is_checked() {
     let issued = Issued::new().await;
     type Change = (&'static str, Value, &'static str);
-    let changes: [Change; 13] = [
+    let changes: [Change; 16] = [
         ("aud", json!("other"), "TOKEN_WRONG_AUDIENCE"),
         ("client_id", json!("other"), "TOKEN_UNKNOWN_CLIENT"),
         ("client_id", Value::Null, "TOKEN_CLAIM_MISSING"),
@@ -185,6 +190,17 @@ async fn each_rule_of_an_issued_token_is_checked() {
             "TOKEN_NOT_YET_VALID",
         ),
         ("subject", json!("nobody"), "TOKEN_MALFORMED"),
+        ("accord_key", json!([]), "TOKEN_CLAIM_MISSING"),
+        (
+            "accord_key",
+            json!([{"kid": "key-1"}]),
+            "TOKEN_CLAIM_MISSING",
+        ),
+        (
+            "accord_key",
+            json!([{"kid": "key-1", "jkt": "AAAA"}]),
+            "TOKEN_KEY_RETIRED",
+        ),
     ];
     for (claim, value, reason) in changes {
         let error = issued
@@ -255,4 +271,43 @@ async fn a_token_that_is_bound_to_a_key_needs_a_new_proof_for_each_request() {
     assert_eq!(stolen, Err(IdentityError::TokenWrongKey));
     let bare = issued.verify(&Presented::bearer(&token));
     assert_eq!(bare, Err(IdentityError::ProofMissing));
+}
+
+#[tokio::test]
+async fn a_token_ends_with_the_key_that_it_was_asked_for_with() {
+    let issued = Issued::new().await;
+    let presented = Presented::bearer(&issued.sign(&issued.claims()));
+    let retired = Err(IdentityError::TokenKeyRetired);
+    let (key, other) = (&issued.desk.key, &TokenKey::es256().unwrap());
+    let register = |keys: &[(&str, &TokenKey)], signs_with: &str| {
+        let scopes = format!("[\"sim-swap\"]\nkeys = [\"{signs_with}\"]");
+        issued.desk.keys.register_client("payments", &scopes, keys);
+    };
+    issued.verify(&presented).unwrap();
+    // The new one beside it changes nothing.
+    let scopes = "[\"sim-swap\"]";
+    let both = [("key-1", key), ("key-2", other)];
+    issued.desk.keys.register_client("payments", scopes, &both);
+    issued.verify(&presented).unwrap();
+    // The bank's key still, and no longer this client's.
+    register(&both, "key-2");
+    assert_eq!(issued.verify(&presented), retired);
+    register(&both, "key-1");
+    issued.verify(&presented).unwrap();
+    // Another key under its name.
+    register(&[("key-1", other)], "key-1");
+    assert_eq!(issued.verify(&presented), retired);
+    register(&[("key-2", other)], "key-2");
+    assert_eq!(issued.verify(&presented), retired);
+    // Of two that were needed, one is gone.
+    let mut two = issued.claims();
+    let second = json!({"kid": "key-2", "jkt": jwk(other).thumbprint()});
+    two["accord_key"].as_array_mut().unwrap().push(second);
+    let two = Presented::bearer(&issued.sign(&two));
+    issued.desk.keys.register_client("payments", scopes, &both);
+    issued.verify(&two).unwrap();
+    let one = [("key-1", key)];
+    issued.desk.keys.register_client("payments", scopes, &one);
+    assert_eq!(issued.verify(&two), retired);
+    issued.verify(&presented).unwrap();
 }

@@ -50,18 +50,25 @@ async fn a_client_that_is_added_asks_and_one_whose_key_is_retired_does_not() {
     let public = rig.dir.path().join("new.pub").display().to_string();
     let beside = ["--kid", new, "--public-key", &public];
     load(&rig, &[["rotate"].as_slice(), &of, &beside].concat()).await;
-    ask(&rig, old).await.token();
+    let by_old = ask(&rig, old).await.token();
+    grpc::ask(&channel, &by_old, NUMBER).await.unwrap();
     load(
         &rig,
         &[["rotate"].as_slice(), &of, &["--retire", old]].concat(),
     )
     .await;
+    // Whoever has the old key's tokens asks with none of them any more, used before or not.
+    for token in [&by_old, &token] {
+        let ended = grpc::ask(&channel, token, NUMBER).await.unwrap_err();
+        assert_eq!(grpc::reason(&ended), "TOKEN_KEY_RETIRED");
+    }
     let retired = ask(&rig, old).await;
     assert_eq!(retired.error(), (400, "invalid_client"));
     assert!(retired.description().contains("kid"), "{:?}", retired.body);
     let file = rig.dir.path().join("pki/first-bank.token.key");
     std::fs::write(file, key.private_pem()).unwrap();
-    ask(&rig, new).await.token();
+    let by_new = ask(&rig, new).await.token();
+    grpc::ask(&channel, &by_new, NUMBER).await.unwrap();
 }
 
 #[tokio::test]
