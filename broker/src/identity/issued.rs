@@ -7,6 +7,8 @@ use accord_proto::msisdn::Msisdn;
 use accord_proto::parties::{Client, TokenKey};
 use accord_proto::party::PartyId;
 use accord_proto::purpose::Purpose;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,8 @@ use super::jwk::PublicJwk;
 const ASKED_WITH_CLAIM: &str = "accord_key";
 /// A client authenticates with one assertion, or with two (RFC 7521 section 4.1).
 const ASKED_WITH_MAX: usize = 2;
+/// Bytes of a SHA-256.
+const SHA256_LEN: usize = 32;
 
 /// An authorisation server whose tokens are taken.
 pub trait TokenIssuer: fmt::Debug + Send + Sync {
@@ -127,10 +131,7 @@ impl IssuedClaims {
     ) -> Result<Self, IdentityError> {
         claims::check_audience(claims, audience)?;
         let text = |name| claims.get(name).and_then(Value::as_str);
-        // `azp` is what servers older than RFC 9068 call it.
-        let client = text("client_id")
-            .or_else(|| text("azp"))
-            .ok_or(IdentityError::TokenClaimMissing("client_id"))?;
+        let client = client_of(claims).ok_or(IdentityError::TokenClaimMissing("client_id"))?;
         let scope = text("scope").ok_or(IdentityError::TokenClaimMissing("scope"))?;
         Ok(Self {
             client: ClientId::parse(client).map_err(|_| IdentityError::TokenUnknownClient)?,
@@ -160,22 +161,40 @@ impl IssuedClaims {
     }
 }
 
+/// Whose token it says it is. `azp` is what servers older than RFC 9068 call it.
+pub(crate) fn client_of(claims: &Map<String, Value>) -> Option<&str> {
+    let text = |name| claims.get(name).and_then(Value::as_str);
+    text("client_id").or_else(|| text("azp"))
+}
+
 impl Bound {
     fn parse(claims: &Map<String, Value>) -> Result<Self, IdentityError> {
         let cnf = claims.get("cnf");
-        let text = |name| {
-            let value = cnf.and_then(|cnf| cnf.get(name)).and_then(Value::as_str);
-            value.map(Box::from)
+        // One that is malformed binds to nothing: it is not passed over beside another.
+        let hash = |name| {
+            let value = cnf.and_then(|cnf| cnf.get(name));
+            value.map(sha256_of).transpose()
         };
         let bound = Self {
-            certificate: text("x5t#S256"),
-            key: text("jkt"),
+            certificate: hash("x5t#S256")?,
+            key: hash("jkt")?,
         };
         if bound.certificate.is_none() && bound.key.is_none() {
             return Err(IdentityError::TokenClaimMissing("cnf"));
         }
         Ok(bound)
     }
+}
+
+/// A SHA-256 in base64url: 43 characters.
+fn sha256_of(value: &Value) -> Result<Box<str>, IdentityError> {
+    let decoded = |text: &&str| BASE64_URL_SAFE_NO_PAD.decode(text);
+    let whole = |text: &&str| decoded(text).is_ok_and(|hash| hash.len() == SHA256_LEN);
+    let hash = value.as_str().filter(whole);
+    hash.map(Box::from).ok_or(IdentityError::TokenClaim {
+        claim: "cnf",
+        rule: "names no SHA-256 in base64url, 43 characters: `x5t#S256` and `jkt` are such",
+    })
 }
 
 /// A registered client and the bank whose application it is.

@@ -42,6 +42,7 @@ pub use caller::Caller;
 pub use connections::{Connections, keep_current};
 pub use dpop::{Proof, ProofBook, Target};
 pub use error::{Blame, IdentityError};
+pub(crate) use issued::client_of;
 pub use issued::{AskedWith, Granted, Registered, TokenIssuer};
 pub use jwk::PublicJwk;
 pub use keys::KeyDirectory;

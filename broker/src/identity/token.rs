@@ -216,6 +216,10 @@ impl TokenVerifier {
         let (algorithm, key) = issuer
             .key(&header.kid, now)
             .ok_or(IdentityError::TokenUnknownKey)?;
+        if !header.is_of_access_token() {
+            let rule = "its `typ` is not `at+jwt`, so it is no access token (RFC 9068)";
+            return Err(IdentityError::TokenMalformed(rule));
+        }
         let claims = self.check_signature(presented.token(), algorithm, &key, issuer.issuer())?;
         let issued = IssuedClaims::parse(&claims, &self.audience, now)?;
         let registered = self
@@ -279,7 +283,7 @@ impl Verified {
 
 fn check_bound(bound: &Bound, peer: &Peer, presented: &Presented) -> Result<(), IdentityError> {
     if let Some(certificate) = &bound.certificate
-        && **certificate != *peer.thumbprint()
+        && !(peer.has_certificate() && **certificate == *peer.thumbprint())
     {
         return Err(IdentityError::TokenWrongCertificate);
     }
@@ -321,5 +325,25 @@ fn of_library(kind: &ErrorKind) -> IdentityError {
         IdentityError::TokenAlgorithm
     } else {
         IdentityError::TokenMalformed("its claims are not a JSON object in base64url")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+
+    #[test]
+    fn no_token_that_is_bound_to_a_certificate_is_good_without_one() {
+        let nobody = Peer::without_certificate(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        for thumbprint in ["", nobody.thumbprint(), &"A".repeat(43)] {
+            let bound = Bound {
+                certificate: Some(thumbprint.into()),
+                key: None,
+            };
+            let shown = check_bound(&bound, &nobody, &Presented::bearer("token"));
+            assert_eq!(shown, Err(IdentityError::TokenWrongCertificate));
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::error::IdentityError;
 pub(crate) struct TokenHeader {
     pub(crate) alg: String,
     pub(crate) kid: String,
+    typ: Option<String>,
 }
 
 impl TokenHeader {
@@ -53,6 +54,16 @@ impl TokenHeader {
         Ok(Self {
             alg: alg.to_owned(),
             kid: kid.to_owned(),
+            typ: header.get("typ").and_then(Value::as_str).map(str::to_owned),
         })
+    }
+
+    /// Whether it says that this is an access token (RFC 9068 section 4): what a server signs for
+    /// another end, such as an ID token, opens nothing here.
+    pub(crate) fn is_of_access_token(&self) -> bool {
+        let typ = self.typ.as_deref().unwrap_or_default();
+        ["at+jwt", "application/at+jwt"]
+            .iter()
+            .any(|known| typ.eq_ignore_ascii_case(known))
     }
 }

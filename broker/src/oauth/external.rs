@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use super::metrics::OauthMetrics;
 use crate::{
     entry::record_entry,
-    identity::{AskedWith, IdentityError, PublicJwk, TokenIssuer},
+    identity::{AskedWith, IdentityError, PublicJwk, TokenIssuer, client_of},
     ledger::{Ledger, LedgerError},
     stamp::Stamp,
 };
@@ -178,22 +178,33 @@ impl TokenIssuer for ExternalServer {
         found.map(|(_, key)| key.to_library())
     }
 
-    /// `sub = "tel:+…"` makes a token one about that number.
     fn subject(&self, claims: &Map<String, Value>) -> Result<Option<Msisdn>, IdentityError> {
-        const CLAIM: &str = "sub";
-        let subject = claims.get(CLAIM).and_then(Value::as_str);
-        let Some(number) = subject.and_then(|subject| subject.strip_prefix("tel:")) else {
-            return Ok(None);
-        };
-        let rule = "begins with `tel:`, and no number in E.164 form follows";
-        let wrong = |_| IdentityError::TokenClaim { claim: CLAIM, rule };
-        Msisdn::parse(number).map(Some).map_err(wrong)
+        subject_of(claims)
     }
 
     /// The other server's business: it says of nobody's key when it ends.
     fn asked_with(&self, _: &Map<String, Value>) -> Result<Vec<AskedWith>, IdentityError> {
         Ok(Vec::new())
     }
+}
+
+/// `sub` = `tel:+…` makes a token one about that number; the client's own name, one about any (RFC
+/// 9068 section 2.2). Every other one stands for somebody: it may be a pseudonym of a subscriber, with
+/// whose token no other is asked about.
+fn subject_of(claims: &Map<String, Value>) -> Result<Option<Msisdn>, IdentityError> {
+    const CLAIM: &str = "sub";
+    let subject = claims.get(CLAIM).and_then(Value::as_str);
+    let subject = subject.ok_or(IdentityError::TokenClaimMissing(CLAIM))?;
+    if client_of(claims) == Some(subject) {
+        return Ok(None);
+    }
+    let number = subject
+        .split_once(':')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("tel"))
+        .and_then(|(_, number)| Msisdn::parse(number).ok());
+    let rule = "is neither the client's own name nor `tel:` and a number in E.164 form";
+    let wrong = IdentityError::TokenClaim { claim: CLAIM, rule };
+    number.map(Some).ok_or(wrong)
 }
 
 /// Keeps the keys current.
@@ -317,5 +328,38 @@ mod tests {
         for text in ["", "[]", "{\"keys\": {}}"] {
             assert!(Jwks::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_token_is_about_any_number_only_where_its_subject_is_the_client() {
+        let about = |claims: Value| subject_of(claims.as_object().unwrap());
+        let number = Msisdn::parse("+447700900001").unwrap();
+        for (claims, subject) in [
+            (json!({"sub": "app", "client_id": "app"}), None),
+            (json!({"sub": "app", "azp": "app"}), None),
+            (
+                json!({"sub": "tel:+447700900001", "client_id": "app"}),
+                Some(number.clone()),
+            ),
+            (
+                json!({"sub": "TEL:+447700900001", "client_id": "app"}),
+                Some(number),
+            ),
+        ] {
+            assert_eq!(about(claims.clone()), Ok(subject), "{claims}");
+        }
+        for claims in [
+            json!({"sub": "4a1f0c2e-pairwise", "client_id": "app"}),
+            json!({"sub": "other-app", "client_id": "app", "azp": "other-app"}),
+            json!({"sub": "", "client_id": "app"}),
+            json!({"sub": "tel:077", "client_id": "app"}),
+            json!({"sub": "+447700900001", "client_id": "app"}),
+            json!({"sub": "ipport:192.0.2.1:443", "client_id": "app"}),
+        ] {
+            let refused = about(claims.clone()).map_err(|error| error.reason());
+            assert_eq!(refused, Err("TOKEN_CLAIM"), "{claims}");
+        }
+        let missing = about(json!({"sub": 7, "client_id": "app"}));
+        assert_eq!(missing, Err(IdentityError::TokenClaimMissing("sub")));
     }
 }

@@ -100,9 +100,13 @@ impl Issued {
     }
 
     fn sign(&self, claims: &Value) -> String {
+        self.sign_typed(Some("at+jwt"), claims)
+    }
+
+    fn sign_typed(&self, typ: Option<&str>, claims: &Value) -> String {
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some("server-1".to_owned());
-        header.typ = Some("at+jwt".to_owned());
+        header.typ = typ.map(str::to_owned);
         encode(&header, &self.server, claims)
     }
 
@@ -155,8 +159,9 @@ async fn an_issued_token_says_client_purpose_and_scopes() {
 #[tokio::test]
 async fn each_rule_of_an_issued_token_is_checked() {
     let issued = Issued::new().await;
+    let other_hash = "A".repeat(43);
     type Change = (&'static str, Value, &'static str);
-    let changes: [Change; 16] = [
+    let changes: [Change; 20] = [
         ("aud", json!("other"), "TOKEN_WRONG_AUDIENCE"),
         ("client_id", json!("other"), "TOKEN_UNKNOWN_CLIENT"),
         ("client_id", Value::Null, "TOKEN_CLAIM_MISSING"),
@@ -174,10 +179,18 @@ async fn each_rule_of_an_issued_token_is_checked() {
         ("cnf", json!({}), "TOKEN_CLAIM_MISSING"),
         (
             "cnf",
-            json!({"x5t#S256": "AAAA"}),
+            json!({"x5t#S256": other_hash}),
             "TOKEN_WRONG_CERTIFICATE",
         ),
-        ("cnf", json!({"jkt": "AAAA"}), "DPOP_PROOF_MISSING"),
+        ("cnf", json!({"jkt": other_hash}), "DPOP_PROOF_MISSING"),
+        ("cnf", json!({"x5t#S256": ""}), "TOKEN_CLAIM"),
+        ("cnf", json!({"x5t#S256": "AAAA"}), "TOKEN_CLAIM"),
+        (
+            "cnf",
+            json!({"x5t#S256": 7, "jkt": other_hash}),
+            "TOKEN_CLAIM",
+        ),
+        ("cnf", json!({"jkt": ""}), "TOKEN_CLAIM"),
         ("exp", json!(start_of_tests().as_second()), "TOKEN_EXPIRED"),
         (
             "exp",
@@ -310,4 +323,24 @@ async fn a_token_ends_with_the_key_that_it_was_asked_for_with() {
     issued.desk.keys.register_client("payments", scopes, &one);
     assert_eq!(issued.verify(&two), retired);
     issued.verify(&presented).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_server_signs_for_another_end_is_no_access_token() {
+    let issued = Issued::new().await;
+    for typ in ["at+jwt", "AT+JWT", "application/at+jwt"] {
+        let token = issued.sign_typed(Some(typ), &issued.claims());
+        issued.verify(&Presented::bearer(&token)).unwrap();
+    }
+    for typ in [
+        None,
+        Some("JWT"),
+        Some("logout+jwt"),
+        Some("text/at+jwt"),
+        Some(""),
+    ] {
+        let token = issued.sign_typed(typ, &issued.claims());
+        let error = issued.verify(&Presented::bearer(&token)).unwrap_err();
+        assert!(error.to_string().contains("`at+jwt`"), "{typ:?}: {error}");
+    }
 }

@@ -110,6 +110,8 @@ async fn anothers_tokens_are_taken_under_the_same_rules() {
         ("client_id", json!("no-app"), "TOKEN_UNKNOWN_CLIENT"),
         ("client_id", json!("second-app"), "TOKEN_WRONG_PARTY"),
         ("sub", json!("tel:077"), "TOKEN_CLAIM"),
+        ("sub", json!("a-pseudonym"), "TOKEN_CLAIM"),
+        ("cnf", json!({"x5t#S256": ""}), "TOKEN_CLAIM"),
         ("iss", json!("https://other.example"), "TOKEN_UNKNOWN_KEY"),
     ] {
         let mut wrong = claims(&rig);
