@@ -1,9 +1,10 @@
 //! Proofs that the sender of a request holds a key (DPoP, RFC 9449).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use accord_proto::party::PartyId;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -23,8 +24,9 @@ const JTI_LEN_MAX: usize = 128;
 const AGE_MAX: SignedDuration = SignedDuration::from_secs(300);
 /// By how much a client's clock may be ahead of ours.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
-/// Proofs remembered of one half of the time for which a proof lives: 3,000 a second.
-const REMEMBERED_MAX: usize = 1_000_000;
+/// Proofs of one party remembered of one half of the time for which a proof lives: 3,200 a second,
+/// more than the rate that a party has by default.
+const PER_PARTY_MAX: usize = 500_000;
 
 /// What a proof must have been made for.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,8 @@ pub struct Proof {
     key: Box<str>,
     /// SHA-256 of thumbprint and `jti`, its first half.
     id: [u8; 16],
+    /// Its `iat`.
+    made: Timestamp,
     noted: AtomicBool,
 }
 
@@ -86,7 +90,7 @@ impl Proof {
         {
             return Err(wrong("`ath` is not the hash of the token"));
         }
-        check_age(&claims, now)?;
+        let made = check_age(&claims, now)?;
         let jti = text("jti")
             .filter(|jti| (1..=JTI_LEN_MAX).contains(&jti.len()))
             .ok_or_else(|| wrong("`jti` is missing or too long"))?;
@@ -94,6 +98,7 @@ impl Proof {
         Ok(Self {
             id: first_half(&format!("{key}\n{jti}")),
             key: key.into(),
+            made,
             noted: AtomicBool::new(false),
         })
     }
@@ -105,35 +110,61 @@ impl Proof {
     }
 }
 
-/// Which proofs were seen.
-#[derive(Debug, Default)]
+/// Which proofs were seen, by the party whose token or assertion came with them. A proof is of no use
+/// to another party: it names its token (`ath`), or binds a new one to a key that its sender lacks.
+#[derive(Debug)]
 pub struct ProofBook {
+    started: Timestamp,
     halves: Mutex<Halves>,
 }
 
-/// What was seen in this half of [`AGE_MAX`] and the leeway, and in the two halves before.
+/// What was seen in this half of [`AGE_MAX`] and the leeway, and in the two halves before. Bounded:
+/// parties are those of the register.
 #[derive(Debug, Default)]
 struct Halves {
     ends: Option<Timestamp>,
-    seen: [HashSet<[u8; 16]>; 3],
+    seen: [HashMap<PartyId, HashSet<[u8; 16]>>; 3],
 }
 
 impl ProofBook {
-    /// Notes a proof; the same request may note its own again.
+    /// A book that is kept from now on. What was shown before is not known, so proofs that were made
+    /// before are refused: tokens of another server outlive this one.
+    #[must_use]
+    pub fn since(started: Timestamp) -> Self {
+        Self {
+            started,
+            halves: Mutex::default(),
+        }
+    }
+
+    /// Notes a proof that a party showed; the same request may note its own again.
     ///
     /// # Errors
-    /// If it was seen before, or too many were.
-    pub fn note(&self, proof: &Proof, now: Timestamp) -> Result<(), IdentityError> {
+    /// If it was seen before or may have been, or the party showed too many.
+    pub fn note(
+        &self,
+        party: &PartyId,
+        proof: &Proof,
+        now: Timestamp,
+    ) -> Result<(), IdentityError> {
         if proof.noted.load(Ordering::Acquire) {
             return Ok(());
         }
+        // `iat` has whole seconds.
+        if proof.made.as_second() < self.started.as_second() {
+            return Err(IdentityError::Proof(
+                "it is older than this broker, which has just started: make a new one",
+            ));
+        }
         let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
         halves.turn(now);
-        if halves.seen.iter().any(|half| half.contains(&proof.id)) {
+        let mut of_party = halves.seen.iter().filter_map(|half| half.get(party));
+        if of_party.any(|seen| seen.contains(&proof.id)) {
             return Err(IdentityError::ProofReplayed);
         }
         let [newest, _, _] = &mut halves.seen;
-        if newest.len() >= REMEMBERED_MAX {
+        let newest = newest.entry(party.clone()).or_default();
+        if newest.len() >= PER_PARTY_MAX {
             return Err(IdentityError::ProofTooMany);
         }
         newest.insert(proof.id);
@@ -153,7 +184,7 @@ impl Halves {
             Some(_) | None => {
                 self.seen.rotate_right(1);
                 let [newest, _, _] = &mut self.seen;
-                *newest = HashSet::new();
+                *newest = HashMap::new();
             }
         }
         self.ends = Some(now + half);
@@ -187,7 +218,8 @@ fn key_of(proof: &str) -> Result<PublicJwk, IdentityError> {
     Ok(jwk)
 }
 
-fn check_age(claims: &Map<String, Value>, now: Timestamp) -> Result<(), IdentityError> {
+/// When it was made.
+fn check_age(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, IdentityError> {
     let made = claims
         .get("iat")
         .and_then(Value::as_i64)
@@ -196,7 +228,7 @@ fn check_age(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Identity
     if made > now + LEEWAY || now.duration_since(made) > AGE_MAX {
         return Err(IdentityError::Proof("`iat` is not within the last 300 s"));
     }
-    Ok(())
+    Ok(made)
 }
 
 /// Whether a `htu` names the target, its query and fragment left aside.

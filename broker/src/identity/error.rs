@@ -61,7 +61,7 @@ pub enum IdentityError {
     #[error("the DPoP proof was shown before; make one for each request")]
     ProofReplayed,
     /// More proofs than can be remembered.
-    #[error("too many DPoP proofs are remembered; try again in some minutes")]
+    #[error("this party showed too many DPoP proofs in a short time; try again in some minutes")]
     ProofTooMany,
     /// The list on disk is past its `nextUpdate`, so nobody's certificate can be checked.
     #[error("the broker's certificate revocation list has expired")]

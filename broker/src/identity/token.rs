@@ -48,16 +48,22 @@ struct Verified {
 }
 
 impl TokenVerifier {
-    /// Accepts tokens whose `aud` is `audience`, signed with a key of `keys`.
+    /// Accepts tokens whose `aud` is `audience`, signed with a key of `keys`. What was shown before
+    /// `started` is not known to it.
     #[must_use]
-    pub fn new(audience: &str, keys: Arc<dyn KeyDirectory>, metrics: IdentityMetrics) -> Self {
+    pub fn new(
+        audience: &str,
+        keys: Arc<dyn KeyDirectory>,
+        metrics: IdentityMetrics,
+        started: Timestamp,
+    ) -> Self {
         Self {
             audience: audience.to_owned(),
             keys,
             issuers: Vec::new(),
             cache: Cache::new(CACHED_MAX),
             jtis: JtiBook::default(),
-            proofs: ProofBook::default(),
+            proofs: ProofBook::since(started),
             metrics,
         }
     }
@@ -110,7 +116,7 @@ impl TokenVerifier {
             && now < verified.caller.expires()
             && verified.is_shown_by(peer, presented)
         {
-            self.note_proof(&verified.bound, presented, now)?;
+            self.note_proof(&verified, presented, now)?;
             self.metrics.tokens_cached.inc();
             return Ok(Arc::clone(&verified.caller));
         }
@@ -123,7 +129,7 @@ impl TokenVerifier {
             generation,
         };
         let caller = Arc::clone(&verified.caller);
-        self.note_proof(&verified.bound, presented, now)?;
+        self.note_proof(&verified, presented, now)?;
         self.metrics.tokens_verified.inc();
         self.cache.insert(token.into(), Arc::new(verified));
         Ok(caller)
@@ -137,12 +143,12 @@ impl TokenVerifier {
     /// Last of all, so that only the holder of a good token makes the book longer.
     fn note_proof(
         &self,
-        bound: &Bound,
+        verified: &Verified,
         presented: &Presented,
         now: Timestamp,
     ) -> Result<(), IdentityError> {
-        match (&bound.key, presented.proof()) {
-            (Some(_), Some(proof)) => self.proofs.note(proof, now),
+        match (&verified.bound.key, presented.proof()) {
+            (Some(_), Some(proof)) => self.proofs.note(verified.caller.party(), proof, now),
             (Some(_) | None, _) => Ok(()),
         }
     }

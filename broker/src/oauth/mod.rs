@@ -229,7 +229,7 @@ impl AuthorisationServer {
             self.authenticate(&request, (party, client), holder.party.is_some(), now)?;
         *proved = Some(party.id.clone());
         if let Some(proof) = holder.proof {
-            let noted = holder.proofs.note(proof, now);
+            let noted = holder.proofs.note(&party.id, proof, now);
             noted.map_err(TokenRefusal::Proof)?;
         }
         if holder.party.is_none() {

@@ -191,7 +191,8 @@ impl House {
         let refusals = RefusalBook::new(book, counted, limits.refusals_per_second);
         let directory: Arc<Governance> = Arc::clone(&governance);
         let issued = authorisation::open(&config, &governance, &issuing, clock.now())?;
-        let tokens = TokenVerifier::new(&config.broker.audience, directory, identity.clone());
+        let (audience, started) = (&config.broker.audience, clock.now());
+        let tokens = TokenVerifier::new(audience, directory, identity.clone(), started);
         let tokens = authorisation::verifying(tokens, issued.as_ref());
         let permits = Arc::new(Semaphore::new(limits.questions_in_flight_max as usize));
         let index = Index::start(config.index.dir.clone(), Arc::clone(&ledger), indexed)?;

@@ -80,7 +80,8 @@ impl Issued {
         let directory: Arc<dyn KeyDirectory> = desk.keys.clone();
         let metrics = desk.door.bench.metrics.clone();
         let issuer = Server { key: jwk(&server) };
-        let tokens = TokenVerifier::new(AUDIENCE, directory, metrics).and_of(Arc::new(issuer));
+        let tokens = TokenVerifier::new(AUDIENCE, directory, metrics, start_of_tests());
+        let tokens = tokens.and_of(Arc::new(issuer));
         Self {
             desk,
             server,
@@ -256,14 +257,14 @@ async fn a_token_that_is_bound_to_a_key_needs_a_new_proof_for_each_request() {
     let mut claims = issued.claims();
     claims["cnf"] = json!({"jkt": jwk(&wallet).thumbprint()});
     let token = issued.sign(&claims);
-    let shown = |key: &TokenKey, jti: &str| {
+    let shown_at = |key: &TokenKey, jti: &str, made: i64| {
         let mut header = Header::new(Algorithm::ES256);
         header.typ = Some("dpop+jwt".to_owned());
         header.jwk = Some(serde_json::from_value(jwk(key).to_json()).unwrap());
         let ath = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
         let proof = json!({
             "htm": "POST", "htu": "https://broker.test/check", "jti": jti,
-            "iat": start_of_tests().as_second(), "ath": BASE64_URL_SAFE_NO_PAD.encode(ath),
+            "iat": made, "ath": BASE64_URL_SAFE_NO_PAD.encode(ath),
         });
         let mut headers = HeaderMap::new();
         headers.insert("authorization", format!("DPoP {token}").parse().unwrap());
@@ -273,6 +274,7 @@ async fn a_token_that_is_bound_to_a_key_needs_a_new_proof_for_each_request() {
             .unwrap()
             .unwrap()
     };
+    let shown = |key: &TokenKey, jti: &str| shown_at(key, jti, start_of_tests().as_second());
     let first = shown(&wallet, "one");
     issued.verify(&first).unwrap();
     // The door and the path both look at the same request.
@@ -284,6 +286,11 @@ async fn a_token_that_is_bound_to_a_key_needs_a_new_proof_for_each_request() {
     assert_eq!(stolen, Err(IdentityError::TokenWrongKey));
     let bare = issued.verify(&Presented::bearer(&token));
     assert_eq!(bare, Err(IdentityError::ProofMissing));
+    // Made before the broker started, so it may have been shown to the one before.
+    let older = shown_at(&wallet, "four", start_of_tests().as_second() - 1);
+    let error = issued.verify(&older).unwrap_err();
+    assert_eq!(error.reason(), "DPOP_PROOF");
+    assert!(error.to_string().contains("just started"), "{error}");
 }
 
 #[tokio::test]

@@ -127,7 +127,8 @@ impl Desk {
         let keys = Arc::new(Keys::default());
         keys.register(&[("key-1", &key)]);
         let directory: Arc<dyn KeyDirectory> = keys.clone();
-        let tokens = TokenVerifier::new(AUDIENCE, directory, door.bench.metrics.clone());
+        let (metrics, now) = (door.bench.metrics.clone(), start_of_tests());
+        let tokens = TokenVerifier::new(AUDIENCE, directory, metrics, now);
         Self {
             door,
             peer,

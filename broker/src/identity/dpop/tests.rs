@@ -40,6 +40,10 @@ fn now() -> Timestamp {
     "2026-11-03T10:00:00Z".parse().unwrap()
 }
 
+fn party(org: &str) -> PartyId {
+    PartyId::parse(&format!("spiffe://accord.test/bank/{org}")).unwrap()
+}
+
 fn claims() -> Value {
     json!({
         "htm": "POST", "htu": URL, "jti": "one", "iat": now().as_second(),
@@ -55,35 +59,35 @@ fn check(proof: &str) -> Result<Proof, IdentityError> {
 fn a_proof_for_this_request_and_token_is_taken_once() {
     let wallet = Wallet::new();
     let proof = wallet.sign(&claims());
-    let book = ProofBook::default();
+    let (book, bank) = (ProofBook::since(now()), party("first-bank"));
     let shown = check(&proof).unwrap();
-    book.note(&shown, now()).unwrap();
+    book.note(&bank, &shown, now()).unwrap();
     // The same request looks twice.
-    book.note(&shown, now()).unwrap();
+    book.note(&bank, &shown, now()).unwrap();
     let again = check(&proof).unwrap();
     assert_eq!(again.key(), shown.key());
-    assert_eq!(book.note(&again, now()), Err(IdentityError::ProofReplayed));
+    assert_eq!(book.note(&bank, &again, now()), Err(IdentityError::ProofReplayed));
     let at_the_end = now() + AGE_MAX;
     assert_eq!(
-        book.note(&check(&proof).unwrap(), at_the_end),
+        book.note(&bank, &check(&proof).unwrap(), at_the_end),
         Err(IdentityError::ProofReplayed)
     );
     let other = Wallet::new().sign(&claims());
-    book.note(&check(&other).unwrap(), now()).unwrap();
+    book.note(&bank, &check(&other).unwrap(), now()).unwrap();
 }
 
 #[test]
 fn what_was_seen_is_forgotten_once_it_is_too_old_to_be_shown() {
-    let book = ProofBook::default();
+    let (book, bank) = (ProofBook::since(now()), party("first-bank"));
     let wallet = Wallet::new();
     let proof = check(&wallet.sign(&claims())).unwrap();
-    book.note(&proof, now()).unwrap();
+    book.note(&bank, &proof, now()).unwrap();
     for minutes in [3, 6, 9, 12] {
         let mut claims = claims();
         claims["jti"] = json!(format!("at {minutes}"));
         let later = check(&wallet.sign(&claims)).unwrap();
         let then = now() + SignedDuration::from_mins(minutes);
-        book.note(&later, then).unwrap();
+        book.note(&bank, &later, then).unwrap();
     }
     let held: usize = book
         .halves
@@ -91,6 +95,7 @@ fn what_was_seen_is_forgotten_once_it_is_too_old_to_be_shown() {
         .unwrap()
         .seen
         .iter()
+        .flat_map(HashMap::values)
         .map(HashSet::len)
         .sum();
     assert!(held <= 3, "{held}");
@@ -159,4 +164,46 @@ fn a_grpc_method_is_named_by_its_path() {
     let path = |path| Proof::check(&proof, "POST", Target::Path(path), Some("token"), now());
     path("/accord.v1.SignalService/Lookup").unwrap();
     assert!(path("/accord.v1.SignalService/Screen").is_err());
+}
+
+/// One whose signature was good, made at a moment.
+fn proof(n: u32, made: Timestamp) -> Proof {
+    Proof {
+        key: "key".into(),
+        id: first_half(&n.to_string()),
+        made,
+        noted: AtomicBool::new(false),
+    }
+}
+
+#[test]
+fn a_party_that_shows_too_many_proofs_keeps_no_other_out() {
+    let (book, bank) = (ProofBook::since(now()), party("first-bank"));
+    let max = u32::try_from(PER_PARTY_MAX).unwrap();
+    for n in 0..max {
+        book.note(&bank, &proof(n, now()), now()).unwrap();
+    }
+    let more = book.note(&bank, &proof(max, now()), now());
+    assert_eq!(more, Err(IdentityError::ProofTooMany));
+    let other = party("second-bank");
+    book.note(&other, &proof(max, now()), now()).unwrap();
+    let again = book.note(&other, &proof(max, now()), now());
+    assert_eq!(again, Err(IdentityError::ProofReplayed));
+    // And the first one not for good.
+    let later = now() + (AGE_MAX + LEEWAY) / 2;
+    book.note(&bank, &proof(max, later), later).unwrap();
+    let replayed = book.note(&bank, &proof(0, now()), later);
+    assert_eq!(replayed, Err(IdentityError::ProofReplayed));
+}
+
+#[test]
+fn a_proof_from_before_the_start_is_refused_since_it_may_have_been_shown() {
+    let bank = party("first-bank");
+    let started = now() + SignedDuration::from_millis(400);
+    let book = ProofBook::since(started);
+    // In the same second: its `iat` has no fraction.
+    book.note(&bank, &proof(1, now()), started).unwrap();
+    let older = proof(2, now() - SignedDuration::from_secs(1));
+    let refused = book.note(&bank, &older, started);
+    assert!(matches!(refused, Err(IdentityError::Proof(_))));
 }

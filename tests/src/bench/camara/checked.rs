@@ -84,6 +84,7 @@ pub(super) async fn cost_us(rig: &Rig) -> Result<f64, BenchError> {
         &config.broker.audience,
         Arc::new(Register(parties)),
         metrics,
+        SystemClock.now(),
     );
     let bearer = rig.tokens.bearer(Purpose::Payment)?;
     let token = bearer.to_str().unwrap_or_default();
