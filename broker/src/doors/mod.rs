@@ -21,7 +21,7 @@ use tonic::{Request, Status};
 pub use adapter_service::{AdapterDoor, AdapterParts};
 pub use agreement_service::{ACT_MESSAGE_BYTES_MAX, AgreementDoor, AgreementParts};
 pub use audit_service::{AuditDoor, AuditParts, Tails};
-pub use camara::{CamaraDoor, CamaraParts, OauthEnd, Tokens};
+pub use camara::{Bodies, CamaraDoor, CamaraParts, OauthEnd, Tokens};
 pub use guarded::{Guard, Guarded};
 pub use signal_service::SignalDoor;
 pub use status::status;

@@ -22,6 +22,9 @@ pub enum TokenRefusal {
     /// The body is too long, or took too long.
     #[error("the body {0}")]
     Body(&'static str),
+    /// Too many are being read.
+    #[error("too many token requests are coming in just now; try again in a second")]
+    Bodies,
     /// A parameter is absent.
     #[error("the form has no `{0}`")]
     Missing(&'static str),
@@ -113,7 +116,9 @@ impl TokenRefusal {
             | Self::Unbound => "invalid_request",
             Self::GrantType => "unsupported_grant_type",
             Self::NoAssertion { .. } | Self::UnknownClient => "invalid_client",
-            Self::Client(AssertionError::TooMany) | Self::Grant(AssertionError::TooMany) => BUSY,
+            Self::Bodies
+            | Self::Client(AssertionError::TooMany)
+            | Self::Grant(AssertionError::TooMany) => BUSY,
             Self::Client(_) => "invalid_client",
             Self::Grant(_) => "invalid_grant",
             Self::Scope(_)
@@ -139,6 +144,7 @@ impl TokenRefusal {
         match self {
             Self::NoAssertion { by_header: true } => 401,
             Self::MediaType => 415,
+            Self::Bodies => 503,
             Self::Client(AssertionError::TooMany) | Self::Grant(AssertionError::TooMany) => 429,
             Self::Party(refusal) => match refusal.class() {
                 Class::ResourceExhausted => 429,
@@ -173,6 +179,7 @@ impl TokenRefusal {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Form(_) | Self::MediaType | Self::Body(_) => "TOKEN_REQUEST_MALFORMED",
+            Self::Bodies => "TOKEN_REQUESTS_TOO_MANY",
             Self::Missing(_) | Self::Parameter { .. } => "TOKEN_REQUEST_PARAMETER",
             Self::GrantType => "TOKEN_REQUEST_GRANT_TYPE",
             Self::Unbound => "TOKEN_REQUEST_UNBOUND",
@@ -203,6 +210,7 @@ impl TokenRefusal {
             Self::Form(_)
             | Self::MediaType
             | Self::Body(_)
+            | Self::Bodies
             | Self::Unbound
             | Self::UnknownClient
             | Self::Proof(_)
@@ -229,9 +237,9 @@ impl TokenRefusal {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Party(refusal) => refusal.retry_after(),
-            Self::Client(AssertionError::TooMany) | Self::Grant(AssertionError::TooMany) => {
-                Some(Duration::from_secs(1))
-            }
+            Self::Bodies
+            | Self::Client(AssertionError::TooMany)
+            | Self::Grant(AssertionError::TooMany) => Some(Duration::from_secs(1)),
             Self::Form(_)
             | Self::MediaType
             | Self::Body(_)
@@ -299,6 +307,7 @@ mod tests {
                 400,
             ),
             (TokenRefusal::Grant(AssertionError::TooMany), BUSY, 429),
+            (TokenRefusal::Bodies, BUSY, 503),
             (ScopeError::NoPurpose.into(), "invalid_scope", 400),
             (
                 TokenRefusal::Proof(IdentityError::TokenMissing),

@@ -339,7 +339,7 @@ mod tests {
             (json!({"sub": "app", "azp": "app"}), None),
             (
                 json!({"sub": "tel:+447700900001", "client_id": "app"}),
-                Some(number.clone()),
+                Some(number),
             ),
             (
                 json!({"sub": "TEL:+447700900001", "client_id": "app"}),

@@ -294,7 +294,8 @@ impl AuthorisationServer {
                 _ => TokenRefusal::Client(error),
             };
             let signed = assertion.check_signature(keys());
-            let signed = signed.and_then(|key| AskedWith::of(key).ok_or(AssertionError::UnknownKey));
+            let signed =
+                signed.and_then(|key| AskedWith::of(key).ok_or(AssertionError::UnknownKey));
             let signed = signed.map_err(|error| of_key(fault(error)))?;
             self.spend(assertion, &client.id, now).map_err(fault)?;
             if !asked_with.contains(&signed) {

@@ -12,7 +12,7 @@ use tokio::{
 use super::{StartError, assemble::House};
 use crate::{
     config::{CamaraSection, Config},
-    doors::{OauthEnd, Tokens},
+    doors::{Bodies, OauthEnd, Tokens},
     governance::Governance,
     identity::TokenVerifier,
     oauth::{AuthorisationServer, ExternalServer, JwksWatch, OauthMetrics, OauthSettings},
@@ -83,6 +83,7 @@ impl House {
             url: section.url.clone(),
             trust: Arc::clone(&self.trust),
             verifier: Arc::clone(&self.tokens),
+            bodies: Bodies::default(),
             refusals: Arc::clone(&self.refusals),
             clock: Arc::clone(&self.clock),
         })

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use accord_broker::identity::{AskedWith, IdentityError, KeyDirectory, Presented, PublicJwk, TokenIssuer};
+use accord_broker::identity::{
+    AskedWith, IdentityError, KeyDirectory, Presented, PublicJwk, TokenIssuer,
+};
 use accord_broker::identity::{Target, TokenVerifier, present};
 use accord_certs::TokenKey;
 use accord_proto::camara::Operation;

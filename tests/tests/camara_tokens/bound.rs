@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     door::{ProofKey, Told, claims},
@@ -123,6 +124,24 @@ async fn without_a_certificate_a_token_is_bound_to_a_proven_key() {
 }
 
 #[tokio::test]
+async fn whoever_has_neither_certificate_nor_proof_is_refused_before_the_body_is_read() {
+    let rig = Rig::with(ASKED).await;
+    let mut tls = rig.caller(None).connect().await.unwrap();
+    // A body is announced, and none is sent.
+    let head = "POST /oauth2/token HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                content-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\n";
+    tls.write_all(head.as_bytes()).await.unwrap();
+    let (mut told, mut part) = (String::new(), [0; 4_096]);
+    while !told.contains("error_description") {
+        let len = tls.read(&mut part).await.unwrap();
+        assert_ne!(len, 0, "{told}");
+        told.push_str(std::str::from_utf8(&part[..len]).unwrap());
+    }
+    assert!(told.starts_with("HTTP/1.1 400"), "{told}");
+    assert!(told.contains("bound to nothing"), "{told}");
+}
+
+#[tokio::test]
 async fn a_proof_is_for_this_request_now_and_once() {
     let rig = Rig::with(ASKED).await;
     let (key, endpoint) = (ProofKey::new(), rig.token_endpoint());
@@ -183,7 +202,6 @@ async fn a_door_that_requires_certificates_takes_nobody_without_one() {
     let refused = match caller.connect().await {
         Err(_) => true,
         Ok(mut tls) => {
-            use tokio::io::AsyncReadExt as _;
             let mut first = [0; 1];
             !matches!(tls.read(&mut first).await, Ok(1..))
         }

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use hyper::body::Incoming as Body;
 use tokio::{net::TcpListener, sync::watch};
 
-pub use self::oauth::{OauthEnd, Tokens};
+pub use self::oauth::{Bodies, OauthEnd, Tokens};
 
 use self::api::Apis;
 use super::https::{self, Handler, Held, HttpLimits};

@@ -10,6 +10,8 @@
 //!
 //! Where another's server stands in its place, the last of them says so, and there are no others.
 
+mod bodies;
+
 use std::sync::Arc;
 
 use accord_proto::{clock::SharedClock, party::PartyId};
@@ -20,10 +22,11 @@ use http::{
     },
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming as Body};
+use hyper::body::{Body as _, Bytes, Incoming as Body};
 use serde_json::json;
 use tokio::time::{Duration, timeout};
 
+pub use self::bodies::Bodies;
 use crate::{
     doors::https::{Held, response},
     identity::{Peer, TokenIssuer as _, TokenVerifier, TrustStore, proof},
@@ -39,6 +42,7 @@ use crate::{
 const TOKEN: &str = "OAuth.Token";
 /// Bytes of a token request, which holds up to two assertions.
 const BODY_BYTES_MAX: usize = 16 << 10;
+const TOO_LONG: &str = "is longer than 16 KiB";
 /// For how long a client may take to send one.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 const JSON: &str = "application/json";
@@ -67,6 +71,8 @@ pub struct OauthEnd {
     pub trust: Arc<TrustStore>,
     /// Which proofs were seen.
     pub verifier: Arc<TokenVerifier>,
+    /// The bodies of token requests that are being read.
+    pub bodies: Bodies,
     /// Refusals.
     pub refusals: Arc<RefusalBook>,
     /// Time.
@@ -114,7 +120,7 @@ impl OauthEnd {
     ) -> Response<Held> {
         let mut party = None;
         let issued = match self.holder(server, peer, &request, &mut party) {
-            Ok(proven) => match body(request).await {
+            Ok(proven) => match self.body(party.as_ref(), request).await {
                 Ok(body) => {
                     let holder = Holder {
                         party: party.as_ref(),
@@ -162,8 +168,22 @@ impl OauthEnd {
             let (parameter, rule) = ("the URL", "has no parameters: all stand in the form");
             return Err(TokenRefusal::Parameter { parameter, rule });
         }
-        proof(headers, Method::POST.as_str(), server.token_endpoint(), now)
-            .map_err(TokenRefusal::Proof)
+        let proven = proof(headers, Method::POST.as_str(), server.token_endpoint(), now);
+        let proven = proven.map_err(TokenRefusal::Proof)?;
+        if party.is_none() && proven.is_none() {
+            return Err(TokenRefusal::Unbound);
+        }
+        Ok(proven)
+    }
+
+    /// The whole body, within its limits, while its sender has room for one more.
+    async fn body(
+        &self,
+        party: Option<&PartyId>,
+        request: Request<Body>,
+    ) -> Result<Bytes, TokenRefusal> {
+        let _room = self.bodies.admit(party)?;
+        read_body(request).await
     }
 
     /// A refusal of a known party is on the record before it is told.
@@ -185,14 +205,15 @@ impl OauthEnd {
     }
 }
 
-/// The whole body, within its limits.
-async fn body(request: Request<Body>) -> Result<Bytes, TokenRefusal> {
+async fn read_body(request: Request<Body>) -> Result<Bytes, TokenRefusal> {
+    let told = request.body().size_hint().lower();
+    if told > u64::try_from(BODY_BYTES_MAX).unwrap_or(u64::MAX) {
+        return Err(TokenRefusal::Body(TOO_LONG));
+    }
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
     match timeout(BODY_DEADLINE, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(TokenRefusal::Body("is longer than 16 KiB"))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(TokenRefusal::Body(TOO_LONG)),
         Ok(Err(_)) => Err(TokenRefusal::Body("broke off")),
         Err(_) => Err(TokenRefusal::Body("took longer than 10 s to come")),
     }

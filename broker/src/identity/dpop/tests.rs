@@ -66,7 +66,10 @@ fn a_proof_for_this_request_and_token_is_taken_once() {
     book.note(&bank, &shown, now()).unwrap();
     let again = check(&proof).unwrap();
     assert_eq!(again.key(), shown.key());
-    assert_eq!(book.note(&bank, &again, now()), Err(IdentityError::ProofReplayed));
+    assert_eq!(
+        book.note(&bank, &again, now()),
+        Err(IdentityError::ProofReplayed)
+    );
     let at_the_end = now() + AGE_MAX;
     assert_eq!(
         book.note(&bank, &check(&proof).unwrap(), at_the_end),
