@@ -43,7 +43,9 @@ def tbcd(text):
 
 def subscribers():
     global known, known_at
-    changed = os.stat(SUBSCRIBERS).st_mtime_ns
+    # The clock of files is coarse: two changes may bear one time.
+    file = os.stat(SUBSCRIBERS)
+    changed = (file.st_mtime_ns, file.st_ino, file.st_size)
     with lock:
         if changed != known_at:
             with open(SUBSCRIBERS) as file:
