@@ -15,6 +15,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
+    net::TcpListener,
     sync::watch,
     time::{Duration, sleep},
 };
@@ -22,7 +23,13 @@ use tokio_stream::StreamExt as _;
 
 pub(super) use self::taking::Held;
 use self::taking::{Taken, Takings};
-use crate::identity::{Incoming, Peer, PeerStream};
+use crate::{
+    identity::{
+        AcceptLimits, Connections, Incoming, Peer, PeerStream, RefusedConnection, Speaks,
+        TrustStore,
+    },
+    refusals::RefusalBook,
+};
 
 /// For how long a client may take to send its headers; on HTTP/1.1 also how long it may be idle.
 const HEADER_DEADLINE: Duration = Duration::from_secs(30);
@@ -43,6 +50,19 @@ pub(super) trait Handler: Send + Sync + 'static {
         self: Arc<Self>,
         request: Request<Body>,
     ) -> impl Future<Output = Response<Held>> + Send;
+}
+
+/// Takes the connections of a listener. Who is refused before any request is told to the record.
+pub(super) fn listen(
+    listener: TcpListener,
+    trust: &Arc<TrustStore>,
+    connections: Arc<Connections>,
+    accept: AcceptLimits,
+    refusals: &Arc<RefusalBook>,
+) -> Incoming {
+    let (trust, refusals) = (Arc::clone(trust), Arc::clone(refusals));
+    let refused = move |refused: RefusedConnection| refusals.not_connected(refused);
+    Incoming::listen(listener, Speaks::Https, trust, connections, accept, refused)
 }
 
 /// What one connection may ask for.

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     entry::record_entry,
     governance::Governance,
-    identity::{AcceptLimits, Connections, Incoming, Peer, RefusedConnection, Speaks, TrustStore},
+    identity::{AcceptLimits, Connections, Peer, TrustStore},
     ledger::{Ledger, LedgerError},
     path::{Rates, Refusal},
     refusals::RefusalBook,
@@ -97,17 +97,8 @@ impl TilesDoor {
         stopping: watch::Receiver<bool>,
     ) {
         let parts = self.parts;
-        let refusals = Arc::clone(&parts.refusals);
-        let trust = Arc::clone(&parts.trust);
-        let refused = move |refused: RefusedConnection| refusals.not_connected(refused);
-        let incoming = Incoming::listen(
-            listener,
-            Speaks::Https,
-            trust,
-            connections,
-            self.accept,
-            refused,
-        );
+        let (trust, refusals) = (&parts.trust, &parts.refusals);
+        let incoming = https::listen(listener, trust, connections, self.accept, refusals);
         let bundles = Arc::new(Semaphore::new(BUNDLES_MAX));
         let connected = |peer| Connection {
             parts: Arc::clone(&parts),

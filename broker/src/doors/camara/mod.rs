@@ -4,6 +4,7 @@
 //! are the path's, as on the gRPC door.
 
 mod api;
+mod body;
 mod oauth;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use self::api::Apis;
 use super::https::{self, Handler, Held, HttpLimits};
 use crate::{
     config::CamaraSection,
-    identity::{AcceptLimits, Connections, Incoming, Peer, RefusedConnection, Speaks},
+    identity::{AcceptLimits, Connections, Peer},
     path::Path,
 };
 
@@ -77,17 +78,9 @@ impl CamaraDoor {
             parts.section.url.clone(),
             parts.section.api_roots.clone(),
         ));
-        let refusals = Arc::clone(&parts.path.parts().refusals);
-        let trust = Arc::clone(&parts.path.parts().trust);
-        let refused = move |refused: RefusedConnection| refusals.not_connected(refused);
-        let incoming = Incoming::listen(
-            listener,
-            Speaks::Https,
-            trust,
-            connections,
-            self.accept,
-            refused,
-        );
+        let on_path = parts.path.parts();
+        let (trust, refusals) = (&on_path.trust, &on_path.refusals);
+        let incoming = https::listen(listener, trust, connections, self.accept, refusals);
         let connected = |peer| Connection {
             parts: Arc::clone(&parts),
             apis: Arc::clone(&apis),

@@ -21,12 +21,12 @@ use http::{
         ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
     },
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Body as _, Bytes, Incoming as Body};
+use hyper::body::{Bytes, Incoming as Body};
 use serde_json::json;
-use tokio::time::{Duration, timeout};
+use tokio::time::Duration;
 
 pub use self::bodies::Bodies;
+use super::body::{self, BodyError, BodyLimits};
 use crate::{
     doors::https::{Held, response},
     identity::{Peer, TokenIssuer as _, TokenVerifier, TrustStore, proof},
@@ -40,11 +40,11 @@ use crate::{
 
 /// The method, for the record.
 const TOKEN: &str = "OAuth.Token";
-/// Bytes of a token request, which holds up to two assertions.
-const BODY_BYTES_MAX: usize = 16 << 10;
-const TOO_LONG: &str = "is longer than 16 KiB";
-/// For how long a client may take to send one.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// A token request holds up to two assertions.
+const BODY: BodyLimits = BodyLimits {
+    bytes_max: 16 << 10,
+    deadline: Duration::from_secs(10),
+};
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 const NO_STORE: &str = "no-store";
@@ -183,7 +183,14 @@ impl OauthEnd {
         request: Request<Body>,
     ) -> Result<Bytes, TokenRefusal> {
         let _room = self.bodies.admit(party)?;
-        read_body(request).await
+        let read = body::read(request.into_body(), BODY).await;
+        read.map_err(|error| {
+            TokenRefusal::Body(match error {
+                BodyError::TooLong(_) => "is longer than 16 KiB",
+                BodyError::Broken => "broke off",
+                BodyError::TooSlow(_) => "took longer than 10 s to come",
+            })
+        })
     }
 
     /// A refusal of a known party is on the record before it is told.
@@ -202,20 +209,6 @@ impl OauthEnd {
             (None, _) => Ok(()),
         };
         refused(&recorded.err().map_or(refusal, TokenRefusal::from))
-    }
-}
-
-async fn read_body(request: Request<Body>) -> Result<Bytes, TokenRefusal> {
-    let told = request.body().size_hint().lower();
-    if told > u64::try_from(BODY_BYTES_MAX).unwrap_or(u64::MAX) {
-        return Err(TokenRefusal::Body(TOO_LONG));
-    }
-    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
-    match timeout(BODY_DEADLINE, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(TokenRefusal::Body(TOO_LONG)),
-        Ok(Err(_)) => Err(TokenRefusal::Body("broke off")),
-        Err(_) => Err(TokenRefusal::Body("took longer than 10 s to come")),
     }
 }
 

@@ -11,7 +11,6 @@
 //! the record, as on every door.
 
 mod answer;
-mod body;
 mod countries;
 mod coverage;
 mod fault;
@@ -38,12 +37,14 @@ use http::{
 use hyper::body::{Bytes, Incoming as Body};
 use jiff::tz::TimeZone;
 use prost::Message as _;
+use tokio::time::Duration;
 
 use self::{
     fault::Fault,
     problem::{Code, Problem},
     table::Endpoint,
 };
+use super::body::{self, BodyLimits};
 use crate::{
     doors::https::{Held, response},
     identity::{Caller, Granted, Peer, Presented, Target, present},
@@ -54,6 +55,11 @@ use crate::{
 const ANY: &str = "Camara";
 /// That of a reading of the coverage.
 const COVERAGE: &str = "Camara.Coverage";
+/// Every body of these APIs fits a tenth of it.
+const BODY: BodyLimits = BodyLimits {
+    bytes_max: 4 << 10,
+    deadline: Duration::from_secs(5),
+};
 
 /// The APIs, over one path.
 #[derive(Debug)]
@@ -128,8 +134,8 @@ impl Apis {
         request: Request<Body>,
         broken: Option<Fault>,
     ) -> Result<Answered, Refused> {
-        let path = self.below_root(request.uri().path());
-        let endpoint = table::find(path);
+        let path = request.uri().path();
+        let endpoint = self.endpoint(path);
         let (method, allowed) = match (endpoint, path) {
             (Some(endpoint), _) => (endpoint.method, Method::POST),
             (None, coverage::PATH) => (COVERAGE, Method::GET),
@@ -172,16 +178,11 @@ impl Apis {
         }
     }
 
-    /// The path without the root of an aggregator that the configuration names (CAMARA's
-    /// `{apiRoot}`).
-    fn below_root<'a>(&self, path: &'a str) -> &'a str {
-        let mut below = self
-            .roots
-            .iter()
-            .filter_map(|root| path.strip_prefix(root.as_str()));
-        below
-            .find(|rest| table::find(rest).is_some())
-            .unwrap_or(path)
+    /// The operation at a path, or below the root of an aggregator that the configuration names
+    /// (CAMARA's `{apiRoot}`).
+    fn endpoint(&self, path: &str) -> Option<&'static Endpoint> {
+        let below = |root: &String| table::find(path.strip_prefix(root.as_str())?);
+        table::find(path).or_else(|| self.roots.iter().find_map(below))
     }
 
     fn presented(
@@ -287,7 +288,7 @@ impl Apis {
             let code = Code::UnsupportedMediaType;
             return Err(Fault::field(code, "content-type", rule));
         }
-        let bytes = body::read(body).await;
+        let bytes = body::read(body, BODY).await;
         let bytes = bytes.map_err(|error| Fault::invalid("body", &error))?;
         let said = fields::read(&bytes, endpoint.fields);
         let said = said.map_err(|error| Fault::invalid("body", &error))?;
