@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::error::TokenRefusal;
 use crate::governance::Governed;
 
-/// Checks what a registered client asks for; gives the agreement's purpose.
+/// Checks what a registered client asks for.
 ///
 /// # Errors
 /// The first rule that it breaks.
@@ -24,7 +24,7 @@ pub(super) fn check(
     client: &Client,
     requested: &Requested,
     now: Timestamp,
-) -> Result<Purpose, TokenRefusal> {
+) -> Result<(), TokenRefusal> {
     governed.check_in_force(now)?;
     let purpose = client.purpose(&requested.purpose).ok_or_else(|| {
         let known = client.purposes.iter().map(|(stated, _)| stated.as_str());
@@ -43,7 +43,7 @@ pub(super) fn check(
             })?;
         }
     }
-    Ok(purpose)
+    Ok(())
 }
 
 fn check_registered(client: &Client, asked: Scopes) -> Result<(), TokenRefusal> {

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::Operation;
-use crate::signal::Signal;
 
 /// The most bytes of a `scope`.
 const SCOPE_LEN_MAX: usize = 1_024;
@@ -84,16 +83,6 @@ impl Scopes {
     #[must_use]
     pub fn allows(self, operation: Operation) -> bool {
         operation.scopes().iter().any(|word| self.holds(word))
-    }
-
-    /// Whether it lets some operation about a signal be called.
-    #[must_use]
-    pub fn allows_signal(self, signal: Signal) -> bool {
-        let about = |operation: &Operation| operation.signal() == signal;
-        Operation::ALL
-            .into_iter()
-            .filter(about)
-            .any(|operation| self.allows(operation))
     }
 
     /// Whether every operation that it lets be called, `other` lets be called too: `sim-swap` covers
@@ -242,7 +231,7 @@ mod tests {
         assert!(!all.is_within(scopes(&["sim-swap:check"])));
         assert!(!all.allows(Operation::DeviceSwapCheck));
         assert!(!scopes(&["device-swap:check"]).is_within(all));
-        assert!(all.allows_signal(Signal::SimSwap) && !all.allows_signal(Signal::Tenure));
+        assert!(all.allows(Operation::SimSwapCheck) && !all.allows(Operation::TenureCheck));
     }
 
     #[test]
