@@ -30,6 +30,7 @@ use tonic::transport::{Channel, Endpoint, Uri, server::Connected};
 use tower::service_fn;
 
 use super::BenchError;
+use crate::world::client_tls;
 
 /// The DNS name in the certificates of broker and bare server.
 const SERVER_NAME: &str = "localhost";
@@ -46,11 +47,7 @@ pub(super) struct Dialler {
 impl Dialler {
     /// With the certificate `<party>.pem` of a folder.
     pub(super) fn new(pki: &Path, party: &str) -> Result<Self, BenchError> {
-        let (chain, key) = pair(pki, party)?;
-        let mut config = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&TLS13])?
-            .with_root_certificates(roots(pki)?)
-            .with_client_auth_cert(chain, key)?;
+        let mut config = client_tls(pki, Some(party), &[])?;
         config.resumption = Resumption::disabled();
         Ok(Self { config })
     }

@@ -106,6 +106,9 @@ pub enum WorldError {
     /// What a reader of the ledger states.
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// The TLS library.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
     /// A witness.
     #[error(transparent)]
     Witness(#[from] StoreError),

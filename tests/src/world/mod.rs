@@ -35,6 +35,7 @@ mod pki;
 mod ports;
 mod running;
 mod spec;
+mod tls;
 mod wait;
 mod witnesses;
 
@@ -49,5 +50,6 @@ pub use spec::{
     AGREEMENT, BankSpec, ClientSpec, NORTH_PREFIX, OPEN_GATEWAY_BANK, OPEN_GATEWAY_CLIENT,
     OperatorSpec, SUD_PREFIX, WorldSpec,
 };
+pub use tls::client_tls;
 pub use wait::{WAIT_MAX, wait_until};
 pub use witnesses::{POLICY_FILE, RunningWitness, Witnessed};

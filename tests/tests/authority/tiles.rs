@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use accord_proto::v1::entry::Event;
+use accord_tests::world::client_tls;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http2, header::HeaderMap};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
-use rustls::{ClientConfig, RootCertStore, version::TLS13};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -20,21 +20,7 @@ use crate::rig::Rig;
 
 async fn connect(rig: &Rig, party: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
     let pki = rig.world.files.dir().join("pki");
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_file(pki.join("ca.pem")).unwrap())
-        .unwrap();
-    let chain = CertificateDer::pem_file_iter(pki.join(format!("{party}.pem"))).unwrap();
-    let chain: Vec<_> = chain.map(Result::unwrap).collect();
-    let key = PrivateKeyDer::from_pem_file(pki.join(format!("{party}.key"))).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
-        .unwrap();
-    config.alpn_protocols = vec![protocol.to_vec()];
+    let config = client_tls(&pki, Some(party), &[protocol]).unwrap();
     let address = rig.world.broker.tiles_address().unwrap();
     let tcp = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();

@@ -3,6 +3,7 @@
 use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 
 use accord_proto::clock::SharedClock;
+use accord_tests::world::client_tls;
 use aws_lc_rs::rand;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http_body_util::{BodyExt as _, Full};
@@ -15,8 +16,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::ToSpan as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use rustls_pki_types::ServerName;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -65,22 +65,8 @@ pub(crate) async fn connect(
     address: SocketAddr,
     protocol: &str,
 ) -> TlsStream<TcpStream> {
-    let pki = dir.join("pki");
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_file(pki.join("ca.pem")).unwrap())
-        .unwrap();
-    let chain = CertificateDer::pem_file_iter(pki.join(format!("{party}.pem"))).unwrap();
-    let chain: Vec<_> = chain.map(Result::unwrap).collect();
-    let key = PrivateKeyDer::from_pem_file(pki.join(format!("{party}.key"))).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
-        .unwrap();
-    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let protocols = [protocol.as_bytes()];
+    let config = client_tls(&dir.join("pki"), Some(party), &protocols).unwrap();
     let tcp = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let connector = TlsConnector::from(Arc::new(config));

@@ -1,16 +1,17 @@
 //! The door as any HTTP client sees it, with any certificate or none.
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use accord_certs::TokenKey;
+use accord_tests::world::client_tls;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, body::Bytes, client::conn::http1, header::HeaderMap};
 use hyper_util::rt::TokioIo;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -59,26 +60,7 @@ pub(crate) struct Caller {
 impl Caller {
     /// With the certificate of a party in the folder `pki`, or without one.
     pub(crate) fn new(pki: &Path, address: SocketAddr, party: Option<&str>) -> Self {
-        let mut roots = RootCertStore::empty();
-        let ca = fs::read(pki.join("ca.pem")).unwrap();
-        roots
-            .add(CertificateDer::from_pem_slice(&ca).unwrap())
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let config = match party {
-            None => builder.with_no_client_auth(),
-            Some(party) => {
-                let certificate = CertificateDer::from_pem_file(pki.join(format!("{party}.pem")));
-                let key = PrivateKeyDer::from_pem_file(pki.join(format!("{party}.key")));
-                builder
-                    .with_client_auth_cert(vec![certificate.unwrap()], key.unwrap())
-                    .unwrap()
-            }
-        };
+        let config = client_tls(pki, party, &[]).unwrap();
         Self {
             config: Arc::new(config),
             address,

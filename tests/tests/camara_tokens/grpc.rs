@@ -1,14 +1,14 @@
 //! The gRPC door, for the same tokens.
 
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
 use accord_proto::v1::{
     self, LookupRequest, signal_answer::Outcome, signal_service_client::SignalServiceClient,
 };
+use accord_tests::world::client_tls;
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::{
@@ -22,21 +22,7 @@ use crate::rig::Rig;
 /// A connection with a party's certificate.
 pub(crate) fn channel(rig: &Rig, party: &str) -> Channel {
     let pki = rig.dir.path().join("pki");
-    let mut roots = RootCertStore::empty();
-    let ca = fs::read(pki.join("ca.pem")).unwrap();
-    roots
-        .add(CertificateDer::from_pem_slice(&ca).unwrap())
-        .unwrap();
-    let certificate = CertificateDer::from_pem_file(pki.join(format!("{party}.pem"))).unwrap();
-    let key = PrivateKeyDer::from_pem_file(pki.join(format!("{party}.key"))).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(vec![certificate], key)
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    let config = client_tls(&pki, Some(party), &[b"h2"]).unwrap();
     let (tls, address) = (
         TlsConnector::from(Arc::new(config)),
         rig.broker.grpc_address(),

@@ -5,13 +5,12 @@ use std::{fs, sync::Arc};
 use accord_proto::v1::{
     self, LookupRequest, signal_question, signal_service_client::SignalServiceClient,
 };
-use accord_tests::world::WorldFiles;
+use accord_tests::world::{WorldFiles, client_tls};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use hyper_util::rt::TokioIo;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs as provider};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::{
@@ -99,21 +98,10 @@ fn token(files: &WorldFiles, thumbprint: &str) -> String {
 
 /// A connection as first-bank, and the thumbprint of its certificate.
 fn channel(files: &WorldFiles) -> (Channel, String) {
-    let read = |name: &str| fs::read(files.dir().join("pki").join(name)).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(&read("ca.pem")).unwrap())
-        .unwrap();
-    let certificate = CertificateDer::from_pem_slice(&read("first-bank.pem")).unwrap();
+    let pki = files.dir().join("pki");
+    let certificate = CertificateDer::from_pem_file(pki.join("first-bank.pem")).unwrap();
     let thumbprint = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificate));
-    let key = PrivateKeyDer::from_pem_slice(&read("first-bank.key")).unwrap();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(vec![certificate], key)
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    let config = client_tls(&pki, Some("first-bank"), &[b"h2"]).unwrap();
     let (config, port) = (Arc::new(config), files.grpc_port());
     let connector = tower::service_fn(move |_| {
         let config = Arc::clone(&config);
