@@ -9,7 +9,7 @@ import schemathesis
 import auth
 
 DAY = re.compile(r"[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])")
-ORGANISATION = re.compile("[a-z][a-z0-9-]{0,63}")
+DECLARED = {"phoneNumber", "device", "maxAge", "specifiedDate", "tenureDate"}
 
 
 @schemathesis.auth(refresh_interval=120)
@@ -24,19 +24,27 @@ class Token:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
+def is_valid(case):
+    """Whether the description allows the case."""
+    return case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Most numbers become ones that an operator serves, and most days one of the last years, so that
-    there is an answer too.
-
-    And nobody asks on behalf of an organisation: whichever it is, the token does not name it.
-    """
-    for name in list(case.headers or {}):
-        if name.lower() == "accord-on-behalf-of" and ORGANISATION.fullmatch(case.headers[name]):
-            del case.headers[name]
+    there is an answer too."""
     body = case.body
     if not isinstance(body, dict):
         return
+    if is_valid(case) and zlib.crc32(repr(case.headers).encode()) % 4:
+        # The upstream files leave open what else a body has; the door takes none of it. And a body
+        # may be without the number that a token like ours needs.
+        for name in body.keys() - DECLARED:
+            del body[name]
+        of_device = case.operation.label.endswith("/retrieve")
+        place = body.setdefault("device", {}) if of_device else body
+        if isinstance(place, dict):
+            place.setdefault("phoneNumber", f"+4477009001{zlib.crc32(repr(body).encode()) % 100:02}")
     for place in (body, body.get("device")):
         number = place.get("phoneNumber") if isinstance(place, dict) else None
         if not isinstance(number, str) or not number.startswith("+") or not number[1:].isdigit():
