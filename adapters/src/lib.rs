@@ -14,6 +14,8 @@ pub mod merge;
 pub mod number_list;
 pub mod osmo_hlr;
 pub mod portability;
+#[cfg(any(test, feature = "test-util"))]
+pub mod python;
 pub mod reconcile;
 pub mod runtime;
 pub mod several;

@@ -9,6 +9,7 @@
 //! ask it and break it, and the benchmark measures it.
 
 pub mod bench;
+pub mod python;
 pub mod sandbox;
 pub mod soak;
 pub mod world;

@@ -16,6 +16,8 @@ use accord_proto::msisdn::Msisdn;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
+use crate::python;
+
 pub use self::client::PythonClient;
 pub use self::relay::Relay;
 
@@ -246,35 +248,18 @@ fn write(path: &Path, text: &str) -> Result<(), TestingError> {
 /// The python of the virtual environment, which is made if it is missing.
 ///
 /// # Errors
-/// [`TestingError::Command`].
+/// [`TestingError::Io`], with what was said.
 pub async fn python() -> Result<PathBuf, TestingError> {
-    let made = tokio::task::spawn_blocking(virtual_environment).await;
-    made.map_err(|error| TestingError::Io("install python-diameter", error.into()))?
-}
-
-fn virtual_environment() -> Result<PathBuf, TestingError> {
-    let io = |error| TestingError::Io("make the virtual environment", error);
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let home = target.join("python-diameter");
-    let (python, complete) = (home.join("bin/python"), home.join("complete"));
-    // Tests of several programs may come here at once.
-    fs::create_dir_all(&target).map_err(io)?;
-    let lock = File::create(target.join("python-diameter.lock")).map_err(io)?;
-    lock.lock().map_err(io)?;
-    if complete.exists() {
-        return Ok(python);
-    }
-    run(Command::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(&home))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", PACKAGE]))?;
-    write(&complete, PACKAGE)?;
-    Ok(python)
+    let make = || python::environment("python-diameter", &[PACKAGE]);
+    let made = tokio::task::spawn_blocking(make).await;
+    let home = made.unwrap_or_else(|error| Err(error.into()));
+    let home = home.map_err(|error| TestingError::Io("install python-diameter", error))?;
+    Ok(home.join("bin/python"))
 }
 
 fn run(command: &mut Command) -> Result<(), TestingError> {
     let ran = command.stdin(Stdio::null()).output();
-    let ran = ran.map_err(|error| TestingError::Io("run python3 or openssl", error))?;
+    let ran = ran.map_err(|error| TestingError::Io("run openssl", error))?;
     if ran.status.success() {
         return Ok(());
     }

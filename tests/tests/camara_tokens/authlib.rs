@@ -1,37 +1,16 @@
 //! A client that others wrote: Authlib gets tokens of both kinds and asks with them, unmodified.
 
 use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
+    fs,
     process::{Command, Stdio},
 };
 
+use accord_tests::python::camara_tools;
 use serde_json::{Value, json};
 
 use crate::rig::{CLIENT, NUMBER, PURPOSE, Rig, SCOPE};
 
 const PROGRAM: &str = include_str!("authlib_client.py");
-const PACKAGES: [&str; 2] = ["Authlib==1.9.10", "requests==2.34.2"];
-
-/// The python of a virtual environment, which is made if it is missing.
-fn python() -> PathBuf {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let home = target.join("python-authlib");
-    let (python, complete) = (home.join("bin/python"), home.join("complete"));
-    fs::create_dir_all(&target).unwrap();
-    let lock = File::create(target.join("python-authlib.lock")).unwrap();
-    lock.lock().unwrap();
-    if fs::read_to_string(&complete).is_ok_and(|with| with == PACKAGES.join(" ")) {
-        return python;
-    }
-    run(Command::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(&home));
-    let install = ["-m", "pip", "install", "--quiet"];
-    run(Command::new(&python).args(install).args(PACKAGES));
-    fs::write(&complete, PACKAGES.join(" ")).unwrap();
-    python
-}
 
 fn run(command: &mut Command) -> String {
     let ran = command.stdin(Stdio::null()).output().unwrap();
@@ -50,7 +29,7 @@ async fn authlib_gets_tokens_of_both_kinds_and_asks_with_them() {
     // The broker is in this process, so nobody may wait for the program here.
     let said = tokio::task::spawn_blocking(move || {
         let file = |name: &str| pki.join(name);
-        run(Command::new(python())
+        run(Command::new(camara_tools().unwrap().join("bin/python"))
             .arg(program)
             .arg(url)
             .args(["first-bank.pem", "first-bank.key", "first-bank.token.key"].map(file))

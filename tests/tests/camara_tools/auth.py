@@ -6,8 +6,8 @@ import time
 
 import httpx
 from authlib.integrations.httpx_client import OAuth2Client
-from authlib.jose import JsonWebKey
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from joserfc.jwk import ECKey
 
 FRAUD = "dpv:FraudPreventionAndDetection"
 
@@ -26,12 +26,11 @@ def token() -> str:
     found.raise_for_status()
     discovery = found.json()
     scopes = [scope for scope in discovery["scopes_supported"] if scope not in ("openid", FRAUD)]
-    with open(os.environ["TOKEN_KEY"], "rb") as key:
-        header = {"kid": os.environ["TOKEN_KEY_ID"], "alg": "ES256"}
-        jwk = JsonWebKey.import_key(key.read(), {"kid": header["kid"]})
+    with open(os.environ["TOKEN_KEY"]) as file:
+        key = ECKey.import_key(file.read())
     client = OAuth2Client(
         client_id=os.environ["CLIENT"],
-        client_secret=jwk,
+        client_secret=key,
         token_endpoint_auth_method="private_key_jwt",
         scope=" ".join([FRAUD, *scopes]),
         verify=tls(),
@@ -41,7 +40,7 @@ def token() -> str:
         PrivateKeyJWT(
             discovery["token_endpoint"],
             claims={"exp": int(time.time()) + 240},
-            headers=header,
+            headers={"kid": os.environ["TOKEN_KEY_ID"]},
             alg="ES256",
         )
     )

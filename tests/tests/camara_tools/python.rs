@@ -1,12 +1,12 @@
-//! A virtual environment with what is tried, and a small world beside it.
+//! What is tried, and a small world beside it.
 
 use std::{
     ffi::OsStr,
-    fs::File,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
 };
 
+use accord_tests::python::camara_tools;
 use accord_tests::world::{OPEN_GATEWAY_BANK, OPEN_GATEWAY_CLIENT, World, WorldFiles, WorldSpec};
 use tempfile::TempDir;
 
@@ -18,37 +18,6 @@ const VENDOR_APIS: [&str; 5] = [
     "number-recycling",
     "kyc-tenure",
 ];
-
-/// What is installed, each at one version.
-const PACKAGES: [&str; 4] = [
-    "schemathesis==4.32.5",
-    "network-as-code==10.0.0",
-    "Authlib==1.6.5",
-    "httpx==0.28.1",
-];
-
-/// The directory of the virtual environment. Test programs that run at once make it once.
-fn environment() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let home = target.join("camara-tools");
-    let lock = File::create(target.join("camara-tools.lock")).unwrap();
-    lock.lock().unwrap();
-    let mark = home.join(PACKAGES.join("+"));
-    if !mark.exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&home));
-        let pip = home.join("bin/pip");
-        run(Command::new(pip)
-            .args(["install", "--quiet"])
-            .args(PACKAGES));
-        File::create(mark).unwrap();
-    }
-    home
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", text(&output));
-}
 
 /// What a program printed.
 pub(crate) fn text(output: &Output) -> String {
@@ -86,7 +55,7 @@ impl Bench {
         Self {
             world,
             dir,
-            home: environment(),
+            home: camara_tools().unwrap(),
         }
     }
 
