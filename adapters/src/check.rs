@@ -9,7 +9,7 @@ use std::{
 
 use accord_adapters::{
     config::{AdapterConfig, ConfigError},
-    conformance::{Asked, Found, Plan, Report, Scratch, examine_source},
+    conformance::{Asked, Found, Plan, Report, Scratch, ScratchError, examine_source},
     several::Several,
     source::Source as _,
     sources::{self, OpenError, Opened},
@@ -75,8 +75,8 @@ pub(crate) enum CheckError {
     Number { position: usize, error: MsisdnError },
     #[error("at most {NUMBERS_MAX} numbers are asked about")]
     TooMany,
-    #[error("cannot make a directory for what sources write meanwhile: {0}")]
-    Scratch(io::Error),
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
     #[error("cannot write `{}`: {error}", path.display())]
     Report { path: PathBuf, error: io::Error },
     #[error("cannot print: {0}")]
@@ -85,8 +85,8 @@ pub(crate) enum CheckError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Source(#[from] OpenError),
-    #[error("it was interrupted; what it had fetched is removed")]
-    Interrupted,
+    #[error("interrupted by {name}: nothing was concluded, and what was fetched is removed")]
+    Interrupted { name: &'static str, code: u8 },
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
     #[error("{0} thing(s) look wrong, see above")]
@@ -95,22 +95,33 @@ pub(crate) enum CheckError {
 
 /// Checks until it is done or told to stop: either way what was fetched of the operator's data goes.
 pub(crate) async fn check(path: &Path, arguments: &CheckArguments) -> Result<(), CheckError> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(CheckError::Signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(CheckError::Signals)?;
-    tokio::select! {
-        done = examine_all(path, arguments) => done,
-        _ = interrupt.recv() => Err(CheckError::Interrupted),
-        _ = terminate.recv() => Err(CheckError::Interrupted),
-    }
+    let signal = |kind| signal(kind).map_err(CheckError::Signals);
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let config = AdapterConfig::load(path)?;
+    let mut scratch = Scratch::new(config.check.scratch_dir.clone());
+    // As a shell has it: 128 and the signal's number.
+    let interrupted = |name, code| Err(CheckError::Interrupted { name, code });
+    let done = tokio::select! {
+        done = examine_all(path, config, arguments, &mut scratch) => done,
+        _ = hang_up.recv() => interrupted("SIGHUP", 129),
+        _ = interrupt.recv() => interrupted("SIGINT", 130),
+        _ = terminate.recv() => interrupted("SIGTERM", 143),
+    };
+    scratch.remove().await?;
+    done
 }
 
-async fn examine_all(path: &Path, arguments: &CheckArguments) -> Result<(), CheckError> {
-    let mut config = AdapterConfig::load(path)?;
+async fn examine_all(
+    path: &Path,
+    mut config: AdapterConfig,
+    arguments: &CheckArguments,
+    scratch: &mut Scratch,
+) -> Result<(), CheckError> {
     let numbers = numbers(arguments, &config)?;
-    let scratch = Scratch::make().map_err(CheckError::Scratch)?;
     for section in &mut config.sources {
-        let apart = section.kind.keep_apart(&section.name, &scratch);
-        apart.map_err(CheckError::Scratch)?;
+        section.kind.keep_apart(&section.name, scratch)?;
     }
     let clock = SystemClock::shared();
     let Opened {
@@ -122,7 +133,10 @@ async fn examine_all(path: &Path, arguments: &CheckArguments) -> Result<(), Chec
         let why = match timeout(PREPARING_MAX, prepare).await {
             Ok(Ok(())) => return None,
             Ok(Err(error)) => chain(&error),
-            Err(_) => "its first data did not come in time".to_owned(),
+            Err(_) => format!(
+                "its first data did not come within {} s, which is as long as a check waits",
+                PREPARING_MAX.as_secs()
+            ),
         };
         Some((name, why))
     });

@@ -55,6 +55,8 @@ pub(crate) enum Failure {
     Signals(#[source] io::Error),
     #[error(transparent)]
     Source(#[from] OpenError),
+    #[error("cannot start threads")]
+    Start(#[source] io::Error),
     #[error("status.listen: cannot listen on {listen}")]
     Status {
         listen: SocketAddr,
@@ -79,10 +81,10 @@ impl Failure {
                 | CheckError::TooMany
                 | CheckError::Config(_),
             ) => EXIT_USAGE,
+            Self::Check(CheckError::Interrupted { code, .. }) => *code,
             Self::Check(CheckError::Source(failed)) | Self::Source(failed) => not_opened(failed),
             Self::Check(
-                CheckError::Interrupted
-                | CheckError::Print(_)
+                CheckError::Print(_)
                 | CheckError::Report { .. }
                 | CheckError::Scratch(_)
                 | CheckError::Signals(_)
@@ -94,7 +96,8 @@ impl Failure {
             | Self::Print(_)
             | Self::Status { .. }
             | Self::Runtime(RuntimeError::Journal(_) | RuntimeError::Task)
-            | Self::Signals(_) => EXIT_FAILURE,
+            | Self::Signals(_)
+            | Self::Start(_) => EXIT_FAILURE,
         }
     }
 }

@@ -26,6 +26,7 @@
 //!
 //! [check]
 //! numbers_file = "known-subscribers.txt"        # optional: what `accord-adapter check` asks about
+//! scratch_dir = "scratch"               # optional: where it keeps what it fetches, until it ends
 //!
 //! [status]
 //! listen = "127.0.0.1:9465"             # page and metrics; loopback only; left out: none
@@ -222,6 +223,7 @@ impl AdapterConfig {
         ];
         let all = paths.into_iter().chain(&mut self.restrictions.file);
         let all = all.chain(&mut self.check.numbers_file);
+        let all = all.chain(&mut self.check.scratch_dir);
         let sources = self.sources.iter_mut();
         for path in all.chain(sources.flat_map(|source| source.kind.paths())) {
             *path = dir.join(&*path);

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use kit::{Asked, Example, Found, Plan, SignalFound, examine_source};
 pub use report::Report;
-pub use scratch::Scratch;
+pub use scratch::{Scratch, ScratchError};
 
 use crate::source::{Observations, Source};
 

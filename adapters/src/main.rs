@@ -4,13 +4,14 @@ mod check;
 mod commands;
 mod reconciling;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
 /// Attaches an operator's data to Accord brokers.
 ///
-/// Exit codes: 0 done, 1 failed, 64 bad usage or configuration.
+/// Exit codes: 0 done, 1 failed, 64 bad usage or configuration, 129, 130, 143 a check that was
+/// interrupted.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -69,8 +70,23 @@ struct ConfigArgument {
     path: PathBuf,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long a file is waited for that a thread reads when a command ends: nothing hangs on it.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            commands::complain(&commands::Failure::Start(error));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(command());
+    runtime.shutdown_timeout(LINGER_MAX);
+    code
+}
+
+async fn command() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

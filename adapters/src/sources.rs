@@ -261,7 +261,10 @@ impl SourceConfig {
             Self::Csv(config) => {
                 let source = Arc::new(CsvExport::open(config.as_ref().clone(), clock)?);
                 let (watching, loading) = (Arc::clone(&source), Arc::clone(&source));
-                let first = async move { Ok(loading.reload_once().await.map(drop)?) };
+                let first = move || {
+                    let loading = Arc::clone(&loading);
+                    async move { Ok(loading.reload_once().await.map(drop)?) }
+                };
                 from_files(
                     source.files(),
                     source,
@@ -289,7 +292,10 @@ impl SourceConfig {
             Self::NumberList(config) => {
                 let source = Arc::new(NumberList::open(config.as_ref().clone(), clock)?);
                 let (watching, loading) = (Arc::clone(&source), Arc::clone(&source));
-                let first = async move { Ok(loading.reload_now().await?) };
+                let first = move || {
+                    let loading = Arc::clone(&loading).reload_now();
+                    async move { Ok(loading.await?) }
+                };
                 from_files(source.files(), source, watching.watch(), first)
             }
             Self::OsmoHlr(config) => {
@@ -300,7 +306,10 @@ impl SourceConfig {
             Self::Portability(config) => {
                 let source = Arc::new(Portability::open(config.as_ref().clone(), clock)?);
                 let (watching, loading) = (Arc::clone(&source), Arc::clone(&source));
-                let first = async move { Ok(loading.reload_now().await?) };
+                let first = move || {
+                    let loading = Arc::clone(&loading).reload_now();
+                    async move { Ok(loading.await?) }
+                };
                 from_files(source.files(), source, watching.watch(), first)
             }
             Self::Sql(config) => {
@@ -342,12 +351,15 @@ impl SourceConfig {
 }
 
 /// A source whose files may come from a server.
-fn from_files(
+fn from_files<F>(
     files: Option<Arc<FileDrop>>,
     source: Arc<dyn Source>,
     watching: impl Future<Output = ()> + Send + 'static,
-    first: impl Future<Output = Result<(), SourceError>> + Send + 'static,
-) -> OpenSource {
+    first: impl Fn() -> F + Send + Sync + 'static,
+) -> OpenSource
+where
+    F: Future<Output = Result<(), SourceError>> + Send + 'static,
+{
     let fetching = files.clone();
     OpenSource {
         source,
@@ -360,10 +372,22 @@ fn from_files(
             }
         })),
         prepare: Some(Box::pin(async move {
-            if let Some(files) = fetching {
+            let Some(files) = fetching else {
+                return first().await;
+            };
+            let mut refused = None;
+            loop {
                 files.fetch().await?;
+                match first().await {
+                    Ok(()) => break,
+                    // What is told is what is wrong with the newest.
+                    Err(error) => refused.get_or_insert(error),
+                };
+                if !files.reach_further() {
+                    break;
+                }
             }
-            first.await
+            refused.map_or(Ok(()), Err)
         })),
     }
 }

@@ -58,6 +58,9 @@ pub struct RestrictionsSection {
 pub struct CheckSection {
     /// Known subscribers, one number a line, E.164 with its plus sign; `#` begins a comment.
     pub numbers_file: Option<PathBuf>,
+    /// Where what sources write meanwhile is kept until the check ends. Left out: beside each source's
+    /// own spool or journal.
+    pub scratch_dir: Option<PathBuf>,
 }
 
 /// The status page.

@@ -220,10 +220,11 @@ pub(super) fn wanted(plan: &Plan) -> Wanted {
     };
     let (fixed, complete) = (plan.config.file_name.clone(), plan.config.complete.clone());
     Box::new(move |name: &str| {
-        let is_export = |name: &str| match &pattern {
-            Some((format, added)) => format.bounds(&format!("{name}{added}")).is_some(),
-            None => name == fixed,
+        let exported = |name: &str| match &pattern {
+            Some((format, added)) => Some(format.bounds(&format!("{name}{added}"))?.0),
+            None => (name == fixed).then_some(Timestamp::UNIX_EPOCH),
         };
+        let is_export = |name: &str| exported(name).is_some();
         let says_more = match &complete {
             Complete::DoneFile => name.strip_suffix(".done").is_some_and(is_export),
             Complete::Sha256File => name.strip_suffix(".sha256").is_some_and(is_export),
@@ -233,7 +234,7 @@ pub(super) fn wanted(plan: &Plan) -> Wanted {
         if says_more {
             return Some(Role::About);
         }
-        is_export(name).then_some(Role::Content)
+        exported(name).map(Role::Content)
     })
 }
 

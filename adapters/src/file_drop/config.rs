@@ -47,6 +47,9 @@ pub struct SftpConfig {
     /// The most names of the directory that are looked at.
     #[serde(default = "default_names_max")]
     pub names_max: u32,
+    /// Of what is read only the newest comes, with what is said about it: for a check.
+    #[serde(skip)]
+    pub(crate) newest_only: bool,
 }
 
 /// A rule that is broken.

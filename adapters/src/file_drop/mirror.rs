@@ -1,12 +1,16 @@
 //! What is fetched, and how it comes to lie in the spool.
 
 use std::{
+    cmp::Reverse,
     collections::HashSet,
     fs::{self, File},
     io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use jiff::Timestamp;
 
 use super::{
     Role, SftpConfig, Wanted,
@@ -18,6 +22,8 @@ const COMPARED_BYTES_MAX: u64 = 1 << 20;
 /// The time of a file is told in seconds, so that a second one of the same size and second looks like
 /// the first, as long as so many seconds have not passed by the server's own files.
 const SAME_SECONDS: u32 = 2;
+/// Where only the newest is fetched, and it is of no use, so many are tried.
+const REACH_MAX: usize = 3;
 
 /// What a round fetched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +44,16 @@ pub(super) struct Mirror {
     names_max: u32,
     /// What the server has no more goes here too.
     pub(super) clears: bool,
+    newest: Option<Newest>,
+}
+
+/// Where only the newest is fetched.
+#[derive(Debug)]
+struct Newest {
+    /// So many.
+    reach: AtomicUsize,
+    /// So many there were.
+    offered: AtomicUsize,
 }
 
 impl Mirror {
@@ -50,10 +66,24 @@ impl Mirror {
             file_mib_max: config.file_mib_max,
             names_max: config.names_max,
             clears: false,
+            newest: config.newest_only.then(|| Newest {
+                reach: AtomicUsize::new(1),
+                offered: AtomicUsize::new(0),
+            }),
         }
     }
 
-    pub(super) async fn fetch(&self) -> Result<Fetched, SftpError> {
+    pub(super) fn reach_further(&self) -> bool {
+        let further = |newest: &Newest| {
+            let reached = newest.reach.load(Ordering::Relaxed);
+            let most = newest.offered.load(Ordering::Relaxed).min(REACH_MAX);
+            newest.reach.store(reached + 1, Ordering::Relaxed);
+            reached < most
+        };
+        self.newest.as_ref().is_some_and(further)
+    }
+
+    pub(super) async fn fetch(&self, now: Timestamp) -> Result<Fetched, SftpError> {
         self.sweep()?;
         let session = Session::open(&self.server).await?;
         let wanted = |name: &str| match name.starts_with('.') {
@@ -65,14 +95,18 @@ impl Mirror {
             .await?;
         // Whoever finds a marker must find what it is about; and the newest day is needed first.
         files.sort_by(|one, other| {
-            let turn = |file: &Remote| (file.role, std::cmp::Reverse(file.modified));
+            let turn = |file: &Remote| match file.role {
+                Role::Content(of) => (0, Reverse(Some(of)), Reverse(file.modified)),
+                Role::About => (1, Reverse(None), Reverse(file.modified)),
+            };
             let order = turn(one).cmp(&turn(other));
             order.then_with(|| one.name.cmp(&other.name))
         });
         let newest = files.iter().map(|file| file.modified).max().unwrap_or(0);
         let mut fetched = Fetched::default();
         let mut failed = None;
-        for file in files.iter().filter(|file| !self.has(file, newest)) {
+        let due = self.due(&files, now);
+        for file in due.into_iter().filter(|file| !self.has(file, newest)) {
             // One file that can't be had does not stand in the way of the others.
             match self.take(&session, file).await {
                 Ok(false) => {}
@@ -92,10 +126,35 @@ impl Mirror {
         failed.map_or(Ok(fetched), Err)
     }
 
+    /// What is to be fetched of what is offered, which is in order.
+    fn due<'a>(&self, files: &'a [Remote], now: Timestamp) -> Vec<&'a Remote> {
+        let Some(newest) = &self.newest else {
+            return files.iter().collect();
+        };
+        // No source takes one whose time is still to come.
+        let can_be = |file: &&Remote| matches!(file.role, Role::Content(of) if of <= now);
+        let (content, about): (Vec<&Remote>, Vec<&Remote>) =
+            files.iter().partition(|file| file.is_content());
+        let offered: Vec<&Remote> = content.iter().copied().filter(can_be).collect();
+        newest.offered.store(offered.len(), Ordering::Relaxed);
+        let reach = newest.reach.load(Ordering::Relaxed);
+        let mut due: Vec<&Remote> = offered.into_iter().take(reach).collect();
+        let says_of = |about: &Remote, some: &[&Remote]| {
+            some.iter().any(|file| about.name.starts_with(&file.name))
+        };
+        // A manifest says something of all.
+        let about = about
+            .into_iter()
+            .filter(|about| says_of(about, &due) || !says_of(about, &content));
+        let about: Vec<&Remote> = about.collect();
+        due.extend(about);
+        due
+    }
+
     /// Removes from the spool what was fetched once and is not offered any more. A server that offers
     /// nothing at all may have lost its disk, and takes nothing away.
     fn clear(&self, offered: &[Remote]) -> Result<(), SftpError> {
-        if !offered.iter().any(|file| file.role == Role::Content) {
+        if !offered.iter().any(Remote::is_content) {
             return Ok(());
         }
         let offered: HashSet<&str> = offered.iter().map(|file| file.name.as_str()).collect();
@@ -118,7 +177,7 @@ impl Mirror {
             return false;
         };
         let settled = file.modified.saturating_add(SAME_SECONDS) < newest;
-        (settled || file.role == Role::Content || file.bytes > COMPARED_BYTES_MAX)
+        (settled || file.is_content() || file.bytes > COMPARED_BYTES_MAX)
             && metadata.len() == file.bytes
             && metadata.modified().ok() == Some(time(file))
     }

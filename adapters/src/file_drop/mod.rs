@@ -19,6 +19,7 @@ pub mod testing;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use accord_proto::clock::SharedClock;
+use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub use config::{FilesConfigError, SftpConfig, SftpConfigError};
@@ -29,10 +30,11 @@ use crate::source::{Condition, SourceState, StateCell};
 use mirror::Mirror;
 
 /// What a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// What a source reads.
-    Content,
+    /// What a source reads, and the time that its name tells. Where names tell none it is the same for
+    /// all, and the one written last is the newest.
+    Content(Timestamp),
     /// A marker or checksum, which says something about content and so is fetched after it.
     About,
 }
@@ -96,7 +98,7 @@ impl FileDrop {
     /// [`SftpError`]: what was fetched whole before stays.
     pub async fn fetch(&self) -> Result<Fetched, SftpError> {
         let most = Duration::from_secs(u64::from(self.config.round_seconds_max));
-        let fetched = timeout(most, self.mirror.fetch()).await;
+        let fetched = timeout(most, self.mirror.fetch(self.clock.now())).await;
         let fetched = fetched.unwrap_or(Err(SftpError::Timeout));
         let (condition, why) = match &fetched {
             Ok(_) => (Condition::Up, String::new()),
@@ -104,6 +106,12 @@ impl FileDrop {
         };
         self.state.set(condition, why, self.clock.now());
         fetched
+    }
+
+    /// Of which only the newest comes: has one more come with the next round. False: it comes all, or
+    /// nothing older is worth it.
+    pub(crate) fn reach_further(&self) -> bool {
+        self.mirror.reach_further()
     }
 
     /// Fetches for ever, beginning now. What is wrong is logged once, until it is something else.

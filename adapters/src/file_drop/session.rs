@@ -136,6 +136,12 @@ pub(super) struct Remote {
     pub(super) modified: u32,
 }
 
+impl Remote {
+    pub(super) const fn is_content(&self) -> bool {
+        matches!(self.role, Role::Content(_))
+    }
+}
+
 /// An open connection.
 pub(super) struct Session {
     sftp: RawSftpSession,

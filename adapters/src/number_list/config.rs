@@ -193,11 +193,10 @@ impl Plan {
         let (named, covers) = (self.named.clone(), self.config.covers.clone());
         let (zone, began, complete) = (self.zone.clone(), self.began, self.config.complete);
         Box::new(move |name| {
-            let (list, role) = match (name.strip_suffix(".sha256"), complete) {
-                (Some(list), ListComplete::Sha256File) => (list, Role::About),
-                (_, _) => (name, Role::Content),
-            };
-            covered(&named, &zone, &covers, began, list).map(|_| role)
+            let about = name.strip_suffix(".sha256");
+            let about = about.filter(|_| complete == ListComplete::Sha256File);
+            let (_, until) = covered(&named, &zone, &covers, began, about.unwrap_or(name))?;
+            Some(about.map_or(Role::Content(until), |_| Role::About))
         })
     }
 }

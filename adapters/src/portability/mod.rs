@@ -79,7 +79,9 @@ impl Portability {
                 let parent = config.file.parent();
                 let parent = parent.filter(|parent| !parent.as_os_str().is_empty());
                 let spool = parent.unwrap_or_else(|| Path::new("."));
-                let wanted = move |other: &str| (other == name).then_some(Role::Content);
+                let wanted = move |other: &str| {
+                    (other == name).then_some(Role::Content(Timestamp::UNIX_EPOCH))
+                };
                 let clock = Arc::clone(&clock);
                 let files = FileDrop::open(sftp, spool.to_owned(), Box::new(wanted), clock)?;
                 Some(Arc::new(files))

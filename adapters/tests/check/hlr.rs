@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 
 use accord_adapters::osmo_hlr::testing::RealHlr;
 use accord_adapters::osmo_hlr::{OsmoHlr, OsmoHlrConfig};
@@ -14,7 +13,7 @@ use crate::{Desk, line};
 const NUMBER: [&str; 2] = ["--number", "+447700900001"];
 const IMSI: &str = "901700000000001";
 
-fn source(address: &str, more: &str) -> String {
+pub(crate) fn source(address: &str, more: &str) -> String {
     format!(
         "[[source]]\nkind = \"osmo_hlr\"\nname = \"hlr\"\naddress = \"{address}\"\n\
          journal_dir = \"intervals\"\njournal_key_file = \"intervals.key\"\n{more}\n"
@@ -57,44 +56,6 @@ fn a_source_that_never_answers_costs_its_time_and_no_more() {
     let swap = line(&said.out, "sim_swap");
     assert_eq!(swap[swap.len() - 2..], ["timeout", "3"], "{}", said.out);
     assert!(said.out.contains("did not answer in time"), "{}", said.out);
-}
-
-#[test]
-fn a_check_that_is_interrupted_leaves_nothing_behind() {
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = silent.local_addr().unwrap().to_string();
-    let desk = Desk::with(&source(&address, "request_timeout_ms = 5000"));
-    let numbers = (1..=9).map(|last| format!("+44770090000{last}\n"));
-    std::fs::write(desk.path("numbers"), numbers.collect::<String>()).unwrap();
-    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_accord-adapter"))
-        .args(["check", "--config"])
-        .arg(&desk.config)
-        .args(["--deadline-ms", "5000", "--numbers"])
-        .arg(desk.path("numbers"))
-        .env("TMPDIR", desk.path("tmp"))
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    // It asks by now, and has made its directory.
-    silent.set_nonblocking(true).unwrap();
-    let asking = (0..2_000).find_map(|_| {
-        let accepted = silent.accept();
-        std::thread::sleep(Duration::from_millis(10));
-        accepted.ok()
-    });
-    assert!(asking.is_some(), "it asks nobody");
-    assert_eq!(crate::entries(&desk.path("tmp")), 1);
-    let pid = check.id().to_string();
-    let killed = std::process::Command::new("kill")
-        .args(["-TERM", &pid])
-        .status();
-    assert!(killed.unwrap().success());
-    assert_eq!(check.wait().unwrap().code(), Some(1));
-    assert_eq!(
-        crate::entries(&desk.path("tmp")),
-        0,
-        "something is left behind"
-    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod camara;
 mod documents;
 mod events;
 mod hlr;
+mod interrupted;
 mod report;
 #[expect(dead_code, reason = "the tests of the source need more of it")]
 #[path = "../camara_upstream/server.rs"]
@@ -68,8 +69,22 @@ impl Desk {
             .env("TMPDIR", self.path("tmp"))
             .output()
             .unwrap();
-        assert_eq!(entries(&self.path("tmp")), 0, "something is left behind");
+        self.assert_clean();
         said(&output)
+    }
+
+    /// Nothing that a check made is there.
+    fn assert_clean(&self) {
+        assert_eq!(self.scratch(), Vec::<PathBuf>::new(), "left behind");
+        assert_eq!(entries(&self.path("tmp")), 0, "something is left behind");
+    }
+
+    /// What a check that runs has made.
+    fn scratch(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.dir.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().path());
+        let of_check = |path: &PathBuf| path.to_string_lossy().contains("/.accord-check-");
+        names.filter(of_check).collect()
     }
 }
 
