@@ -5,6 +5,7 @@ mod checks;
 mod choose;
 mod documents;
 mod governed;
+mod granted;
 mod kept;
 
 mod life;
@@ -34,6 +35,7 @@ pub(crate) use act_refusal::ActFault;
 pub use act_refusal::ActRefusal;
 pub use documents::{DocumentError, read_agreement, read_parties, read_ported};
 pub use governed::Governed;
+pub use granted::NotGranted;
 pub use kept::{Governing, KeptAgreement};
 pub use life::{AgreementLife, DOCUMENT_WIRE_BYTES_MAX, Past, Taken};
 pub use recalled::RecalledLife;

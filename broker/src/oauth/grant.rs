@@ -2,17 +2,18 @@
 //! not allow is refused here already, before anybody could ask with it.
 
 use accord_proto::{
-    agreement::Decision,
+    agreement::ClauseId,
     camara::{Operation, Requested, Scopes},
+    granularity::Granularity,
     parties::{Client, Party},
-    party::{OrgName, Role},
+    party::OrgName,
     purpose::Purpose,
     signal::Signal,
 };
 use jiff::Timestamp;
 
 use super::error::TokenRefusal;
-use crate::governance::Governed;
+use crate::governance::{Governed, NotGranted};
 
 /// Checks what a registered client asks for.
 ///
@@ -32,16 +33,12 @@ pub(super) fn check(
     })?;
     check_registered(client, requested.scopes)?;
     for scope in requested.scopes.iter() {
-        for signal in signals_of(scope) {
-            let bank = party.id.org();
-            check_agreement(governed, bank, signal, purpose, now).map_err(|why| {
-                TokenRefusal::NotAllowed {
-                    scope,
-                    purpose,
-                    why,
-                }
-            })?;
-        }
+        let allowed = check_agreement(governed, party.id.org(), scope, purpose, now);
+        allowed.map_err(|why| TokenRefusal::NotAllowed {
+            scope,
+            purpose,
+            why: why.to_string(),
+        })?;
     }
     Ok(())
 }
@@ -58,40 +55,66 @@ fn check_registered(client: &Client, asked: Scopes) -> Result<(), TokenRefusal> 
     Err(TokenRefusal::ScopeNotRegistered(beyond.join(", ")))
 }
 
-/// The signals that a scope lets its holder ask about.
-fn signals_of(scope: &str) -> impl Iterator<Item = Signal> {
+/// The operations that a scope lets its holder call.
+fn operations_of(scope: &str) -> impl Iterator<Item = Operation> {
     let one = Scopes::of(scope).unwrap_or_default();
-    let mut last = None;
-    Operation::ALL
-        .into_iter()
-        .filter(move |operation| one.allows(*operation))
-        .map(Operation::signal)
-        .filter(move |signal| last.replace(*signal) != Some(*signal))
+    let all = Operation::ALL.into_iter();
+    all.filter(move |operation| one.allows(*operation))
 }
 
-/// Whether some operator that is licensed may answer: which one is asked, the number says later.
+/// Whether some operator may answer some operation of the scope: which operator is asked, the number
+/// says later, and the rest of the scope is looked at again with each question.
 fn check_agreement(
     governed: &Governed,
     bank: &OrgName,
-    signal: Signal,
+    scope: &'static str,
     purpose: Purpose,
     now: Timestamp,
-) -> Result<(), String> {
-    let mut nearest = None;
-    let operators = governed.parties().all().iter();
-    let operators = operators.filter(|party| party.id.role() == Role::Operator);
-    for operator in operators.filter(|party| party.licence_in_force(now).is_ok()) {
-        let decision = governed
-            .agreement()
-            .decide(bank, operator.id.org(), signal, purpose);
-        match decision {
-            Decision::Granted(_) => return Ok(()),
-            Decision::NotAuthorised(instead) => nearest = nearest.or(Some(instead)),
-            Decision::NotContracted => {}
+) -> Result<(), Why> {
+    let mut nearest = Why::NotContracted;
+    for operation in operations_of(scope) {
+        let signal = operation.signal();
+        for operator in governed.licensed_operators(now) {
+            let granted = governed.granted(bank, operator.id.org(), signal, purpose);
+            let why = match granted {
+                Ok(clause) if clause.suits(operation) => return Ok(()),
+                Ok(clause) => Why::TooCoarse(clause.id.clone(), clause.granularity, signal),
+                Err(NotGranted::Suspended(words)) => {
+                    Why::Suspended(operator.id.org().clone(), words)
+                }
+                Err(NotGranted::NotAuthorised(instead)) => Why::NotAuthorised(instead),
+                Err(NotGranted::NotContracted) => Why::NotContracted,
+            };
+            if why.nearness() > nearest.nearness() {
+                nearest = why;
+            }
         }
     }
-    Err(nearest.map_or_else(
-        || "no clause stands between this bank and any operator".to_owned(),
-        |nearest| nearest.detail().to_owned(),
-    ))
+    Err(nearest)
+}
+
+/// Why no operator may answer anything of a scope, by the one that comes nearest.
+#[derive(Debug, thiserror::Error)]
+enum Why {
+    #[error("no clause stands between this bank and any operator")]
+    NotContracted,
+    #[error("{0}")]
+    NotAuthorised(String),
+    #[error(
+        "clause {0} grants {2} as `{1}`, from which no operation of this scope can be answered"
+    )]
+    TooCoarse(ClauseId, Granularity, Signal),
+    #[error("{0}: {1}")]
+    Suspended(OrgName, String),
+}
+
+impl Why {
+    const fn nearness(&self) -> u8 {
+        match self {
+            Self::NotContracted => 0,
+            Self::NotAuthorised(_) => 1,
+            Self::TooCoarse(..) => 2,
+            Self::Suspended(..) => 3,
+        }
+    }
 }

@@ -14,6 +14,7 @@ use accord_proto::{
     },
     reason::Reason,
     signal::Question,
+    v1, wire,
 };
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
@@ -53,6 +54,42 @@ pub struct Derived {
     pub swap_kind: Option<SwapKind>,
     /// The kind of the attack.
     pub attack_kind: Option<AttackKind>,
+}
+
+impl Derived {
+    /// As an answer has it.
+    pub(crate) fn to_wire(&self) -> v1::Value {
+        use v1::value::Value as Wire;
+        let value = match &self.value {
+            Value::YesNo(yes) => Wire::YesNo(*yes),
+            Value::Band {
+                lowest,
+                highest,
+                at_least,
+            } => Wire::Band(v1::Band {
+                lowest: lowest.to_wire() as i32,
+                highest: highest.to_wire() as i32,
+                at_least: *at_least,
+            }),
+            Value::Interval { after, before } => Wire::Interval(v1::Interval {
+                after: after.map(wire::timestamp),
+                before: before.map(wire::timestamp),
+            }),
+            Value::Forwarding(active) => Wire::Forwarding(wire::forwarding_state(active)),
+            Value::Roaming(roaming) => Wire::Roaming(wire::roaming_state(*roaming)),
+        };
+        let swap_kind = self
+            .swap_kind
+            .map_or(v1::SwapKind::Unspecified, SwapKind::to_wire);
+        let attack_kind = self
+            .attack_kind
+            .map_or(v1::AttackKind::Unspecified, AttackKind::to_wire);
+        v1::Value {
+            value: Some(value),
+            swap_kind: swap_kind as i32,
+            attack_kind: attack_kind as i32,
+        }
+    }
 }
 
 /// Derives the answer to one question.

@@ -1,16 +1,12 @@
 //! From what was observed to what the bank is told: no finer than the clause, and nothing that the
 //! agreement stopped allowing meanwhile.
 
-use accord_proto::{
-    observation::{AttackKind, SourceClass, SwapKind},
-    reason::Reason,
-    v1, wire,
-};
+use accord_proto::{observation::SourceClass, reason::Reason, v1, wire};
 
 use super::{
     authenticate::still_may,
     authorise::{self, Denied},
-    derive::{Derived, Value, derive},
+    derive::derive,
     fetch::{Observed, Seen},
     parts::Parts,
     refusal::Refusal,
@@ -160,7 +156,7 @@ fn answered(
         Ok(derived) => {
             // Only beside a value: of a subscriber who opted out nothing at all is told.
             answer.customer_lock = customer_lock && clause.customer_lock;
-            answer.outcome = Some(v1::signal_answer::Outcome::Value(value(&derived)));
+            answer.outcome = Some(v1::signal_answer::Outcome::Value(derived.to_wire()));
         }
         Err(reason) => {
             unanswered(
@@ -170,38 +166,5 @@ fn answered(
                 reason.consequence().meaning.to_owned(),
             );
         }
-    }
-}
-
-fn value(derived: &Derived) -> v1::Value {
-    use v1::value::Value as Wire;
-    let value = match &derived.value {
-        Value::YesNo(yes) => Wire::YesNo(*yes),
-        Value::Band {
-            lowest,
-            highest,
-            at_least,
-        } => Wire::Band(v1::Band {
-            lowest: lowest.to_wire() as i32,
-            highest: highest.to_wire() as i32,
-            at_least: *at_least,
-        }),
-        Value::Interval { after, before } => Wire::Interval(v1::Interval {
-            after: after.map(wire::timestamp),
-            before: before.map(wire::timestamp),
-        }),
-        Value::Forwarding(active) => Wire::Forwarding(wire::forwarding_state(active)),
-        Value::Roaming(roaming) => Wire::Roaming(wire::roaming_state(*roaming)),
-    };
-    let swap_kind = derived
-        .swap_kind
-        .map_or(v1::SwapKind::Unspecified, SwapKind::to_wire);
-    let attack_kind = derived
-        .attack_kind
-        .map_or(v1::AttackKind::Unspecified, AttackKind::to_wire);
-    v1::Value {
-        value: Some(value),
-        swap_kind: swap_kind as i32,
-        attack_kind: attack_kind as i32,
     }
 }

@@ -22,6 +22,7 @@ mod read_clause;
 mod share_keys;
 mod signed;
 mod standing;
+mod suits;
 mod target;
 mod term;
 

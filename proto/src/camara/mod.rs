@@ -9,5 +9,5 @@ mod operation;
 mod scope;
 
 pub use client::{ClientId, ClientIdError};
-pub use operation::Operation;
+pub use operation::{MAX_AGE_HOURS_MAX, Operation};
 pub use scope::{DpvPurpose, DpvPurposeError, Requested, ScopeError, Scopes};

@@ -2,6 +2,10 @@
 
 use crate::signal::{Question, Signal};
 
+/// The longest `maxAge`, hours (sim-swap and device-swap: `maximum: 2400`). An agreement may offer
+/// longer windows, which only the gRPC door can ask.
+pub const MAX_AGE_HOURS_MAX: u32 = 2_400;
+
 /// One operation of a CAMARA API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {

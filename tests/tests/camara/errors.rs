@@ -203,7 +203,8 @@ async fn quotas_rates_and_repeats_have_their_codes() {
     assert_eq!(word(&other), "409 ALREADY_EXISTS");
 }
 
-/// Clients of the banks whose clauses are coarse, and one operator less in clause 6.2.
+/// Clients of the banks whose clauses are coarse, one operator less in clause 6.2, and another clause
+/// for one of the operators of 2.3.
 fn with_clients() -> WorldSpec {
     let client = |id: &str, purpose| ClientSpec {
         purposes: vec![("dpv:FraudPreventionAndDetection".to_owned(), purpose)],
@@ -211,8 +212,17 @@ fn with_clients() -> WorldSpec {
     };
     let (before, of_6_2) = AGREEMENT.split_once("id = \"6.2\"").unwrap();
     let of_6_2 = of_6_2.replacen(r#"["north-mobile", "sud-mobile"]"#, r#"["sud-mobile"]"#, 1);
+    let both = r#"operators = ["north-mobile", "sud-mobile"]"#;
+    let (head, of_2_3) = before.split_once("[[clause]]\nid = \"2.3\"").unwrap();
+    let (of_2_3, rest) = of_2_3.split_once("[[clause]]").unwrap();
+    let of = |id: &str, operator: &str| {
+        let named = of_2_3.replacen(both, &format!("operators = [\"{operator}\"]"), 1);
+        format!("[[clause]]\nid = \"{id}\"{named}")
+    };
+    let of_north = of("2.3", "north-mobile");
+    let of_south = of("2.3b", "sud-mobile").replacen("yes_no", "state", 1);
     let mut spec = WorldSpec {
-        agreement: format!("{before}id = \"6.2\"{of_6_2}"),
+        agreement: format!("{head}{of_north}{of_south}[[clause]]{rest}id = \"6.2\"{of_6_2}"),
         ..WorldSpec::default()
     };
     for bank in &mut spec.banks {
@@ -221,7 +231,7 @@ fn with_clients() -> WorldSpec {
                 bank.clients = vec![
                     client("first-login", Purpose::Login),
                     client("first-limits", Purpose::LimitChange),
-                    client("first-reset", Purpose::CredentialReset),
+                    client("first-codes", Purpose::OtpSend),
                 ];
             }
             "second-bank" => {
@@ -277,11 +287,13 @@ async fn what_the_agreement_does_not_allow_is_a_403_with_its_reason() {
     let told = login.ask(RETRIEVE_DATE, &number).await;
     assert_eq!(word(&told), "403 PERMISSION_DENIED");
     let forwarding = "call-forwarding-signal:unconditional-call-forwardings:read";
-    let mut reset = stage.asking("first-bank", "first-reset", forwarding).await;
-    let told = reset.ask(UNCONDITIONAL, &number).await;
+    let mut codes = stage.asking("first-bank", "first-codes", forwarding).await;
+    let told = codes.ask(UNCONDITIONAL, &number).await;
     assert_eq!(word(&told), "403 PERMISSION_DENIED");
+    // The clause with the other operator is precise enough, so there is a token.
+    assert_eq!(word(&codes.ask(UNCONDITIONAL, &of_south).await), "200");
     // A token opens what its scopes say, and nothing else.
-    let told = reset.ask(CHECK, &number).await;
+    let told = codes.ask(CHECK, &number).await;
     assert_eq!(word(&told), "403 PERMISSION_DENIED");
     let challenge = told.header("www-authenticate");
     assert!(

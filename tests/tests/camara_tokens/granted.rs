@@ -6,7 +6,7 @@ use tonic::Code;
 
 use crate::{
     grpc, record,
-    rig::{FIRST_BANK, NUMBER, PURPOSE, Rig, SCOPE},
+    rig::{CLIENT, FIRST_BANK, NUMBER, PURPOSE, Rig, SCOPE},
 };
 
 #[tokio::test]
@@ -87,6 +87,93 @@ async fn what_the_agreement_does_not_allow_is_refused_with_what_it_allows_instea
         }
         assert_eq!(record::refused(&rig, since)[0][2], "SCOPE_NOT_IN_AGREEMENT");
     }
+}
+
+#[tokio::test]
+async fn what_every_clause_is_too_coarse_for_is_refused_and_what_one_suits_is_not() {
+    let rig = Rig::new().await;
+    let bank = rig.bank();
+    // Clause 2.1 answers yes or no before a login.
+    let login = "dpv:IdentityVerification";
+    for beyond in [
+        "sim-swap:retrieve-date",
+        "sim-swap:check sim-swap:retrieve-age-band",
+    ] {
+        let since = record::size(&rig);
+        let scope = format!("{login} {beyond}");
+        let told = rig.ask(&bank, &rig.sign(&rig.claims()), &scope).await;
+        assert_eq!(told.error(), (400, "invalid_scope"), "{beyond}");
+        let words = told.description();
+        for part in [
+            "retrieve",
+            "login",
+            "clause 2.1 grants sim_swap as 'yes_no'",
+        ] {
+            let quoted = words.replace('`', "'");
+            assert!(quoted.contains(part), "{part}: {words}");
+        }
+        assert_eq!(record::refused(&rig, since)[0][2], "SCOPE_NOT_IN_AGREEMENT");
+    }
+    // A wildcard is granted for the one of its operations that is answered; and what bands answer is.
+    for allowed in [
+        format!("{login} sim-swap"),
+        format!("{login} sim-swap:check"),
+        format!("{PURPOSE} sim-swap:retrieve-date sim-swap:retrieve-age-band"),
+    ] {
+        let told = rig.ask(&bank, &rig.sign(&rig.claims()), &allowed).await;
+        told.token();
+    }
+}
+
+#[tokio::test]
+async fn what_an_authority_suspended_is_refused_where_nobody_else_answers() {
+    let rig = Rig::new().await;
+    let ask = async |bank: &'static str, client: &str, kid: &str, scope: &str| {
+        let mut claims = rig.claims();
+        for claim in ["iss", "sub"] {
+            claims[claim] = client.into();
+        }
+        let assertion = rig.sign_as(bank, Some(kid), &claims);
+        let scope = format!("{PURPOSE} {scope}");
+        rig.ask(&rig.caller(Some(bank)), &assertion, &scope).await
+    };
+    let recycling = async || {
+        ask(
+            "second-bank",
+            "second-app",
+            "second-bank-1",
+            "number-recycling:check",
+        )
+        .await
+    };
+    let swaps = async || ask("first-bank", CLIENT, "first-bank-1", "sim-swap:check").await;
+    swaps().await.token();
+    rig.suspend("signal:sim_swap").await;
+    wait_until("the suspension", || async { swaps().await.status == 400 })
+        .await
+        .unwrap();
+    assert!(
+        swaps()
+            .await
+            .description()
+            .contains("sim_swap is suspended by")
+    );
+    recycling().await.token();
+    rig.suspend("operator:north-mobile").await;
+    wait_until("the suspension", || async {
+        recycling().await.status == 400
+    })
+    .await
+    .unwrap();
+    let told = recycling().await;
+    assert_eq!(told.error(), (400, "invalid_scope"));
+    let words = told.description();
+    assert!(
+        words.contains("north-mobile: this operator is suspended by"),
+        "{words}"
+    );
+    // It never says why, which is between authority and operator.
+    assert!(!words.contains("drill"), "{words}");
 }
 
 #[tokio::test]

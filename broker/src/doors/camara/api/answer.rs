@@ -361,4 +361,6 @@ fn whole_days(span: SignedDuration) -> Option<u32> {
 }
 
 #[cfg(test)]
+mod suits;
+#[cfg(test)]
 mod tests;

@@ -5,11 +5,10 @@
 //! reading of the agreement and not of anybody's data, so no entry is made of it.
 
 use accord_proto::{
-    agreement::{Clause, Decision, Thresholds},
-    camara::Operation,
+    agreement::{Clause, Thresholds},
     granularity::Granularity,
     parties::Party,
-    party::{OrgName, Role},
+    party::OrgName,
     purpose::Purpose,
     signal::Signal,
 };
@@ -27,11 +26,7 @@ pub(super) fn body(governed: &Governed, bank: &OrgName, now: Timestamp) -> Json 
     let document = governed.signed().document();
     let term = document.term();
     let operators: Vec<_> = governed
-        .parties()
-        .all()
-        .iter()
-        .filter(|party| party.id.role() == Role::Operator)
-        .filter(|party| governed.operator_licensed(party.id.org(), now))
+        .licensed_operators(now)
         .filter_map(|party| operator(governed, bank, party))
         .collect();
     json!({
@@ -49,14 +44,8 @@ fn operator(governed: &Governed, bank: &OrgName, party: &Party) -> Option<Json> 
     let operator = party.id.org();
     let mut permissions = Vec::new();
     for signal in Signal::ALL {
-        if governed.stopped(operator, *signal).is_some() {
-            continue;
-        }
         for purpose in Purpose::ALL {
-            let decision = governed
-                .agreement()
-                .decide(bank, operator, *signal, *purpose);
-            if let Decision::Granted(clause) = decision {
+            if let Ok(clause) = governed.granted(bank, operator, *signal, *purpose) {
                 permissions.push(permission(clause, *signal, *purpose));
             }
         }
@@ -105,29 +94,10 @@ fn paths(clause: &Clause, signal: Signal) -> Vec<String> {
         .flat_map(|api| api.endpoints.iter().map(move |endpoint| (api, endpoint)));
     operations
         .filter(|(_, endpoint)| {
-            endpoint.operation.signal() == signal && suits(clause, endpoint.operation)
+            endpoint.operation.signal() == signal && clause.suits(endpoint.operation)
         })
         .map(|(api, endpoint)| format!("{}{}", api.base, endpoint.path))
         .collect()
-}
-
-fn suits(clause: &Clause, operation: Operation) -> bool {
-    match operation {
-        Operation::SimSwapCheck | Operation::DeviceSwapCheck => match &clause.thresholds {
-            Thresholds::Any | Thresholds::Offered(_) => true,
-            Thresholds::None => false,
-        },
-        Operation::SimSwapRetrieveDate | Operation::DeviceSwapRetrieveDate => {
-            clause.granularity == Granularity::Instant
-        }
-        Operation::SimSwapRetrieveAgeBand => {
-            matches!(clause.granularity, Granularity::Band | Granularity::Instant)
-        }
-        Operation::ForwardingUnconditional | Operation::ForwardingAll => {
-            clause.granularity == Granularity::State
-        }
-        Operation::RoamingRetrieve | Operation::RecyclingCheck | Operation::TenureCheck => true,
-    }
 }
 
 /// The shape of it.

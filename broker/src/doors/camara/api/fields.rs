@@ -14,8 +14,6 @@ use super::{
     table::Field,
 };
 
-/// The longest `maxAge` of CAMARA, hours.
-pub(super) const MAX_AGE_HOURS_MAX: i64 = 2_400;
 /// The `maxAge` of a body that has none, hours.
 pub(super) const MAX_AGE_HOURS_DEFAULT: u32 = 240;
 /// The most bytes of a network access identifier (RFC 7542 section 2.2: 253 and a few).

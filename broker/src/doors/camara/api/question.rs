@@ -1,14 +1,18 @@
 //! From what a body says to a question of ours.
 
 use accord_proto::{
-    camara::Operation, msisdn::Msisdn, signal::Question, v1, wire, wire::FieldError,
+    camara::{MAX_AGE_HOURS_MAX, Operation},
+    msisdn::Msisdn,
+    signal::Question,
+    v1, wire,
+    wire::FieldError,
 };
 use jiff::civil::Date;
 
 use super::{
     answer::Asked,
     fault::Fault,
-    fields::{MAX_AGE_HOURS_DEFAULT, MAX_AGE_HOURS_MAX, Said},
+    fields::{MAX_AGE_HOURS_DEFAULT, Said},
     problem::Code,
 };
 use crate::path::Refusal;
@@ -94,10 +98,12 @@ fn hours(said: &Said) -> Result<u32, Fault> {
         return Ok(MAX_AGE_HOURS_DEFAULT);
     };
     let hours = u32::try_from(asked).ok();
-    hours.filter(|_| asked <= MAX_AGE_HOURS_MAX).ok_or_else(|| {
-        let rule = format!("is at most {MAX_AGE_HOURS_MAX} hours");
-        Fault::coded(Code::OutOfRange, FieldError::new("maxAge", rule).into())
-    })
+    hours
+        .filter(|hours| *hours <= MAX_AGE_HOURS_MAX)
+        .ok_or_else(|| {
+            let rule = format!("is at most {MAX_AGE_HOURS_MAX} hours");
+            Fault::coded(Code::OutOfRange, FieldError::new("maxAge", rule).into())
+        })
 }
 
 fn since(said: &Said, field: &'static str, today: Date) -> Result<Date, Fault> {

@@ -1,11 +1,12 @@
 //! The shapes of bodies, as JSON Schema (2020-12, which OpenAPI 3.1 uses). From the same words that
 //! the reader and the translator use; a test holds real answers against them.
 
+use accord_proto::camara::MAX_AGE_HOURS_MAX;
 use serde_json::{Value as Json, json};
 
 use super::{
     answer::{CONDITIONS, NULL_CODES},
-    fields::{MAX_AGE_HOURS_DEFAULT, MAX_AGE_HOURS_MAX},
+    fields::MAX_AGE_HOURS_DEFAULT,
     headers::CORRELATOR_LEN_MAX,
     problem::MESSAGE_LEN_MAX,
     table::{Answers, Field},
