@@ -112,8 +112,7 @@ impl TokenRefusal {
             | Self::MediaType
             | Self::Body(_)
             | Self::Missing(_)
-            | Self::Parameter { .. }
-            | Self::Unbound => "invalid_request",
+            | Self::Parameter { .. } => "invalid_request",
             Self::GrantType => "unsupported_grant_type",
             Self::NoAssertion { .. } | Self::UnknownClient => "invalid_client",
             Self::Bodies
@@ -125,7 +124,8 @@ impl TokenRefusal {
             | Self::PurposeNotRegistered(_)
             | Self::ScopeNotRegistered(_)
             | Self::NotAllowed { .. } => "invalid_scope",
-            Self::Proof(_) => "invalid_dpop_proof",
+            // CAMARA Security and Interoperability, "DPoP": required, and none was sent.
+            Self::Unbound | Self::Proof(_) => "invalid_dpop_proof",
             Self::Party(refusal) => match refusal.class() {
                 Class::Unauthenticated => "invalid_client",
                 Class::ResourceExhausted | Class::Unavailable => BUSY,
@@ -290,6 +290,7 @@ mod tests {
             (FormError::Twice.into(), "invalid_request", 400),
             (TokenRefusal::MediaType, "invalid_request", 415),
             (TokenRefusal::GrantType, "unsupported_grant_type", 400),
+            (TokenRefusal::Unbound, "invalid_dpop_proof", 400),
             (TokenRefusal::UnknownClient, "invalid_client", 400),
             (
                 TokenRefusal::NoAssertion { by_header: true },

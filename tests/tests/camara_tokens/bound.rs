@@ -103,11 +103,11 @@ async fn without_a_certificate_a_token_is_bound_to_a_proven_key() {
     let cnf = &claims_of(&told.token())["cnf"];
     assert_eq!(cnf["jkt"], key.thumbprint());
     assert!(cnf["x5t#S256"].is_string(), "{cnf}");
-    // With neither there is no token.
+    // With neither there is no token: only a proof would have done.
     let told = rig
         .ask(&rig.caller(None), &rig.sign(&rig.claims()), SCOPE)
         .await;
-    assert_eq!(told.error(), (400, "invalid_request"));
+    assert_eq!(told.error(), (400, "invalid_dpop_proof"));
     assert!(
         told.description().contains("bound to nothing"),
         "{:?}",

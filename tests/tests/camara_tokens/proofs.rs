@@ -79,6 +79,23 @@ async fn a_token_without_a_certificate_opens_the_apis_with_a_proof_of_its_key() 
     let other = client.rig.caller(Some("second-bank"));
     let other = client.ask(&other, "DPoP", &[&client.proof()]).await;
     assert_eq!(other.status, 401, "{:?}", other.body);
+    // Beyond its scope it opens nothing, and the answer names the scheme that was used.
+    let path = "/device-swap/v1/check";
+    let url = format!("{}{path}", client.rig.url);
+    let proof = client.key.proof("POST", &url, Some(&client.token));
+    let authorization = format!("DPoP {}", client.token);
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/json"),
+        ("dpop", proof.as_str()),
+    ];
+    let told = nobody.call(("POST", path), &headers, "{}").await;
+    assert_eq!(told.status, 403, "{:?}", told.body);
+    let challenge = told.header("www-authenticate");
+    assert!(
+        challenge.starts_with("DPoP realm=\"accord\", error=\"insufficient_scope\""),
+        "{challenge}"
+    );
 }
 
 #[tokio::test]
@@ -130,7 +147,12 @@ async fn without_certificate_and_token_nobody_is_told_anything_but_that_a_token_
         (told.status, &told.body["code"]),
         (401, &"UNAUTHENTICATED".into())
     );
-    assert!(!told.header("www-authenticate").is_empty());
+    // How a token could be of use to it.
+    let challenge = told.header("www-authenticate");
+    let dpop = "DPoP realm=\"accord\", algs=\"ES256 EdDSA\"";
+    assert_eq!(challenge, format!("{dpop}, Bearer realm=\"accord\""));
+    let told = rig.bank().call(("POST", CHECK), &[json], "{}").await;
+    assert_eq!(told.header("www-authenticate"), "Bearer realm=\"accord\"");
     // A token that is bound to a certificate is of no use without it.
     let token = rig.token().await;
     let authorization = format!("Bearer {token}");
@@ -138,6 +160,10 @@ async fn without_certificate_and_token_nobody_is_told_anything_but_that_a_token_
     let body = format!(r#"{{"phoneNumber":"{NUMBER}","maxAge":72}}"#);
     let told = nobody.call(("POST", CHECK), &headers, &body).await;
     assert_eq!(told.status, 401, "{:?}", told.body);
+    assert_eq!(
+        told.header("www-authenticate"),
+        "DPoP realm=\"accord\", error=\"invalid_token\", algs=\"ES256 EdDSA\""
+    );
     let told = rig.bank().call(("POST", CHECK), &headers, &body).await;
     assert_eq!(told.status, 200, "{:?}", told.body);
 }

@@ -104,7 +104,9 @@ impl Apis {
         };
         let mut response = match self.reply(peer, request, broken).await {
             Ok(answered) => respond::answered(answered),
-            Err((fault, response)) => respond::refused(fault, response.as_deref()),
+            Err((fault, response)) => {
+                respond::refused(fault, response.as_deref(), peer.has_certificate())
+            }
         };
         respond::correlate(&mut response, correlator);
         response
@@ -266,7 +268,11 @@ impl Apis {
         let endpoint = question.endpoint;
         let operation = endpoint.operation;
         let caller = self.path.admit(question.peer, question.presented)?;
-        let granted = granted(&caller, endpoint)?;
+        let scheme = match question.peer.has_certificate() {
+            true => "Bearer",
+            false => "DPoP",
+        };
+        let granted = granted(&caller, endpoint, scheme)?;
         let in_token = granted.subject.is_some();
         if let Some(broken) = broken {
             return Err(broken);
@@ -342,15 +348,19 @@ struct Question<'a> {
 
 /// What a token grants, if that is this operation. A token that a bank signed itself has no scopes,
 /// and opens the gRPC door only.
-fn granted<'a>(caller: &'a Caller, endpoint: &Endpoint) -> Result<&'a Granted, Fault> {
+fn granted<'a>(
+    caller: &'a Caller,
+    endpoint: &Endpoint,
+    scheme: &str,
+) -> Result<&'a Granted, Fault> {
     let granted = caller.granted();
     granted
         .filter(|granted| granted.scopes.allows(endpoint.operation))
         .ok_or_else(|| {
             let scopes = endpoint.operation.scopes().join(" ");
-            // RFC 6750 section 3.1.
+            // RFC 6750 section 3.1, RFC 9449 section 7.1.
             Fault::from(Refusal::OperationNotInScope).challenging(format!(
-                "Bearer realm=\"accord\", error=\"insufficient_scope\", scope=\"{scopes}\""
+                "{scheme} realm=\"accord\", error=\"insufficient_scope\", scope=\"{scopes}\""
             ))
         })
 }

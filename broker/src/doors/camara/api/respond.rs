@@ -31,7 +31,13 @@ pub(super) fn answered(answered: Answered) -> Response<Held> {
 ///
 /// Where a body was not read to its end, hyper ends an HTTP/1.1 connection with it: what follows
 /// can't be told from the next request.
-pub(super) fn refused(fault: Fault, told: Option<&v1::LookupResponse>) -> Response<Held> {
+///
+/// `certified`: the client showed a certificate, to which a token of its can be bound.
+pub(super) fn refused(
+    fault: Fault,
+    told: Option<&v1::LookupResponse>,
+    certified: bool,
+) -> Response<Held> {
     let mut response = problem(&fault.problem);
     let headers = response.headers_mut();
     let code = fault.problem.code;
@@ -44,7 +50,7 @@ pub(super) fn refused(fault: Fault, told: Option<&v1::LookupResponse>) -> Respon
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         (Code::Unauthenticated, None) => {
-            let challenge = challenge_of(fault.problem.reason.unwrap_or_default());
+            let challenge = challenge_of(fault.problem.reason.unwrap_or_default(), certified);
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         (_, None) => {}
@@ -56,14 +62,19 @@ pub(super) fn refused(fault: Fault, told: Option<&v1::LookupResponse>) -> Respon
 }
 
 /// What a 401 says that a token needs (RFC 6750 section 3, RFC 9449 section 7.1). Which of a token's
-/// faults it was is not told.
-fn challenge_of(reason: &str) -> &'static str {
-    if reason.starts_with("DPOP_") {
-        "DPoP realm=\"accord\", error=\"invalid_dpop_proof\", algs=\"ES256 EdDSA\""
-    } else if reason == "TOKEN_MISSING" {
-        "Bearer realm=\"accord\""
-    } else {
-        "Bearer realm=\"accord\", error=\"invalid_token\""
+/// faults it was is not told. Without a certificate only a token that is bound to a proven key is of
+/// use.
+fn challenge_of(reason: &str, certified: bool) -> &'static str {
+    match (reason, certified) {
+        (reason, _) if reason.starts_with("DPOP_") => {
+            "DPoP realm=\"accord\", error=\"invalid_dpop_proof\", algs=\"ES256 EdDSA\""
+        }
+        ("TOKEN_MISSING", true) => "Bearer realm=\"accord\"",
+        ("TOKEN_MISSING", false) => {
+            "DPoP realm=\"accord\", algs=\"ES256 EdDSA\", Bearer realm=\"accord\""
+        }
+        (_, true) => "Bearer realm=\"accord\", error=\"invalid_token\"",
+        (_, false) => "DPoP realm=\"accord\", error=\"invalid_token\", algs=\"ES256 EdDSA\"",
     }
 }
 
