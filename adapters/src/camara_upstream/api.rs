@@ -3,16 +3,15 @@
 //! | API | question | answer → observation |
 //! |---|---|---|
 //! | SIM Swap, Device Swap | `retrieve-date` | a date → an interval around it; `null` with `monitoredPeriod` → none in so many days; `null` alone → not known |
-//! | | `check`, `maxAge` hours | `true` → within that time; `false` → none in that time |
+//! | | `check`, `maxAge` hours, one after the other | `true` → within that time; `false` → none in that time |
 //! | Call Forwarding Signal | `call-forwardings` | the conditions; where to is never told |
 //! | Device Roaming Status | `retrieve` | the state as of `lastStatusTime` |
-//! | Number Recycling, Tenure | `check`, `check-tenure` since a day | changed since that day, or not |
+//! | Number Recycling, Tenure | `check`, `check-tenure` since a day, one after the other | changed since that day, or not |
 
 use accord_proto::{
     msisdn::Msisdn,
     observation::{
-        Change, ChangedIn, Forwarding, ForwardingCondition, ForwardingTarget, Observation,
-        Observed, Roaming, SourceClass,
+        Change, ChangedIn, Forwarding, ForwardingCondition, ForwardingTarget, Observed, Roaming,
     },
     reason::Reason,
     signal::Signal,
@@ -24,6 +23,7 @@ use serde_json::{Value, json};
 use super::{
     config::{CamaraConfig, ForwardingOperation, SwapsBy},
     fault::Fault,
+    since::Since,
 };
 
 /// A day somewhere begins up to 14 hours before it does in UTC, and ends up to 12 after; what the
@@ -35,13 +35,14 @@ const MONITORED_DAYS_MAX: i64 = 3_650;
 const OLDEST: &str = "1991-07-01T00:00:00Z";
 
 /// How questions are asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Manner {
     swaps_by: SwapsBy,
-    check_hours: u32,
+    /// The longest first, like the days.
+    check_hours: Vec<u32>,
     precision: SignedDuration,
     forwarding: ForwardingOperation,
-    since_days: u32,
+    since_days: Vec<u32>,
 }
 
 /// One question, as it is sent.
@@ -56,63 +57,84 @@ pub(super) struct Question {
 enum Asked {
     /// The date is in this field.
     SwapDate(&'static str),
-    SwapCheck,
+    SwapCheck(u32),
     Forwarding,
     Roaming,
     Recycled(Date),
     Held(Date),
 }
 
+/// What one answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// All that there is to know, and as of when.
+    Whole(Observed, Timestamp),
+    /// One answer of several.
+    Since(Since),
+}
+
 impl Manner {
     pub(super) fn new(config: &CamaraConfig) -> Self {
         Self {
             swaps_by: config.swaps_by,
-            check_hours: config.check_max_age_hours,
+            check_hours: longest_first(&config.check_max_age_hours),
             precision: SignedDuration::from_secs(config.precision_s.into()),
             forwarding: config.forwarding_operation,
-            since_days: config.since_days,
+            since_days: longest_first(&config.since_days),
         }
     }
 
-    /// The question about a signal; `None` if no API answers it.
-    pub(super) fn question(
+    /// The questions about a signal, in the order in which they are asked until there is nothing more
+    /// to learn; none if no API answers it.
+    pub(super) fn questions(
         &self,
         signal: Signal,
         msisdn: &Msisdn,
         now: Timestamp,
-    ) -> Option<Question> {
+    ) -> Vec<Question> {
         let number = msisdn.expose();
         let plain = json!({"phoneNumber": number});
-        let days = SignedDuration::from_hours(i64::from(self.since_days) * 24);
-        let today = now.to_zoned(TimeZone::UTC).date();
-        let since = today.checked_sub(days).unwrap_or(today);
+        let one = |operation, body, asked| {
+            vec![Question {
+                operation,
+                body,
+                asked,
+            }]
+        };
         let swap = |field| match self.swaps_by {
-            SwapsBy::RetrieveDate => ("retrieve-date", plain.clone(), Asked::SwapDate(field)),
+            SwapsBy::RetrieveDate => one("retrieve-date", plain.clone(), Asked::SwapDate(field)),
             SwapsBy::Check => {
-                let body = json!({"phoneNumber": number, "maxAge": self.check_hours});
-                ("check", body, Asked::SwapCheck)
+                let hours = self.check_hours.iter().copied();
+                let within = hours.map(|hours| Question {
+                    operation: "check",
+                    body: json!({"phoneNumber": number, "maxAge": hours}),
+                    asked: Asked::SwapCheck(hours),
+                });
+                within.collect()
             }
         };
-        let (operation, body, asked) = match signal {
+        let today = now.to_zoned(TimeZone::UTC).date();
+        let since = |operation, field: &str, asked: fn(Date) -> Asked| {
+            let days = self.since_days.iter().map(|days| {
+                let ago = SignedDuration::from_hours(i64::from(*days) * 24);
+                today.checked_sub(ago).unwrap_or(today)
+            });
+            let days = days.map(|day| Question {
+                operation,
+                body: json!({"phoneNumber": number, field: day.to_string()}),
+                asked: asked(day),
+            });
+            days.collect()
+        };
+        match signal {
             Signal::SimSwap => swap("latestSimChange"),
             Signal::DeviceSwap => swap("latestDeviceChange"),
-            Signal::CallForwarding => (self.forwarding.path(), plain, Asked::Forwarding),
-            Signal::Roaming => ("retrieve", json!({"device": plain}), Asked::Roaming),
-            Signal::NumberRecycling => {
-                let body = json!({"phoneNumber": number, "specifiedDate": since.to_string()});
-                ("check", body, Asked::Recycled(since))
-            }
-            Signal::Tenure => {
-                let body = json!({"phoneNumber": number, "tenureDate": since.to_string()});
-                ("check-tenure", body, Asked::Held(since))
-            }
-            Signal::SignallingAnomaly => return None,
-        };
-        Some(Question {
-            operation,
-            body,
-            asked,
-        })
+            Signal::CallForwarding => one(self.forwarding.path(), plain, Asked::Forwarding),
+            Signal::Roaming => one("retrieve", json!({"device": plain}), Asked::Roaming),
+            Signal::NumberRecycling => since("check", "specifiedDate", Asked::Recycled),
+            Signal::Tenure => since("check-tenure", "tenureDate", Asked::Held),
+            Signal::SignallingAnomaly => Vec::new(),
+        }
     }
 
     /// What the answer to a question says. It was true at some time from `sent` to `received`.
@@ -122,37 +144,39 @@ impl Manner {
         body: &[u8],
         sent: Timestamp,
         received: Timestamp,
-    ) -> Result<Observation, Fault> {
+    ) -> Result<Heard, Fault> {
         let body: Value =
             serde_json::from_slice(body).map_err(|_| Fault::unusable("an answer is no JSON"))?;
-        let (what, observed_at) = match question.asked {
-            Asked::SwapDate(field) => self.swap_date(&body, field, sent)?,
-            Asked::SwapCheck => {
-                let hours = SignedDuration::from_hours(self.check_hours.into());
-                changed_since(
-                    flag(&body, "swapped")?,
-                    sent - hours,
-                    sent - hours,
+        match question.asked {
+            Asked::SwapDate(field) => self.swap_date(&body, field, sent),
+            Asked::SwapCheck(hours) => {
+                let window = SignedDuration::from_hours(hours.into());
+                Ok(Heard::Since(Since {
+                    changed: flag(&body, "swapped")?,
+                    // It begins so long before the upstream looked, which is when it did.
+                    yes_after: sent - window,
+                    no_after: received.max(sent) - window,
                     sent,
                     received,
-                )
+                }))
             }
-            Asked::Forwarding => (Observed::Forwarding(forwardings(&body)?), sent),
-            Asked::Roaming => roaming(&body, sent)?,
-            Asked::Recycled(since) => {
+            Asked::Forwarding => {
+                let active = Observed::Forwarding(forwardings(&body)?);
+                Ok(Heard::Whole(active, sent))
+            }
+            Asked::Roaming => {
+                let (roaming, at) = roaming(&body, sent)?;
+                Ok(Heard::Whole(roaming, at))
+            }
+            Asked::Recycled(day) => {
                 let recycled = flag(&body, "phoneNumberRecycled")?;
-                since_day(recycled, since, sent, received)
+                Ok(since_day(recycled, day, sent, received))
             }
-            Asked::Held(since) => {
+            Asked::Held(day) => {
                 let held = flag(&body, "tenureDateCheck")?;
-                since_day(!held, since, sent, received)
+                Ok(since_day(!held, day, sent, received))
             }
-        };
-        Ok(Observation {
-            what,
-            observed_at,
-            source: SourceClass::Upstream,
-        })
+        }
     }
 
     fn swap_date(
@@ -160,7 +184,7 @@ impl Manner {
         body: &Value,
         field: &'static str,
         sent: Timestamp,
-    ) -> Result<(Observed, Timestamp), Fault> {
+    ) -> Result<Heard, Fault> {
         let date = body
             .get(field)
             .ok_or(Fault::unusable("an answer lacks its date"))?;
@@ -186,39 +210,19 @@ impl Manner {
                 kind: None,
             }
         };
-        Ok((Observed::Change(change), sent))
+        Ok(Heard::Whole(Observed::Change(change), sent))
     }
 }
 
-/// Yes: at least one change in `(yes_after, received]`. No: none in `(no_after, sent]`.
-fn changed_since(
-    changed: bool,
-    yes_after: Timestamp,
-    no_after: Timestamp,
-    sent: Timestamp,
-    received: Timestamp,
-) -> (Observed, Timestamp) {
-    let received = received.max(sent);
-    let (changed_in, since, observed_at) = if changed {
-        (ChangedIn::new(yes_after, received), yes_after, received)
-    } else {
-        (None, no_after, sent)
-    };
-    let change = Change {
-        changed_in,
-        monitored_since: Some(since),
-        kind: None,
-    };
-    (Observed::Change(change), observed_at)
+/// In the order in which they are asked.
+fn longest_first(some: &[u32]) -> Vec<u32> {
+    let mut some = some.to_vec();
+    some.sort_unstable_by_key(|one| std::cmp::Reverse(*one));
+    some
 }
 
 /// Whether the holder changed since a day, wherever that day began and ended.
-fn since_day(
-    changed: bool,
-    since: Date,
-    sent: Timestamp,
-    received: Timestamp,
-) -> (Observed, Timestamp) {
+fn since_day(changed: bool, since: Date, sent: Timestamp, received: Timestamp) -> Heard {
     let midnight = |date: Date| {
         let zoned = date.to_zoned(TimeZone::UTC);
         zoned.map_or(Timestamp::MIN, |zoned| zoned.timestamp())
@@ -226,7 +230,13 @@ fn since_day(
     let begins = midnight(since).checked_sub(ZONES).unwrap_or(Timestamp::MIN);
     let ends = midnight(since.tomorrow().unwrap_or(since));
     let ends = ends.checked_add(ZONES).unwrap_or(Timestamp::MAX).min(sent);
-    changed_since(changed, begins, ends, sent, received)
+    Heard::Since(Since {
+        changed,
+        yes_after: begins,
+        no_after: ends,
+        sent,
+        received,
+    })
 }
 
 fn flag(body: &Value, field: &'static str) -> Result<bool, Fault> {

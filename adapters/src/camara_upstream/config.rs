@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 
 use accord_proto::signal::Signal;
+use serde::{Deserialize, Deserializer};
 
 use super::{http::Place, token::KeyAlg};
+
+/// The most windows or days that are asked about, one after the other.
+const QUESTIONS_MAX: usize = 8;
 
 /// How to reach another operator's or an aggregator's CAMARA APIs. Unknown keys are refused.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -33,24 +37,26 @@ pub struct CamaraConfig {
     /// How swaps are asked.
     #[serde(default)]
     pub swaps_by: SwapsBy,
-    /// The window of `check`, in hours.
-    #[serde(default = "default_check_hours")]
-    pub check_max_age_hours: u32,
+    /// The window of `check`, in hours, or several.
+    #[serde(default = "default_check_hours", deserialize_with = "one_or_more")]
+    pub check_max_age_hours: Vec<u32>,
     /// How far a date of a swap may lie from the true instant, in seconds.
     #[serde(default = "default_precision_s")]
     pub precision_s: u32,
     /// The name of the operation that lists forwardings: it changed with version 0.5.
     #[serde(default)]
     pub forwarding_operation: ForwardingOperation,
-    /// How many days back the holder is asked about.
-    #[serde(default = "default_since_days")]
-    pub since_days: u32,
+    /// How many days back the holder is asked about, once or several times.
+    #[serde(default = "default_since_days", deserialize_with = "one_or_more")]
+    pub since_days: Vec<u32>,
     /// For one exchange with the upstream.
     #[serde(default = "default_request_timeout_ms")]
     pub request_timeout_ms: u64,
     /// The most exchanges at once; more are answered `overloaded`.
     #[serde(default = "default_requests_max")]
     pub requests_max: usize,
+    /// The most requests a second, whatever the questions that they are for; `None`: no limit.
+    pub requests_per_second: Option<u32>,
 }
 
 /// OAuth 2.0 client credentials.
@@ -106,16 +112,33 @@ impl ForwardingOperation {
     }
 }
 
-const fn default_check_hours() -> u32 {
-    240
+/// A number, or a list of them.
+fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "a whole number, or a list of them such as `[730, 365, 90]`"
+    )]
+    enum OneOrMore {
+        One(u32),
+        More(Vec<u32>),
+    }
+    Ok(match OneOrMore::deserialize(from)? {
+        OneOrMore::One(one) => vec![one],
+        OneOrMore::More(more) => more,
+    })
+}
+
+fn default_check_hours() -> Vec<u32> {
+    vec![240]
 }
 
 const fn default_precision_s() -> u32 {
     60
 }
 
-const fn default_since_days() -> u32 {
-    365
+fn default_since_days() -> Vec<u32> {
+    vec![365]
 }
 
 const fn default_request_timeout_ms() -> u64 {
@@ -173,15 +196,14 @@ impl CamaraConfig {
     /// [`CamaraError::Config`] names key and rule.
     pub(super) fn check(&self) -> Result<Places, CamaraError> {
         let ranges = [
-            (
-                "check_max_age_hours",
-                self.check_max_age_hours.into(),
-                1..=2_400,
-            ),
             ("precision_s", self.precision_s.into(), 0..=86_400),
-            ("since_days", self.since_days.into(), 1..=3_650),
             ("request_timeout_ms", self.request_timeout_ms, 50..=10_000),
             ("requests_max", self.requests_max as u64, 1..=1_024),
+            (
+                "requests_per_second",
+                self.requests_per_second.unwrap_or(1).into(),
+                1..=100_000,
+            ),
         ];
         for (key, value, range) in ranges {
             if !range.contains(&value) {
@@ -189,6 +211,8 @@ impl CamaraConfig {
                 return Err(refuse(key, format!("lies in {from} to {to}")));
             }
         }
+        several("check_max_age_hours", &self.check_max_age_hours, 2_400)?;
+        several("since_days", &self.since_days, 3_650)?;
         if self.certificate_file.is_some() != self.key_file.is_some() {
             let rule = "`certificate_file` and `key_file` stand together";
             return Err(refuse("key_file", rule));
@@ -220,4 +244,25 @@ impl CamaraConfig {
         }
         Ok(places)
     }
+}
+
+/// # Errors
+/// [`CamaraError::Config`] names key and rule.
+fn several(key: &'static str, some: &[u32], most: u32) -> Result<(), CamaraError> {
+    if !(1..=QUESTIONS_MAX).contains(&some.len()) {
+        return Err(refuse(
+            key,
+            format!("is one number, or up to {QUESTIONS_MAX}"),
+        ));
+    }
+    if !some.iter().all(|one| (1..=most).contains(one)) {
+        return Err(refuse(key, format!("lies in 1 to {most}")));
+    }
+    let mut sorted = some.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() < some.len() {
+        return Err(refuse(key, "names one of them twice"));
+    }
+    Ok(())
 }

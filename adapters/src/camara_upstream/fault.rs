@@ -19,6 +19,8 @@ impl Fault {
     pub(super) const TIMEOUT: Self = Self::down(Reason::Timeout, "no answer in time");
     pub(super) const KEY: Self = Self::refused("the key signs no assertion");
     pub(super) const UNUSABLE_TOKEN: Self = Self::unusable("the token can't be used");
+    pub(super) const CEILING: Self = Self::told(Reason::Overloaded, "at `requests_per_second`");
+    pub(super) const QUOTA: Self = Self::told(Reason::Overloaded, "a quota is used up");
     pub(super) const HELD: Self = Self::told(Reason::Overloaded, "the upstream said: later");
 
     /// The upstream answered, and this is its answer.
@@ -90,6 +92,7 @@ impl Fault {
             (422, Some("SERVICE_NOT_APPLICABLE")) => {
                 Self::told(Reason::NotAvailable, "not applicable to this number")
             }
+            (429, Some("QUOTA_EXCEEDED")) => Self::QUOTA,
             (429, _) => Self::told(Reason::Overloaded, "the upstream is at its limit"),
             (501, _) => Self::told(Reason::NotAvailable, "not implemented"),
             (504, _) => Self::TIMEOUT,

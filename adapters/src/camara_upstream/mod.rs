@@ -1,12 +1,14 @@
 //! Another operator's or an aggregator's CAMARA APIs as the source.
 //!
-//! Each question of a bank is one request for each signal, so that nothing is known here between two
-//! questions but a token, connections, and until when an API wants to be left alone.
+//! Each question of a bank is one request for each signal, or several where an API only tells whether
+//! there was a change since a day or an hour. Nothing is known here between two questions but a token,
+//! connections, and until when an API wants to be left alone.
 
 mod api;
 mod config;
 mod fault;
 mod http;
+mod since;
 mod token;
 
 use std::{
@@ -16,20 +18,27 @@ use std::{
 };
 
 use accord_proto::{
-    clock::SharedClock, msisdn::Msisdn, observation::Observation, reason::Reason, signal::Signal,
+    clock::SharedClock,
+    msisdn::Msisdn,
+    observation::{Observation, Observed, SourceClass},
+    reason::Reason,
+    signal::Signal,
 };
 use futures_util::future::join_all;
 use hyper::body::Bytes;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 pub use self::config::{CamaraConfig, CamaraError, ForwardingOperation, SwapsBy, TokenSection};
 pub use self::token::KeyAlg;
 use self::{
-    api::Manner,
+    api::{Heard, Manner, Question},
     fault::Fault,
     http::{Http, Place, Post, Said},
+    since::Known,
     token::Tokens,
 };
+use crate::several::Ceiling;
 use crate::source::{Condition, Observations, Source, SourceFuture, SourceState, StateCell};
 
 /// How long an API is left alone that said `429` and not for how long.
@@ -62,6 +71,7 @@ pub struct CamaraUpstream {
     signals: Vec<Signal>,
     manner: Manner,
     http: Http,
+    ceiling: Option<Ceiling>,
     tokens: Tokens,
     clock: SharedClock,
     state: StateCell,
@@ -94,6 +104,7 @@ impl CamaraUpstream {
             apis,
             manner: Manner::new(config),
             http: Http::new(config)?,
+            ceiling: config.requests_per_second.map(Ceiling::new),
             tokens: Tokens::new(&config.token, clock.clone())?,
             clock,
             state: StateCell::default(),
@@ -108,42 +119,66 @@ impl CamaraUpstream {
     ) -> Result<Observation, Reason> {
         let api = self.apis.iter().find(|api| api.signal == signal);
         let api = api.ok_or(Reason::NotAvailable)?;
-        let asked = self.ask(api, msisdn, deadline).await;
-        let (condition, why) = match &asked {
+        let mut known = Known::default();
+        let mut reason = Reason::NotAvailable;
+        for question in self.manner.questions(signal, msisdn, self.clock.now()) {
+            let heard = self.ask(api, &question, deadline).await;
+            self.tell(api, &heard);
+            match heard {
+                Ok(Heard::Whole(what, observed_at)) => return Ok(observation(what, observed_at)),
+                Ok(Heard::Since(since)) => {
+                    if known.take(since) {
+                        break;
+                    }
+                }
+                Err(fault) => {
+                    reason = fault.reason;
+                    // Beyond how far back it knows; of a shorter time it may know.
+                    let further = reason == Reason::NotWatched
+                        || (reason == Reason::NotAvailable && known.is_some());
+                    if !further {
+                        break;
+                    }
+                }
+            }
+        }
+        // What was learnt until then is true, if it is less than what was hoped for.
+        let (what, observed_at) = known.told().ok_or(reason)?;
+        Ok(observation(what, observed_at))
+    }
+
+    /// Says how the upstream is after one exchange.
+    fn tell(&self, api: &Api, heard: &Result<Heard, Fault>) {
+        let (condition, why) = match heard {
             Ok(_) => (Condition::Up, ""),
             Err(fault) => match fault.condition {
                 Some(condition) => (condition, fault.why),
                 // It answers, if not what was hoped for; being told to wait says nothing new.
-                None if fault.reason == Reason::Overloaded => return asked.map_err(|f| f.reason),
+                None if fault.reason == Reason::Overloaded => return,
                 None => (Condition::Up, ""),
             },
         };
         if self.state.set(condition, why, self.clock.now()) && condition != Condition::Up {
             tracing::warn!(
-                api = signal.name(),
+                api = api.signal.name(),
                 why,
                 "the upstream does not answer as it should"
             );
         }
-        asked.map_err(|fault| fault.reason)
     }
 
-    async fn ask(
-        &self,
-        api: &Api,
-        msisdn: &Msisdn,
-        deadline: Instant,
-    ) -> Result<Observation, Fault> {
-        if api.is_held() {
-            return Err(Fault::HELD);
-        }
-        let not_known = Fault::told(Reason::NotAvailable, "no API answers it");
-        let question = self.manner.question(api.signal, msisdn, self.clock.now());
-        let question = question.ok_or(not_known)?;
+    async fn ask(&self, api: &Api, question: &Question, deadline: Instant) -> Result<Heard, Fault> {
         let body = Bytes::from(question.body.to_string());
         let mut again = true;
         loop {
+            if api.is_held() {
+                return Err(Fault::HELD);
+            }
             let token = self.tokens.get(&self.http, deadline).await?;
+            let mut ceiling = self.ceiling.iter();
+            if !ceiling.all(|ceiling| ceiling.admits(false, Instant::now())) {
+                return Err(Fault::CEILING);
+            }
             let post = Post {
                 place: &api.place,
                 operation: question.operation,
@@ -159,7 +194,7 @@ impl CamaraUpstream {
                 .map_err(Fault::of_http)?;
             let received = self.clock.now();
             if said.status.is_success() {
-                return self.manner.read(&question, &said.body, sent, received);
+                return self.manner.read(question, &said.body, sent, received);
             }
             // A token may have been revoked before its time: once, it is worth another.
             if said.status.as_u16() == 401 {
@@ -173,10 +208,25 @@ impl CamaraUpstream {
     }
 
     fn refusal(&self, api: &Api, said: &Said) -> Fault {
-        if matches!(said.status.as_u16(), 429 | 503) {
-            api.hold(said.retry_after.unwrap_or(PAUSE));
+        let fault = Fault::of_api(said.status, &said.body);
+        // A quota may be this number's alone.
+        let pause = match said.retry_after {
+            None if fault == Fault::QUOTA => None,
+            None => Some(PAUSE),
+            some => some,
+        };
+        if let Some(pause) = pause.filter(|_| matches!(said.status.as_u16(), 429 | 503)) {
+            api.hold(pause);
         }
-        Fault::of_api(said.status, &said.body)
+        fault
+    }
+}
+
+const fn observation(what: Observed, observed_at: Timestamp) -> Observation {
+    Observation {
+        what,
+        observed_at,
+        source: SourceClass::Upstream,
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 const BURST: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
-pub(super) struct Ceiling {
+pub(crate) struct Ceiling {
     per_second: u32,
     capacity: f64,
     bucket: Mutex<Bucket>,
@@ -43,7 +43,7 @@ pub struct Use {
 }
 
 impl Ceiling {
-    pub(super) fn new(per_second: u32) -> Self {
+    pub(crate) fn new(per_second: u32) -> Self {
         let capacity = (f64::from(per_second) * BURST.as_secs_f64()).max(2.0);
         let now = Instant::now();
         let bucket = Bucket {
@@ -61,7 +61,7 @@ impl Ceiling {
     }
 
     /// Takes a token, if this kind of question may have one.
-    pub(super) fn admits(&self, bulk: bool, now: Instant) -> bool {
+    pub(crate) fn admits(&self, bulk: bool, now: Instant) -> bool {
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = now.saturating_duration_since(bucket.filled_at);
         let more = elapsed.as_secs_f64() * f64::from(self.per_second);

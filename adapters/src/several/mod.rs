@@ -24,6 +24,7 @@ use std::sync::Arc;
 use accord_proto::{clock::SharedClock, msisdn::Msisdn, signal::Signal};
 use tokio::{sync::mpsc, time::Instant};
 
+pub(crate) use ceiling::Ceiling;
 pub use ceiling::Use;
 pub use part::Part;
 pub use stats::{Snapshot, Timing};

@@ -6,6 +6,7 @@
 )]
 
 mod server;
+mod since;
 
 use std::{sync::Arc, time::Duration};
 

@@ -20,3 +20,4 @@ mod onboarding;
 mod proofs;
 mod record;
 mod rig;
+mod upstream;

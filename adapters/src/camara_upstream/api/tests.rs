@@ -1,6 +1,9 @@
 //! Pairs of raw answer and observation. "Sent" is noon, received a second later.
 
+use accord_proto::observation::{Observation, SourceClass};
+
 use super::*;
+use crate::camara_upstream::since::Known;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -21,9 +24,24 @@ fn manner(more: &str) -> Manner {
 fn read(signal: Signal, more: &str, body: &str) -> Result<Observation, Fault> {
     let manner = manner(more);
     let number = Msisdn::parse("+447700900001").unwrap();
-    let question = manner.question(signal, &number, noon()).unwrap();
+    let questions = manner.questions(signal, &number, noon());
+    let [question] = questions.as_slice() else {
+        panic!("{questions:?}");
+    };
     let received = noon() + SignedDuration::from_secs(1);
-    manner.read(&question, body.as_bytes(), noon(), received)
+    let (what, observed_at) = match manner.read(question, body.as_bytes(), noon(), received)? {
+        Heard::Whole(what, observed_at) => (what, observed_at),
+        Heard::Since(since) => {
+            let mut known = Known::default();
+            assert_eq!(known.take(since), !since.changed);
+            known.told().unwrap()
+        }
+    };
+    Ok(Observation {
+        what,
+        observed_at,
+        source: SourceClass::Upstream,
+    })
 }
 
 /// The interval, watched since, and observed at.
@@ -84,12 +102,28 @@ fn a_yes_or_no_within_a_window_is_the_window() {
     let ago = "2026-11-18T12:00:00Z".to_owned();
     let yes = change(read(Signal::SimSwap, by_check, r#"{"swapped":true}"#));
     let received = "2026-11-21T12:00:01Z".to_owned();
-    assert_eq!(
-        yes,
-        (Some((ago.clone(), received.clone())), ago.clone(), received)
-    );
+    assert_eq!(yes, (Some((ago.clone(), received.clone())), ago, received));
     let no = change(read(Signal::SimSwap, by_check, r#"{"swapped":false}"#));
+    // The upstream looked at some time until the answer came.
+    let ago = "2026-11-18T12:00:01Z".to_owned();
     assert_eq!(no, (None, ago, NOON.to_owned()));
+}
+
+#[test]
+fn several_windows_and_days_are_asked_about_from_the_longest_on() {
+    let several =
+        "swaps_by = \"check\"\ncheck_max_age_hours = [24, 720, 72]\nsince_days = [30, 365]";
+    let manner = manner(several);
+    let number = Msisdn::parse("+447700900001").unwrap();
+    let asked = |signal, field: &str| {
+        let questions = manner.questions(signal, &number, noon()).into_iter();
+        let fields = questions.map(|question| question.body.get(field).unwrap().to_string());
+        fields.collect::<Vec<_>>()
+    };
+    assert_eq!(asked(Signal::SimSwap, "maxAge"), ["720", "72", "24"]);
+    let days = ["\"2025-11-21\"", "\"2026-10-22\""];
+    assert_eq!(asked(Signal::NumberRecycling, "specifiedDate"), days);
+    assert_eq!(asked(Signal::Tenure, "tenureDate"), days);
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! What is learnt of the last change by asking *since when* again and again, from the longest time ago
+//! to the shortest.
+//!
+//! ```text
+//!   ───────────────┬──────────────┬──────────────┬─────────▶ now
+//!            since 730 d     since 365 d     since 90 d
+//!               yes             yes             no
+//!                                └── the change ──┘
+//! ```
+//!
+//! Most numbers kept their holder and their SIM, so the first *no*, which ends it, is mostly the first
+//! answer. No answer is asked for that an earlier one gave, so none can contradict another; and since
+//! each *yes* came before the *no* was asked for, they are together true as of when it was.
+
+use accord_proto::observation::{Change, ChangedIn, Observed};
+use jiff::Timestamp;
+
+/// The answer to one question since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Since {
+    pub(super) changed: bool,
+    /// *Yes* says: a change in `(yes_after, received]`.
+    pub(super) yes_after: Timestamp,
+    /// *No* says: none in `(no_after, sent]`.
+    pub(super) no_after: Timestamp,
+    pub(super) sent: Timestamp,
+    pub(super) received: Timestamp,
+}
+
+/// What is known so far, and as of when.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known(Option<(Change, Timestamp)>);
+
+impl Known {
+    /// Takes one more answer, to a question since a shorter time ago. True: nothing more is to be
+    /// learnt.
+    pub(super) fn take(&mut self, said: Since) -> bool {
+        let received = said.received.max(said.sent);
+        let before = self.0.and_then(|(change, _)| change.monitored_since);
+        let (changed_in, since, observed_at) = match (said.changed, before) {
+            (true, _) => (
+                ChangedIn::new(said.yes_after, received),
+                said.yes_after,
+                received,
+            ),
+            (false, Some(before)) => (ChangedIn::new(before, said.no_after), before, said.sent),
+            (false, None) => (None, said.no_after, said.sent),
+        };
+        let change = Change {
+            changed_in,
+            monitored_since: Some(since),
+            kind: None,
+        };
+        self.0 = Some((change, observed_at));
+        !said.changed
+    }
+
+    /// Whether there was an answer.
+    pub(super) const fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What there is to tell, if there was an answer.
+    pub(super) fn told(self) -> Option<(Observed, Timestamp)> {
+        self.0.map(|(change, at)| (Observed::Change(change), at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    const DAY: i64 = 24;
+
+    fn now() -> Timestamp {
+        "2026-11-21T12:00:00Z".parse().unwrap()
+    }
+
+    fn days(ago: i64) -> Timestamp {
+        now() - SignedDuration::from_hours(ago * DAY)
+    }
+
+    /// What an upstream that knows of changes so many days ago answers, in turn, one hour later each.
+    fn learnt(changes: &[i64], since: &[i64]) -> (usize, Change, Timestamp) {
+        let mut known = Known::default();
+        for (asked, since) in since.iter().enumerate() {
+            let sent = now() + SignedDuration::from_mins(i64::try_from(asked).unwrap());
+            let done = known.take(Since {
+                changed: changes.iter().any(|change| change < since),
+                yes_after: days(*since),
+                no_after: days(*since),
+                sent,
+                received: sent + SignedDuration::from_secs(1),
+            });
+            if done {
+                let (change, at) = known.0.unwrap();
+                return (asked + 1, change, at);
+            }
+        }
+        let (change, at) = known.0.unwrap();
+        (since.len(), change, at)
+    }
+
+    #[test]
+    fn whoever_kept_the_number_costs_one_question() {
+        let (asked, change, at) = learnt(&[], &[730, 365, 90, 30]);
+        assert_eq!((asked, at), (1, now()));
+        assert_eq!(change.changed_in, None);
+        assert_eq!(change.monitored_since, Some(days(730)));
+    }
+
+    #[test]
+    fn the_last_change_lies_between_the_last_yes_and_the_no_whatever_came_before() {
+        for changes in [&[200][..], &[200, 500, 600], &[91], &[364, 700]] {
+            let (asked, change, at) = learnt(changes, &[730, 365, 90, 30]);
+            assert_eq!((asked, at), (3, now() + SignedDuration::from_mins(2)));
+            let within = change.changed_in.unwrap();
+            assert_eq!((within.after(), within.before()), (days(365), days(90)));
+            let last = days(*changes.iter().min().unwrap());
+            assert!(within.after() < last && last <= within.before());
+            assert_eq!(change.monitored_since, Some(days(365)));
+        }
+    }
+
+    #[test]
+    fn a_change_after_the_shortest_time_has_it_and_the_answer_as_its_bounds() {
+        let (asked, change, at) = learnt(&[3], &[730, 30]);
+        let received = now() + SignedDuration::from_mins(1) + SignedDuration::from_secs(1);
+        let within = change.changed_in.unwrap();
+        assert_eq!((asked, at), (2, received));
+        assert_eq!((within.after(), within.before()), (days(30), received));
+    }
+}
