@@ -11,6 +11,7 @@ mod bad_input;
 mod client;
 mod documents;
 mod errors;
+mod expected;
 mod headers;
 mod identifiers;
 mod record;

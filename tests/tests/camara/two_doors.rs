@@ -8,6 +8,7 @@ use accord_proto::{
     reason::Reason,
     signal::Question,
     v1::{self, entry::Event, signal_answer::Outcome},
+    wire,
 };
 use accord_tests::world::{OPEN_GATEWAY_BANK, WorldSpec};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
@@ -16,6 +17,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     client::Told,
+    expected::{Expected, expected, take_moment},
     stage::{Asker, Stage, north},
 };
 
@@ -43,6 +45,16 @@ fn questions(number: &str, now: Timestamp) -> Vec<(&'static str, Json, Question)
         ("/device-swap/v1/retrieve-date", plain(), device(None)),
         (
             "/call-forwarding-signal/v0.4/unconditional-call-forwardings",
+            plain(),
+            Question::CallForwarding,
+        ),
+        (
+            "/call-forwarding-signal/v0.4/call-forwardings",
+            plain(),
+            Question::CallForwarding,
+        ),
+        (
+            "/call-forwarding-signal/v0.5rc1/check-unconditional-forwarding",
             plain(),
             Question::CallForwarding,
         ),
@@ -119,12 +131,20 @@ async fn by_camara(stage: &Stage, told: &Told) -> Both {
     both(stage, answer, origin, index).await
 }
 
-async fn by_grpc(stage: &Stage, client: &Client, number: &str, question: Question) -> Both {
+/// With the moment of the answer.
+async fn by_grpc(
+    stage: &Stage,
+    client: &Client,
+    number: &str,
+    question: Question,
+) -> (Both, Timestamp) {
     let lookup = Lookup::about(number, Purpose::Payment).question(question);
     let answered = client.lookup(lookup).await.unwrap();
     let answer = v1::Answer::decode(&answered.answer_bytes[..]).unwrap();
     let receipt = &answered.receipt;
-    both(stage, answer, &receipt.origin, receipt.index).await
+    let answered_at = wire::parse_timestamp(answer.answered_at.as_ref().unwrap()).unwrap();
+    let both = both(stage, answer, &receipt.origin, receipt.index).await;
+    (both, answered_at)
 }
 
 /// Takes the times out of an answer, in seconds.
@@ -153,7 +173,19 @@ async fn compare(stage: &Stage, asker: &mut Asker, client: &Client, digits: u16,
     for (path, body, question) in questions {
         let told = asker.ask(path, &body).await;
         let mut one = by_camara(stage, &told).await;
-        let mut other = by_grpc(stage, client, &number, question).await;
+        let (mut other, answered_at) = by_grpc(stage, client, &number, question).await;
+        let expected = expected(path, &body, &other.answer, answered_at);
+        match (&expected, &other.answer.outcome) {
+            (Some(expected), _) => hold(&told, expected, &format!("{digits} {path}")),
+            // The words of a reason are the same on both doors, and no answer hides one.
+            (None, Some(Outcome::Unanswered(unanswered))) => {
+                let reason = Reason::from_wire(unanswered.reason).unwrap();
+                let message = format!("{reason}: {}", unanswered.detail);
+                assert_eq!(told.json()["message"], message, "{digits} {path}");
+                assert!(told.status >= 400);
+            }
+            (None, _) => panic!("{digits} {path}: neither a value nor a reason"),
+        }
         let times = (take_times(&mut one.answer), take_times(&mut other.answer));
         for pair in times.0.into_iter().zip(times.1) {
             let (Some(first), Some(second)) = pair else {
@@ -164,20 +196,27 @@ async fn compare(stage: &Stage, asker: &mut Asker, client: &Client, digits: u16,
             assert!(first.abs_diff(second) < 600, "{digits} {path}");
         }
         assert_eq!(one, other, "{digits} {path}");
-        // The words of a reason are the same on both doors, and no answer hides one.
-        if let Some(Outcome::Unanswered(unanswered)) = &one.answer.outcome {
-            let reason = Reason::from_wire(unanswered.reason).unwrap();
-            let message = format!("{reason}: {}", unanswered.detail);
-            assert_eq!(told.json()["message"], message, "{digits} {path}");
-            assert!(told.status >= 400);
-        } else if told.status != 200 {
-            // An interval that straddles the day is undecided for tenure, and tells gRPC's bank both
-            // its ends; and a young change is not hidden behind `null`.
-            let known = ["undecided", "not_watched", "not_authorised"];
-            assert!(
-                known.contains(&told.header("accord-reason")),
-                "{digits} {path}"
-            );
+    }
+}
+
+/// Whether the door told what it had to.
+fn hold(told: &Told, expected: &Expected, which: &str) {
+    match expected {
+        Ok(expected) => {
+            let (mut body, mut expected) = (told.json(), expected.clone());
+            let moments = (take_moment(&mut body), take_moment(&mut expected));
+            assert_eq!((told.status, body), (200, expected), "{which}");
+            // As above.
+            let near = match moments {
+                (Some(one), Some(other)) => one.abs_diff(other) < 600,
+                (one, other) => one == other,
+            };
+            assert!(near, "{which}: {moments:?}");
+        }
+        Err((status, code, reason)) => {
+            let word = format!("{status} {code}");
+            assert_eq!(told.word(), word, "{which}");
+            assert_eq!(told.header("accord-reason"), *reason, "{which}");
         }
     }
 }
