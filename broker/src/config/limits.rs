@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use serde::Deserialize;
 
-use crate::identity::{AcceptLimits, Certificates};
+use crate::identity::{AcceptLimits, Certificates, ConnectionLimits};
 
 /// Limits, each with its unit.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Limits {
     pub connections_max: u32,
     /// Open connections of one party.
     pub party_connections_max: u32,
+    /// Open connections without a certificate from one address (in IPv6 from one /64). All of them
+    /// together are at most those of one party.
+    pub address_connections_max: u32,
     /// Handshakes in flight.
     pub handshakes_max: u32,
     /// For how long a handshake may take.
@@ -60,6 +63,7 @@ impl Default for Limits {
             subjects_max: 8_000_000,
             connections_max: 1_024,
             party_connections_max: 256,
+            address_connections_max: 32,
             handshakes_max: 64,
             handshake_deadline_ms: 5_000,
             connection_streams_max: 1_024,
@@ -85,6 +89,15 @@ impl Limits {
             handshakes_max: self.handshakes_max as usize,
             handshake_deadline: Duration::from_millis(u64::from(self.handshake_deadline_ms)),
             certificates: Certificates::Required,
+        }
+    }
+
+    /// How many connections there may be at a time.
+    #[must_use]
+    pub const fn open(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            per_party_max: self.party_connections_max as usize,
+            per_address_max: self.address_connections_max as usize,
         }
     }
 
@@ -163,12 +176,18 @@ impl Limits {
     }
 
     /// The limits of connections.
-    const fn connections(&self) -> [Bound; 7] {
+    const fn connections(&self) -> [Bound; 8] {
         [
             ("limits.connections_max", self.connections_max, 1, 1_000_000),
             (
                 "limits.party_connections_max",
                 self.party_connections_max,
+                1,
+                1_000_000,
+            ),
+            (
+                "limits.address_connections_max",
+                self.address_connections_max,
                 1,
                 1_000_000,
             ),

@@ -59,7 +59,7 @@ fn each_limit_has_a_least_and_a_most() {
         }
         checked += 1;
     }
-    assert_eq!(checked, 17);
+    assert_eq!(checked, 18);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! and answers request by request.
 
 mod taking;
+mod unused;
 
 use std::{convert::Infallible, future::Future, sync::Arc};
 
@@ -15,6 +16,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     sync::watch,
     time::{Duration, sleep},
@@ -22,12 +24,12 @@ use tokio::{
 use tokio_stream::StreamExt as _;
 
 pub(super) use self::taking::Held;
-use self::taking::{Taken, Takings};
+use self::{
+    taking::{Taken, Takings},
+    unused::unused,
+};
 use crate::{
-    identity::{
-        AcceptLimits, Connections, Incoming, Peer, PeerStream, RefusedConnection, Speaks,
-        TrustStore,
-    },
+    identity::{AcceptLimits, Connections, Incoming, Peer, RefusedConnection, Speaks, TrustStore},
     refusals::RefusalBook,
 };
 
@@ -91,7 +93,11 @@ pub(super) async fn serve<H: Handler>(
         match next {
             Some(Ok(stream)) => {
                 let handler = Arc::new(connected(Arc::clone(stream.peer())));
-                tokio::spawn(connection(stream, limits, stop.clone(), handler));
+                let end = OtherEnd {
+                    http2: stream.speaks_http2(),
+                    certified: stream.peer().has_certificate(),
+                };
+                tokio::spawn(connection(stream, end, limits, stop.clone(), handler));
             }
             Some(Err(error)) => {
                 tracing::warn!(%error, "can't take an HTTPS connection");
@@ -102,14 +108,22 @@ pub(super) async fn serve<H: Handler>(
     }
 }
 
+/// What is known of a client before its first request.
+#[derive(Clone, Copy, Debug)]
+struct OtherEnd {
+    http2: bool,
+    certified: bool,
+}
+
 async fn connection<H: Handler>(
-    stream: PeerStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    end: OtherEnd,
     limits: HttpLimits,
     mut stopping: watch::Receiver<bool>,
     handler: Arc<H>,
 ) {
     let takings = Arc::new(Takings::default());
-    let (http2, begun) = (stream.speaks_http2(), Arc::clone(&takings));
+    let begun = Arc::clone(&takings);
     let service = service_fn(move |request: Request<Body>| {
         let taking = begun.begin();
         let handler = Arc::clone(&handler);
@@ -120,7 +134,7 @@ async fn connection<H: Handler>(
     });
     let io = TokioIo::new(stream);
     let serving = async {
-        if http2 {
+        if end.http2 {
             http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(limits.streams_max)
@@ -149,6 +163,9 @@ async fn connection<H: Handler>(
         },
         () = takings.stalled(TAKE_DEADLINE) => {
             tracing::info!("left an HTTPS client that does not take what it asked for");
+        }
+        () = unused(&takings, end.certified) => {
+            tracing::debug!("left an HTTPS client without a certificate that asks nothing");
         }
         () = stopped => {}
     }

@@ -53,7 +53,8 @@ impl Default for AcceptLimits {
 #[derive(Clone, Debug)]
 pub struct RefusedConnection {
     /// A stable word: those of [`IdentityError::reason`](super::IdentityError::reason), and
-    /// `HANDSHAKE_FAILED`, `HANDSHAKE_TIMEOUT`, `CONNECTIONS_MAX` and `PARTY_CONNECTIONS_MAX`.
+    /// `HANDSHAKE_FAILED`, `HANDSHAKE_TIMEOUT`, `CONNECTIONS_MAX`, `PARTY_CONNECTIONS_MAX` and
+    /// `ADDRESS_CONNECTIONS_MAX`.
     pub reason: &'static str,
     /// From where.
     pub remote: SocketAddr,
@@ -229,10 +230,13 @@ impl Door {
             );
             self.trust.metrics().refuse_connection(error.reason());
         }
-        let Some(ticket) = self.connections.admit(Arc::clone(&peer)) else {
-            let party = peer.party().cloned();
-            self.refuse("PARTY_CONNECTIONS_MAX", remote, party, true);
-            return None;
+        let ticket = match self.connections.admit(Arc::clone(&peer)) {
+            Ok(ticket) => ticket,
+            Err(reason) => {
+                let (party, issued) = (peer.party().cloned(), peer.has_certificate());
+                self.refuse(reason, remote, party, issued);
+                return None;
+            }
         };
         self.trust.metrics().connections_accepted.inc();
         Some(PeerStream::new(tls, peer, ticket, slot))

@@ -1,6 +1,8 @@
 //! The open connections, and the task that closes those whose certificate is no longer trusted.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,12 +21,21 @@ use super::trust::TrustStore;
 /// spare.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How many connections there may be at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// Of each party, and of all without an identity together.
+    pub per_party_max: usize,
+    /// Of those without an identity from one address, so that one host can't take the room of all.
+    pub per_address_max: usize,
+}
+
 /// Every connection whose handshake ended well.
 #[derive(Debug)]
 pub struct Connections {
     open: Mutex<Open>,
     next_id: AtomicU64,
-    per_party_max: usize,
+    limits: ConnectionLimits,
     metrics: IdentityMetrics,
 }
 
@@ -32,6 +43,8 @@ pub struct Connections {
 struct Open {
     by_id: HashMap<u64, Entry>,
     per_party: HashMap<PartyId, usize>,
+    /// Of those without an identity.
+    per_address: HashMap<IpAddr, usize>,
 }
 
 #[derive(Debug)]
@@ -42,13 +55,13 @@ struct Entry {
 }
 
 impl Connections {
-    /// None yet; each party may have `per_party_max`.
+    /// None yet.
     #[must_use]
-    pub fn new(per_party_max: usize, metrics: IdentityMetrics) -> Arc<Self> {
+    pub fn new(limits: ConnectionLimits, metrics: IdentityMetrics) -> Arc<Self> {
         Arc::new(Self {
             open: Mutex::default(),
             next_id: AtomicU64::new(0),
-            per_party_max,
+            limits,
             metrics,
         })
     }
@@ -57,25 +70,30 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes up a connection; `None` if its party has too many. Those without an identity count
-    /// as one party.
-    pub(super) fn admit(self: &Arc<Self>, peer: Arc<Peer>) -> Option<Ticket> {
+    /// Takes up a connection. Those without an identity count as one party, and by their addresses
+    /// too.
+    ///
+    /// # Errors
+    /// The word for why not: `PARTY_CONNECTIONS_MAX` or `ADDRESS_CONNECTIONS_MAX`.
+    pub(super) fn admit(self: &Arc<Self>, peer: Arc<Peer>) -> Result<Ticket, &'static str> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let closer = Arc::new(Closer::default());
+        let ConnectionLimits {
+            per_party_max,
+            per_address_max,
+        } = self.limits;
         let mut open = self.open();
         match peer.party() {
             Some(party) => {
-                let count = open.per_party.entry(party.clone()).or_default();
-                if *count >= self.per_party_max {
-                    return None;
-                }
-                *count += 1;
+                let party = open.per_party.entry(party.clone());
+                take(party, per_party_max).ok_or("PARTY_CONNECTIONS_MAX")?;
             }
             None => {
-                let strangers = open.by_id.len() - open.per_party.values().sum::<usize>();
-                if strangers >= self.per_party_max {
-                    return None;
+                if open.per_address.values().sum::<usize>() >= per_party_max {
+                    return Err("PARTY_CONNECTIONS_MAX");
                 }
+                let address = open.per_address.entry(network_of(peer.remote().ip()));
+                take(address, per_address_max).ok_or("ADDRESS_CONNECTIONS_MAX")?;
             }
         }
         let entry = Entry {
@@ -86,7 +104,7 @@ impl Connections {
         open.by_id.insert(id, entry);
         drop(open);
         self.metrics.connections_open.inc();
-        Some(Ticket {
+        Ok(Ticket {
             id,
             connections: Arc::clone(self),
             closer,
@@ -98,14 +116,9 @@ impl Connections {
         let Some(entry) = open.by_id.remove(&id) else {
             return;
         };
-        if let Some(party) = entry.peer.party() {
-            let left = open.per_party.get_mut(party).map(|count| {
-                *count = count.saturating_sub(1);
-                *count
-            });
-            if left == Some(0) {
-                open.per_party.remove(party);
-            }
+        match entry.peer.party() {
+            Some(party) => give_back(open.per_party.entry(party.clone())),
+            None => give_back(open.per_address.entry(network_of(entry.peer.remote().ip()))),
         }
         drop(open);
         self.metrics.connections_open.dec();
@@ -171,6 +184,43 @@ enum Failing {
     Newly,
 }
 
+/// One more, if there may be.
+fn take<K>(slot: Slot<'_, K, usize>, max: usize) -> Option<()> {
+    match slot {
+        Slot::Occupied(mut count) if *count.get() < max => *count.get_mut() += 1,
+        Slot::Vacant(none) if max > 0 => {
+            none.insert(1);
+        }
+        Slot::Occupied(_) | Slot::Vacant(_) => return None,
+    }
+    Some(())
+}
+
+/// One less, and nothing is kept of nobody.
+fn give_back<K>(slot: Slot<'_, K, usize>) {
+    let Slot::Occupied(mut count) = slot else {
+        return;
+    };
+    match *count.get() {
+        0 | 1 => {
+            count.remove();
+        }
+        more => *count.get_mut() = more - 1,
+    }
+}
+
+/// What one host may choose its addresses from: in IPv6 it has a /64 to itself (RFC 4291 section
+/// 2.5.1).
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from(network))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 /// A connection's place among the open ones; dropped, it is given back.
 #[derive(Debug)]
 pub(super) struct Ticket {
@@ -232,5 +282,54 @@ pub async fn keep_current(trust: Arc<TrustStore>, connections: Arc<Connections>)
         }
         trust.announce_expiry(trust.now());
         connections.sweep(&trust).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stranger(address: &str) -> Arc<Peer> {
+        let remote = (address.parse::<IpAddr>().unwrap(), 40_000).into();
+        Arc::new(Peer::without_certificate(remote))
+    }
+
+    #[test]
+    fn one_host_without_a_certificate_leaves_room_for_others() {
+        let limits = ConnectionLimits {
+            per_party_max: 4,
+            per_address_max: 2,
+        };
+        let connections = Connections::new(limits, IdentityMetrics::default());
+        let admit = |address: &str| connections.admit(stranger(address));
+        let first = admit("192.0.2.1").unwrap();
+        // However it is written.
+        let _second = admit("::ffff:192.0.2.1").unwrap();
+        let full = |address| admit(address).unwrap_err();
+        assert_eq!(full("192.0.2.1"), "ADDRESS_CONNECTIONS_MAX");
+        // From two addresses of one network of IPv6.
+        let _third = admit("2001:db8::1").unwrap();
+        let _fourth = admit("2001:db8::ffff:1").unwrap();
+        assert_eq!(full("2001:db8:0:1::1"), "PARTY_CONNECTIONS_MAX");
+        drop(first);
+        let _other = admit("2001:db8:0:1::1").unwrap();
+        assert_eq!(full("192.0.2.1"), "PARTY_CONNECTIONS_MAX");
+        let open = connections.open();
+        assert_eq!(open.per_address.values().sum::<usize>(), open.by_id.len());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_who_has_gone() {
+        let limits = ConnectionLimits {
+            per_party_max: 4,
+            per_address_max: 4,
+        };
+        let connections = Connections::new(limits, IdentityMetrics::default());
+        let tickets: Vec<_> = ["192.0.2.1", "192.0.2.1", "2001:db8::1"]
+            .into_iter()
+            .map(|address| connections.admit(stranger(address)).unwrap())
+            .collect();
+        drop(tickets);
+        assert!(connections.open().per_address.is_empty());
     }
 }

@@ -39,7 +39,7 @@ mod trust;
 
 pub use accept::{AcceptLimits, Incoming, RefusedConnection};
 pub use caller::Caller;
-pub use connections::{Connections, keep_current};
+pub use connections::{ConnectionLimits, Connections, keep_current};
 pub use dpop::{Proof, ProofBook, Target};
 pub use error::{Blame, IdentityError};
 pub(crate) use issued::client_of;

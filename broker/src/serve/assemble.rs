@@ -87,8 +87,7 @@ pub async fn start(config: Config, clock: SharedClock) -> Result<Running, StartE
     let (shutdown, stopping) = watch::channel(false);
     let mut housekeeping = JoinSet::new();
     housekeeping.spawn(watcher.run());
-    let connections =
-        Connections::new(house.config.limits.party_connections_max as usize, identity);
+    let connections = Connections::new(house.config.limits.open(), identity);
     housekeeping.spawn(keep_current(
         Arc::clone(&house.trust),
         Arc::clone(&connections),

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use accord_broker::identity::{
-    AcceptLimits, Connections, IdentityMetrics, Incoming, Peer, PeerStream, RefusedConnection,
-    Speaks, TlsFiles, TrustError, TrustStore, keep_current,
+    AcceptLimits, ConnectionLimits, Connections, IdentityMetrics, Incoming, Peer, PeerStream,
+    RefusedConnection, Speaks, TlsFiles, TrustError, TrustStore, keep_current,
 };
 use accord_certs::{Leaf, LeafOptions, Pki, disk};
 use accord_proto::clock::{Clock as _, ManualClock};
@@ -121,7 +121,11 @@ impl Bench {
         let trust = self.trust();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let connections = Connections::new(per_party_max, self.metrics.clone());
+        let open = ConnectionLimits {
+            per_party_max,
+            per_address_max: per_party_max,
+        };
+        let connections = Connections::new(open, self.metrics.clone());
         let refused = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&refused);
         let incoming = Incoming::listen(

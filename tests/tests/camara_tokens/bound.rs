@@ -1,11 +1,16 @@
 //! What a token is bound to: a certificate, a key, or both; and the doors that it opens.
 
+use accord_tests::world::{WorldSpec, wait_until};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
 
 use crate::{
-    door::{ProofKey, Told, claims},
+    door::{Caller, ProofKey, Told, claims},
     grpc, record,
     rig::{JWT_BEARER, NUMBER, Rig, SCOPE, credentials},
 };
@@ -139,6 +144,34 @@ async fn whoever_has_neither_certificate_nor_proof_is_refused_before_the_body_is
     }
     assert!(told.starts_with("HTTP/1.1 400"), "{told}");
     assert!(told.contains("bound to nothing"), "{told}");
+}
+
+/// A connection on which something was answered; `None` where the door hung up.
+async fn served(caller: &Caller) -> Option<TlsStream<TcpStream>> {
+    let mut tls = caller.connect().await.ok()?;
+    let head = "GET /oauth2/jwks HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    tls.write_all(head.as_bytes()).await.ok()?;
+    let mut first = [0; 1];
+    let len = tls.read(&mut first).await.ok()?;
+    (len == 1).then_some(tls)
+}
+
+#[tokio::test]
+async fn one_host_without_a_certificate_has_its_share_of_connections_and_no_more() {
+    let spec = WorldSpec::default().limit("address_connections_max", 2);
+    let rig = Rig::of(spec, ASKED).await;
+    let nobody = rig.caller(None);
+    let first = served(&nobody).await.unwrap();
+    let _second = served(&nobody).await.unwrap();
+    assert!(served(&nobody).await.is_none());
+    // With a certificate one has the room of one's party.
+    assert!(served(&rig.bank()).await.is_some());
+    drop(first);
+    wait_until("the room that was given back", || async {
+        served(&nobody).await.is_some()
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

@@ -75,6 +75,25 @@ impl Takings {
         }
     }
 
+    /// Returns when none was begun for so long: for `first` since now, or for `idle` since the last was
+    /// taken.
+    pub(super) async fn unused(&self, first: Duration, idle: Duration) {
+        let mut seen = self.state.subscribe();
+        loop {
+            let before = *seen.borrow_and_update();
+            if before.open > 0 {
+                let _ = seen.changed().await;
+                continue;
+            }
+            let patience = if before.taken == 0 { first } else { idle };
+            // One that was made and taken at once shows only in how many were.
+            let used = seen.wait_for(|now| *now != before);
+            if timeout(patience, used).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Returns when there is no response that was not taken.
     pub(super) async fn idle(&self) {
         let _ = self.state.subscribe().wait_for(|now| now.open == 0).await;

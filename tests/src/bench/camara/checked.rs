@@ -6,8 +6,8 @@ use accord_broker::{
     config::Config,
     governance::read_parties,
     identity::{
-        AcceptLimits, Connections, IdentityMetrics, Incoming, KeyDirectory, Presented, Registered,
-        Speaks, TlsFiles, TokenVerifier, TrustStore,
+        AcceptLimits, ConnectionLimits, Connections, IdentityMetrics, Incoming, KeyDirectory,
+        Presented, Registered, Speaks, TlsFiles, TokenVerifier, TrustStore,
     },
 };
 use accord_proto::{
@@ -72,7 +72,11 @@ pub(super) async fn cost_us(rig: &Rig) -> Result<f64, BenchError> {
     let listener = listener.map_err(BenchError::io("listen on", loopback))?;
     let at = listener.local_addr();
     let at = at.map_err(BenchError::io("listen on", loopback))?;
-    let connections = Connections::new(1, metrics.clone());
+    let one = ConnectionLimits {
+        per_party_max: 1,
+        per_address_max: 1,
+    };
+    let connections = Connections::new(one, metrics.clone());
     let limits = AcceptLimits::default();
     let mut incoming = Incoming::listen(listener, Speaks::Grpc, trust, connections, limits, |_| ());
     let _client = rig.dialler.stream(at, b"h2").await?;
