@@ -25,20 +25,31 @@ struct State {
     trying: bool,
 }
 
+/// What a breaker says to an ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admits {
+    /// It answers, as far as anybody knows.
+    Ask,
+    /// This ask finds out whether it answers again.
+    Try,
+    /// It is left alone.
+    Nobody,
+}
+
 impl Breaker {
     /// Whether the source may be asked now. After a pause one ask may, and until it is answered no
     /// other.
-    pub(super) fn admits(&self, now: Instant) -> bool {
+    pub(super) fn admits(&self, now: Instant) -> Admits {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match state.left_alone_until {
-            Some(until) if now < until => false,
+            Some(until) if now < until => Admits::Nobody,
             Some(_) => {
-                // Should the one that tries be given up by whoever asked, the next pause ends too.
+                // Should the one that tries come to no end, the next pause ends too.
                 state.left_alone_until = Some(now + state.pause);
                 state.trying = true;
-                true
+                Admits::Try
             }
-            None => true,
+            None => Admits::Ask,
         }
     }
 
@@ -82,15 +93,21 @@ mod tests {
     async fn after_five_in_a_row_it_is_left_alone_then_one_ask_tries() {
         let breaker = Breaker::default();
         for failed in 1..=FAILURES_MAX {
-            assert!(breaker.admits(Instant::now()));
+            assert_eq!(breaker.admits(Instant::now()), Admits::Ask);
             assert_eq!(breaker.hung(Instant::now()), failed == FAILURES_MAX);
         }
-        assert!(!breaker.admits(Instant::now()) && breaker.is_open());
+        assert_eq!(breaker.admits(Instant::now()), Admits::Nobody);
+        assert!(breaker.is_open());
         tokio::time::advance(PAUSE_MIN).await;
-        assert!(breaker.admits(Instant::now()));
-        assert!(!breaker.admits(Instant::now()), "one tries, not two");
+        assert_eq!(breaker.admits(Instant::now()), Admits::Try);
+        assert_eq!(
+            breaker.admits(Instant::now()),
+            Admits::Nobody,
+            "one tries, not two"
+        );
         assert!(breaker.answered());
-        assert!(breaker.admits(Instant::now()) && !breaker.is_open());
+        assert_eq!(breaker.admits(Instant::now()), Admits::Ask);
+        assert!(!breaker.is_open());
     }
 
     #[tokio::test(start_paused = true)]
@@ -101,14 +118,14 @@ mod tests {
         }
         for _ in 0..10 {
             tokio::time::advance(PAUSE_MAX).await;
-            assert!(breaker.admits(Instant::now()));
+            assert_eq!(breaker.admits(Instant::now()), Admits::Try);
             tokio::time::advance(Duration::from_millis(500)).await;
             breaker.hung(Instant::now());
         }
         tokio::time::advance(PAUSE_MAX - Duration::from_millis(1)).await;
-        assert!(!breaker.admits(Instant::now()));
+        assert_eq!(breaker.admits(Instant::now()), Admits::Nobody);
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(breaker.admits(Instant::now()));
+        assert_eq!(breaker.admits(Instant::now()), Admits::Try);
     }
 
     #[test]

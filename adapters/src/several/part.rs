@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use accord_proto::{msisdn::Msisdn, reason::Reason, signal::Signal};
 use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout_at},
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
-    breaker::Breaker,
+    breaker::{Admits, Breaker},
     ceiling::{Ceiling, Use},
     stats::{Snapshot, Stats},
 };
@@ -21,6 +21,10 @@ use crate::{
 
 /// A source that had at least this long and did not answer hangs, whatever its configured time.
 const LONG_ENOUGH: Duration = Duration::from_millis(100);
+
+/// For how long a question waits for a source that was left alone and is tried again with it. The
+/// try itself has the source's whole time.
+const TRY_PATIENCE: Duration = Duration::from_millis(20);
 
 /// One source.
 #[derive(Debug)]
@@ -129,7 +133,7 @@ impl Part {
 
     /// Asks it about those of the signals for which it is believed; of others it says nothing.
     pub(super) async fn ask(
-        &self,
+        self: &Arc<Self>,
         msisdn: Msisdn,
         bits: usize,
         deadline: Instant,
@@ -140,15 +144,30 @@ impl Part {
             return Observations::default();
         }
         let begun = Instant::now();
-        let _permit = match self.admit(bulk, begun) {
-            Ok(permit) => permit,
-            Err(reason) => {
-                let told = Observations::all(signals, reason);
-                self.stats.count(&told, None);
-                return told;
+        let left_alone = match self.admit(bulk, begun) {
+            Ok(Admitted::Asks(_permit)) => {
+                let deadline = deadline.min(begun + self.timeout);
+                return self.observe(msisdn, signals, begun, deadline, bulk).await;
             }
+            Ok(Admitted::Tries) => match self.try_aside(msisdn, bits, begun, bulk).await {
+                Some(told) => return told,
+                None => Reason::SourceDown,
+            },
+            Err(reason) => reason,
         };
-        let deadline = deadline.min(begun + self.timeout);
+        let told = Observations::all(signals, left_alone);
+        self.stats.count(&told, None);
+        told
+    }
+
+    async fn observe(
+        &self,
+        msisdn: Msisdn,
+        signals: &[Signal],
+        begun: Instant,
+        deadline: Instant,
+        bulk: bool,
+    ) -> Observations {
         let asked = if bulk {
             self.source.observe_bulk(msisdn, signals, deadline)
         } else {
@@ -162,7 +181,25 @@ impl Part {
         told
     }
 
-    fn admit(&self, bulk: bool, now: Instant) -> Result<tokio::sync::SemaphorePermit<'_>, Reason> {
+    /// Finds out whether it answers again, beside the question, which may have less time and would
+    /// wait for a source that still hangs.
+    async fn try_aside(
+        self: &Arc<Self>,
+        msisdn: Msisdn,
+        bits: usize,
+        begun: Instant,
+        bulk: bool,
+    ) -> Option<Observations> {
+        let part = Arc::clone(self);
+        let trying = tokio::spawn(async move {
+            let signals = part.sets.known_of(bits);
+            let deadline = begun + part.timeout;
+            part.observe(msisdn, signals, begun, deadline, bulk).await
+        });
+        timeout(TRY_PATIENCE, trying).await.ok()?.ok()
+    }
+
+    fn admit(&self, bulk: bool, now: Instant) -> Result<Admitted<'_>, Reason> {
         let permit = self.in_flight.try_acquire();
         let permit = permit.map_err(|_| Reason::Overloaded)?;
         if self
@@ -173,10 +210,11 @@ impl Part {
             return Err(Reason::Overloaded);
         }
         // Last, since what it admits is the one ask that tries.
-        if !self.breaker.admits(now) {
-            return Err(Reason::SourceDown);
+        match self.breaker.admits(now) {
+            Admits::Ask => Ok(Admitted::Asks(permit)),
+            Admits::Try => Ok(Admitted::Tries),
+            Admits::Nobody => Err(Reason::SourceDown),
         }
-        Ok(permit)
     }
 
     /// Whether it hangs. A question with little time says nothing about that.
@@ -200,4 +238,12 @@ impl Part {
             );
         }
     }
+}
+
+/// How a question may ask.
+enum Admitted<'a> {
+    /// In flight for as long as it holds this.
+    Asks(SemaphorePermit<'a>),
+    /// One at a time, beside those in flight.
+    Tries,
 }

@@ -205,14 +205,21 @@ async fn a_source_that_hangs_costs_the_others_its_time_and_soon_nothing() {
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }
     assert_eq!(stage.sources[1].asked.load(Ordering::Relaxed), 5);
-    // Once it answers again it is asked again.
-    *stage.sources[1].does.lock().unwrap() = Does::Says(Ok(4));
+    // Later one question tries it again: aside, with the source's time and nearly none of its own.
     tokio::time::advance(Duration::from_secs(1)).await;
+    let begun = Instant::now();
+    assert_eq!(stage.ask(false).await[0].as_ref(), Ok(&whole));
+    assert_eq!(begun.elapsed(), Duration::from_millis(20));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(stage.part(1).state().condition, Condition::Down);
+    // Once it answers again it is asked again, and that question hears it.
+    *stage.sources[1].does.lock().unwrap() = Does::Says(Ok(4));
+    tokio::time::advance(Duration::from_secs(2)).await;
     stage.ask(false).await;
     assert_eq!(stage.part(1).state().condition, Condition::Up);
-    assert_eq!(stage.sources[1].asked.load(Ordering::Relaxed), 6);
+    assert_eq!(stage.sources[1].asked.load(Ordering::Relaxed), 7);
     let reasons = stage.part(1).counted().reasons;
-    assert_eq!(reasons, [(Reason::Timeout, 10), (Reason::SourceDown, 200)]);
+    assert_eq!(reasons, [(Reason::Timeout, 12), (Reason::SourceDown, 202)]);
 }
 
 #[tokio::test(start_paused = true)]
