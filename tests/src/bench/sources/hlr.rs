@@ -76,7 +76,7 @@ pub(super) async fn measure(
 }
 
 /// Subscribers, each of whom has a device.
-async fn fill(hlr: &RealHlr) -> Result<(), BenchError> {
+pub(super) async fn fill(hlr: &RealHlr) -> Result<(), BenchError> {
     let failed = |error: TestingError| wrong("osmo-hlr", &error);
     let admin = hlr.admin();
     for row in 0..SUBSCRIBERS {
@@ -102,7 +102,7 @@ fn source(hlr: &RealHlr, dir: &Path) -> Result<OsmoHlr, BenchError> {
     OsmoHlr::open(&config, SystemClock::shared()).map_err(|error| wrong("the HLR source", &error))
 }
 
-fn subscriber(row: u64) -> Result<Msisdn, BenchError> {
+pub(super) fn subscriber(row: u64) -> Result<Msisdn, BenchError> {
     number(row % SUBSCRIBERS).map_err(|error| wrong("a number", &error))
 }
 
