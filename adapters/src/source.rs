@@ -50,8 +50,21 @@ pub struct SourceChange {
     pub msisdn: Msisdn,
     /// Of what.
     pub signal: Signal,
-    /// The new observation.
-    pub observation: Observation,
+    /// The new observation. `None`: what was said before holds no more, and who wants to know asks.
+    pub observation: Option<Observation>,
+}
+
+impl SourceChange {
+    /// What was said before of a signal holds no more: of a subscription that ended, of a number that
+    /// left, or of the holder before this one.
+    #[must_use]
+    pub const fn withdrawal(msisdn: Msisdn, signal: Signal) -> Self {
+        Self {
+            msisdn,
+            signal,
+            observation: None,
+        }
+    }
 }
 
 /// Who has opted out, and who has locked the SIM against swaps, as a source knows it.

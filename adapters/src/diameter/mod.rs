@@ -266,7 +266,7 @@ impl DiameterSh {
         let change = SourceChange {
             msisdn,
             signal,
-            observation,
+            observation: Some(observation),
         };
         self.changes.try_send(change).is_ok()
     }

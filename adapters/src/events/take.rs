@@ -66,7 +66,24 @@ impl EventSource {
             && self.store.change(&msisdn, |line| line.take(happened, at))?
         {
             for signal in touched(happened) {
-                fresh.add(msisdn, *signal);
+                let ends = false;
+                fresh.add(
+                    msisdn,
+                    Due {
+                        signal: *signal,
+                        ends,
+                    },
+                );
+            }
+            for signal in ended(happened) {
+                let ends = true;
+                fresh.add(
+                    msisdn,
+                    Due {
+                        signal: *signal,
+                        ends,
+                    },
+                );
             }
         }
         // A producer that tells of other things lives too.
@@ -80,8 +97,8 @@ impl EventSource {
     pub(crate) async fn settle(&self, fresh: Fresh) -> Result<(), TakeError> {
         self.flush().await?;
         self.state.set(Condition::Up, "", self.clock.now());
-        for (msisdn, signal) in &fresh.0 {
-            self.push(*msisdn, *signal).await?;
+        for (msisdn, due) in &fresh.0 {
+            self.push(*msisdn, *due).await?;
         }
         for (msisdn, _) in &fresh.0 {
             self.store.pushed(msisdn);
@@ -101,18 +118,20 @@ impl EventSource {
         Ok(flushed.map_err(|_| TakeError::Stopping)??)
     }
 
-    async fn push(&self, msisdn: Msisdn, signal: Signal) -> Result<(), TakeError> {
-        if !self.signals.contains(&signal) {
-            return Ok(());
-        }
+    async fn push(&self, msisdn: Msisdn, due: Due) -> Result<(), TakeError> {
+        let signal = due.signal;
         let known = self.known(&msisdn)(signal);
         let said = match known.observation(signal) {
             // What happened has happened, whatever was lost before.
             Err(Reason::NotWatched) => known.fact(signal),
             said => said,
         };
-        let Ok(observation) = said else {
-            return Ok(());
+        let observation = match said {
+            Ok(_) | Err(_) if due.ends => None,
+            Ok(observation) if self.signals.contains(&signal) => Some(observation),
+            // The number has left, or nobody has it.
+            Err(Reason::NotOurs | Reason::UnknownNumber) => None,
+            Ok(_) | Err(_) => return Ok(()),
         };
         let change = SourceChange {
             msisdn,
@@ -126,12 +145,20 @@ impl EventSource {
 
 /// What is to be pushed, each once.
 #[derive(Default)]
-pub(crate) struct Fresh(Vec<(Msisdn, Signal)>);
+pub(crate) struct Fresh(Vec<(Msisdn, Due)>);
+
+/// One signal of which something is to be pushed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Due {
+    signal: Signal,
+    /// What was said of it was of a subscription that ended.
+    ends: bool,
+}
 
 impl Fresh {
-    fn add(&mut self, msisdn: Msisdn, signal: Signal) {
-        if !self.0.contains(&(msisdn, signal)) {
-            self.0.push((msisdn, signal));
+    fn add(&mut self, msisdn: Msisdn, due: Due) {
+        if !self.0.contains(&(msisdn, due)) {
+            self.0.push((msisdn, due));
         }
     }
 }
@@ -146,7 +173,25 @@ const fn touched(happened: Happened) -> &'static [Signal] {
         Happened::Forwarding(..) => &[Signal::CallForwarding],
         Happened::SimSwap(_) => &[Signal::SimSwap],
         Happened::SignallingAlarm { passed: true, .. } => &[Signal::SignallingAnomaly],
-        // What was blocked is no news; what a broker keeps of a number that left grows old by itself.
+        // What was blocked is no news.
         Happened::Cease | Happened::PortOut | Happened::SignallingAlarm { .. } => &[],
+    }
+}
+
+/// The signals of which nothing that was said before holds any more, whichever source said it: all of a
+/// subscription that ended, and what was another holder's device, forwarding, network and attack.
+const fn ended(happened: Happened) -> &'static [Signal] {
+    match happened {
+        Happened::Cease | Happened::PortOut => Signal::ALL,
+        Happened::Activate(_) | Happened::PortIn => &[
+            Signal::DeviceSwap,
+            Signal::CallForwarding,
+            Signal::Roaming,
+            Signal::SignallingAnomaly,
+        ],
+        Happened::DeviceChange
+        | Happened::Forwarding(..)
+        | Happened::SignallingAlarm { .. }
+        | Happened::SimSwap(_) => &[],
     }
 }

@@ -61,7 +61,7 @@ impl Track {
         let change = SourceChange {
             msisdn,
             signal: self.signal,
-            observation: Self::observation(known),
+            observation: Some(Self::observation(known)),
         };
         self.changes.try_send(change).is_ok()
     }

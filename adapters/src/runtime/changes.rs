@@ -137,16 +137,19 @@ impl ChangeLog {
 
     /// The wire form of a change that a broker would believe.
     fn to_wire(&self, change: &SourceChange) -> Option<v1::Change> {
-        let observation = wire::observation(&change.observation);
+        let observation = change.observation.as_ref().map(wire::observation);
         let signal = change.signal;
-        if let Err(error) = wire::parse_observation(&observation, signal, self.clock.now()) {
+        if let Some(said) = &observation
+            && let Err(error) = wire::parse_observation(said, signal, self.clock.now())
+        {
             tracing::error!(%signal, %error, "the source pushed a change that nobody would believe");
             return None;
         }
         Some(v1::Change {
             msisdn: change.msisdn.expose().to_owned(),
             signal: signal.to_wire() as i32,
-            observation: Some(observation),
+            withdrawn: observation.is_none(),
+            observation,
         })
     }
 }

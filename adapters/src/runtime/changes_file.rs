@@ -219,6 +219,7 @@ mod tests {
             msisdn: "+447700900001".to_owned(),
             signal: 1,
             observation: None,
+            withdrawn: false,
         };
         ChangeBatch {
             sequence,

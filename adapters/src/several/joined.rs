@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use accord_proto::{
+    msisdn::Msisdn,
     observation::{Forwarding, ForwardingTarget, Observation, Observed},
     reason::Reason,
     signal::Signal,
@@ -70,14 +71,20 @@ async fn forward(
     }
 }
 
-/// A change of one source as all know it; `None`: nothing is to be told.
+/// A change of one source as all know it; `None`: nothing is to be told. What one withdraws holds no
+/// more, whatever the others know: who asks then is told by all of them.
 async fn merged(joint: &Joint, place: usize, change: SourceChange) -> Option<SourceChange> {
-    let signal = change.signal;
+    let (msisdn, signal) = (change.msisdn, change.signal);
+    let Some(pushed) = change.observation else {
+        let mut parts = joint.parts.iter();
+        let known = parts.any(|part| part.believed().contains(&signal));
+        return known.then_some(change);
+    };
     let part = joint.parts.get(place)?;
     if !part.believed().contains(&signal) {
         return None;
     }
-    let Some(alone) = alone(joint, part, signal, &change.observation) else {
+    let Some(alone) = alone(joint, part, signal, &pushed) else {
         tracing::error!(
             source = part.name(),
             %signal,
@@ -85,18 +92,21 @@ async fn merged(joint: &Joint, place: usize, change: SourceChange) -> Option<Sou
         );
         return None;
     };
-    let told = others(joint, place, &change).await;
+    let told = others(joint, place, (msisdn, signal), pushed).await;
     let observation = match joint.merged(signal, &told, joint.clock.now()) {
-        Ok(merged) if all_have_spoken(joint, &told, signal) => merged,
+        Ok(merged) if all_have_spoken(joint, &told, signal) => Some(merged),
         // Another one may have seen more, and does not say.
-        Ok(_) => fact(alone)?,
+        Ok(_) => Some(fact(alone)?),
         // A view can't hold *contradicted*, and would go on to hold what one of them denies.
-        Err(Reason::Contradicted) => worst(joint, &told, signal)?,
+        Err(Reason::Contradicted) => worst(joint, &told, signal),
+        // The number left, or nobody has it any more.
+        Err(Reason::NotOurs | Reason::UnknownNumber) => None,
         Err(_) => return None,
     };
     Some(SourceChange {
+        msisdn,
+        signal,
         observation,
-        ..change
     })
 }
 
@@ -152,17 +162,22 @@ fn happened(said: &Observation) -> Option<Timestamp> {
 
 /// What each part says, the one that pushes by its change. A push asks as a screening does: single
 /// questions go before it.
-async fn others(joint: &Joint, place: usize, change: &SourceChange) -> Vec<Observations> {
-    let bits = signal_bit(change.signal);
+async fn others(
+    joint: &Joint,
+    place: usize,
+    (msisdn, signal): (Msisdn, Signal),
+    pushed: Observation,
+) -> Vec<Observations> {
+    let bits = signal_bit(signal);
     let deadline = Instant::now() + ASK_MAX;
     let asking = (0..).zip(&joint.parts).map(async |(other, part)| {
         if other == place {
             return Observations {
-                signals: vec![(change.signal, Ok(change.observation.clone()))],
+                signals: vec![(signal, Ok(pushed.clone()))],
                 ..Observations::default()
             };
         }
-        part.ask(change.msisdn, bits, deadline, true).await
+        part.ask(msisdn, bits, deadline, true).await
     });
     join_all(asking).await
 }

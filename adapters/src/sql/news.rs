@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use accord_proto::{msisdn::Msisdn, reason::Reason, signal::Signal};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -24,7 +25,7 @@ use super::page::{self, Page, Place};
 use super::plan::Plan;
 use super::{SqlError, SqlSource, read};
 use crate::disk;
-use crate::source::SourceChange;
+use crate::source::{Observations, SourceChange};
 
 /// Changes that are remembered to have been pushed. With more, some are pushed twice.
 const SEEN_MAX: usize = 100_000;
@@ -223,13 +224,7 @@ impl News {
                 match looked.unwrap_or(Err(SqlFault::Timeout)) {
                     Ok(looked) => {
                         let told = source.answer(&looked, &plan.signals);
-                        for (signal, said) in told.signals {
-                            let Ok(observation) = said else { continue };
-                            let change = SourceChange {
-                                msisdn,
-                                signal,
-                                observation,
-                            };
+                        for change in changes(msisdn, told) {
                             // The bookmark stays behind what the runtime has room for.
                             if self.changes.send(change).await.is_err() {
                                 return Ok(());
@@ -276,6 +271,29 @@ impl News {
             ),
         }
     }
+}
+
+/// What is pushed of a number. Of one that nobody has any more, or that left, nothing that was said
+/// holds: of no signal, since other sources of this operator know the others.
+fn changes(msisdn: Msisdn, told: Observations) -> Vec<SourceChange> {
+    let gone = |(_, said): &(Signal, Result<_, Reason>)| {
+        matches!(said, Err(Reason::NotOurs | Reason::UnknownNumber))
+    };
+    if told.signals.iter().any(gone) {
+        let all = Signal::ALL.iter();
+        return all
+            .map(|signal| SourceChange::withdrawal(msisdn, *signal))
+            .collect();
+    }
+    let said = told.signals.into_iter();
+    let said = said.filter_map(|(signal, said)| {
+        Some(SourceChange {
+            msisdn,
+            signal,
+            observation: Some(said.ok()?),
+        })
+    });
+    said.collect()
 }
 
 /// The bookmark. One that can't be understood is none: changes are then read from further back.

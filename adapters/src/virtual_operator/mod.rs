@@ -116,7 +116,7 @@ impl VirtualOperator {
         let change = SourceChange {
             msisdn,
             signal,
-            observation,
+            observation: Some(observation),
         };
         self.pushes.try_send(change).is_ok()
     }

@@ -275,7 +275,7 @@ async fn an_attack_made_at_run_time_is_pushed_and_answered() {
     assert!(!operator.attack(number("+33639980036"), AttackKind::Interception));
     let pushed = changes.recv().await.unwrap();
     assert_eq!(pushed.signal, Signal::SignallingAnomaly);
-    let told = notation(&Ok(pushed.observation), now);
+    let told = notation(&Ok(pushed.observation.unwrap()), now);
     assert_eq!(told, "interception 0h-0h in 365d");
     clock.step(SignedDuration::from_mins(1));
     let told = ask(&operator, "+447700900036", 100).await;

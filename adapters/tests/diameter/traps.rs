@@ -80,7 +80,7 @@ async fn the_first_ask_only_begins_the_watch_and_a_new_imsi_is_an_interval() {
     assert_eq!(swapped.monitored_since, Some(at(0)));
     let pushed = changes.try_recv().unwrap();
     assert!(pushed.msisdn == support::number(1) && pushed.signal == Signal::SimSwap);
-    assert_eq!(pushed.observation.what, Observed::Change(swapped));
+    assert_eq!(pushed.observation.unwrap().what, Observed::Change(swapped));
 }
 
 #[tokio::test]

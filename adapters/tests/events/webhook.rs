@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use accord_adapters::events::webhook::sign;
+use accord_adapters::source::SourceChange;
 use accord_certs::{LeafOptions, Pki};
 use accord_proto::clock::{Clock as _, SystemClock};
 use accord_proto::observation::SwapKind;
 use accord_proto::reason::Reason;
+use accord_proto::signal::Signal;
 use jiff::{SignedDuration, Timestamp};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
@@ -253,7 +255,51 @@ async fn what_may_not_have_been_pushed_is_pushed_when_it_comes_again() {
     assert_eq!(hook.send("2", &swap).await, 204);
     let again = hook.running.changes.try_recv().unwrap();
     assert!(again.msisdn == number(1));
-    assert_eq!(again.observation.what, pushed.observation.what);
+    let what = |pushed: SourceChange| pushed.observation.unwrap().what;
+    assert_eq!(what(again), what(pushed));
+}
+
+/// What is pushed next: of which signals an observation, and of which none holds any more.
+fn pushed(hook: &mut Hook) -> (Vec<Signal>, Vec<Signal>) {
+    let (mut told, mut withdrawn) = (Vec::new(), Vec::new());
+    while let Ok(change) = hook.running.changes.try_recv() {
+        assert!(change.msisdn == number(1));
+        match change.observation {
+            Some(_) => told.push(change.signal),
+            None => withdrawn.push(change.signal),
+        }
+    }
+    (told, withdrawn)
+}
+
+#[tokio::test]
+async fn a_subscription_that_ends_takes_back_what_was_pushed_and_one_that_begins_what_was_anothers()
+{
+    let mut hook = Hook::start("").await;
+    assert_eq!(hook.send("1", &heartbeat(60)).await, 204);
+    let swap = event("2", "sim_swap", 1, 50, "{}");
+    assert_eq!(hook.send("2", &swap).await, 204);
+    assert_eq!(pushed(&mut hook), (vec![Signal::SimSwap], vec![]));
+    let all = Signal::ALL.to_vec();
+    let anothers = vec![
+        Signal::DeviceSwap,
+        Signal::CallForwarding,
+        Signal::Roaming,
+        Signal::SignallingAnomaly,
+    ];
+    let begun = vec![Signal::SimSwap, Signal::NumberRecycling, Signal::Tenure];
+    for (id, kind, ago, told, withdrawn) in [
+        ("3", "cease", 40, vec![], all.clone()),
+        ("4", "activate", 30, begun.clone(), anothers.clone()),
+        ("5", "port_out", 20, vec![], all),
+        // Of a number that left nothing is told that may still be said of it.
+        ("6", "sim_swap", 25, vec![], vec![Signal::SimSwap]),
+        ("7", "port_in", 10, begun, anothers),
+    ] {
+        let event = event(id, kind, 1, ago, "{}");
+        assert_eq!(hook.send(id, &event).await, 204);
+        assert_eq!(pushed(&mut hook), (told, withdrawn), "{kind}");
+    }
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn another_device_with_the_same_card_changed_between_two_polls() {
 
     let pushed = changes.try_recv().unwrap();
     assert!(pushed.msisdn == number(1) && pushed.signal == Signal::DeviceSwap);
-    assert_eq!(pushed.observation.what, Observed::Change(swapped));
+    assert_eq!(pushed.observation.unwrap().what, Observed::Change(swapped));
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ async fn a_number_that_moves_to_a_new_imsi_changed_between_two_polls() {
 
     let pushed = changes.try_recv().unwrap();
     assert!(pushed.msisdn == number(1));
-    assert_eq!(pushed.observation.what, Observed::Change(swapped));
+    assert_eq!(pushed.observation.unwrap().what, Observed::Change(swapped));
 }
 
 #[tokio::test]

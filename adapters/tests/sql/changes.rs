@@ -44,7 +44,7 @@ impl Followed {
             if pushed.signal == Signal::SimSwap {
                 let digits = pushed.msisdn.expose_digits();
                 let last = digits.get(digits.len() - 3..).unwrap().to_owned();
-                return (last, change(&pushed.observation).kind);
+                return (last, change(pushed.observation.as_ref().unwrap()).kind);
             }
         }
     }
@@ -146,4 +146,27 @@ async fn what_commits_late_and_what_happens_during_a_restart_is_found_by_paging(
         kept.len() < 40 && kept.contains('T'),
         "a time and nothing else"
     );
+}
+
+#[tokio::test]
+#[ignore = "needs postgresql"]
+async fn a_line_that_ends_takes_back_all_that_was_told_of_it() {
+    let rig = Rig::start().await;
+    rig.run(&swap(1, "")).await;
+    let mut followed = Followed::start(&rig, BY_NOTIFICATION);
+    let replaced = Some(SwapKind::Replacement);
+    assert_eq!(followed.next().await, ("001".to_owned(), replaced));
+    rig.run("update subscription set ended = now() - interval '1 s', changed_at = now()")
+        .await;
+    rig.run("notify accord_changes").await;
+    let mut withdrawn = Vec::new();
+    while withdrawn.len() < Signal::ALL.len() {
+        let next = timeout(Duration::from_secs(30), followed.changes.recv());
+        let pushed = next.await.unwrap().unwrap();
+        if pushed.observation.is_none() {
+            assert!(pushed.msisdn == number(1));
+            withdrawn.push(pushed.signal);
+        }
+    }
+    assert_eq!(withdrawn, Signal::ALL);
 }

@@ -62,7 +62,7 @@ impl Followed {
             let next = timeout(Duration::from_secs(30), self.changes.recv());
             let pushed = next.await.unwrap().unwrap();
             if pushed.signal == Signal::SimSwap {
-                return change(&pushed.observation).kind;
+                return change(pushed.observation.as_ref().unwrap()).kind;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! How an observation lies in the view: whether the SIM was locked then, in one byte, and its wire
-//! form, which is small and checked when it is read.
+//! form, which is small and checked when it is read. Where it was withdrawn, another byte and the
+//! microsecond until which nothing is kept.
 
 use accord_proto::{observation::Observation, signal::Signal, v1, wire};
 use jiff::Timestamp;
@@ -39,6 +40,23 @@ pub(super) fn encode(observation: &Observation, customer_lock: bool) -> Vec<u8> 
     let mut bytes = vec![u8::from(customer_lock)];
     bytes.extend(wire::observation(observation).encode_to_vec());
     bytes
+}
+
+/// The first byte of what was withdrawn.
+const WITHDRAWN: u8 = 2;
+
+pub(super) fn encode_withdrawn(until: Timestamp) -> Vec<u8> {
+    let mut bytes = vec![WITHDRAWN];
+    bytes.extend(until.as_microsecond().to_be_bytes());
+    bytes
+}
+
+/// Until when nothing is kept; `None` if nothing was withdrawn.
+pub(super) fn decode_withdrawn(bytes: &[u8]) -> Option<Timestamp> {
+    let (first, micros) = bytes.split_first()?;
+    let micros = i64::from_be_bytes(micros.try_into().ok()?);
+    let until = Timestamp::from_microsecond(micros).ok()?;
+    (*first == WITHDRAWN).then_some(until)
 }
 
 pub(super) fn decode(bytes: &[u8], signal: Signal) -> Option<Kept> {

@@ -102,6 +102,10 @@ impl Views {
         // Compared and set in one step: between a look and a write, a newer one may come.
         self.store.attempt(|db| {
             db.fetch_and_update(codec::key(digest, signal), |bytes| {
+                let withdrawn = bytes.and_then(codec::decode_withdrawn);
+                if withdrawn.is_some_and(|until| observation.observed_at <= until) {
+                    return bytes.map(<[u8]>::to_vec);
+                }
                 let known = bytes.and_then(|bytes| codec::decode(bytes, signal));
                 let newer = |known: &Kept| known.observation.observed_at > observation.observed_at;
                 if known.as_ref().is_some_and(newer) {
@@ -111,6 +115,14 @@ impl Views {
                 Some(codec::encode(observation, customer_lock.unwrap_or(before)))
             })
         });
+    }
+
+    /// Forgets one signal of a number, and keeps nothing that was observed until then: an operator told
+    /// that it holds no more, while somebody may have been told it who asked before.
+    pub fn withdraw(&self, digest: &NumberDigest, signal: Signal, until: Timestamp) {
+        let record = codec::encode_withdrawn(until);
+        self.store
+            .attempt(|db| db.insert(codec::key(digest, signal), record));
     }
 
     /// Removes what was observed before `older_than`, and what does not decode. It reads the whole
@@ -123,9 +135,10 @@ impl Views {
                 let Some(signal) = codec::signal(&key) else {
                     continue;
                 };
-                let fresh = codec::decode(&bytes, signal)
-                    .is_some_and(|kept| kept.observation.observed_at >= older_than);
-                if fresh {
+                let observed_at =
+                    codec::decode(&bytes, signal).map(|kept| kept.observation.observed_at);
+                let of = observed_at.or_else(|| codec::decode_withdrawn(&bytes));
+                if of.is_some_and(|at| at >= older_than) {
                     continue;
                 }
                 // A newer one that came just now stays.

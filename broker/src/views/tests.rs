@@ -315,3 +315,43 @@ fn damage_that_shows_only_when_it_is_read_takes_the_store_out_of_use_until_the_n
     keep(&again.views, &digests[0], "2026-11-21T13:00:00Z");
     assert!(again.views.find(&digests[0], Signal::Roaming).is_some());
 }
+
+#[test]
+fn what_was_withdrawn_comes_back_only_with_what_was_observed_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let views = open(dir.path()).views;
+    let digest = [1; 16];
+    let until: Timestamp = "2026-11-21T12:00:02Z".parse().unwrap();
+    let found = || {
+        views
+            .find(&digest, Signal::Roaming)
+            .map(|kept| kept.observation)
+    };
+    keep(&views, &digest, "2026-11-21T12:00:01Z");
+    views.keep(
+        &digest,
+        Signal::SimSwap,
+        &seen("2026-11-21T11:00:00Z"),
+        None,
+    );
+    views.withdraw(&digest, Signal::Roaming, until);
+    assert_eq!(found(), None);
+    // An answer that was on its way.
+    keep(&views, &digest, "2026-11-21T12:00:00Z");
+    keep(&views, &digest, "2026-11-21T12:00:02Z");
+    assert_eq!(found(), None);
+    // It is swept as what was observed then.
+    assert_eq!(
+        views.sweep(until),
+        1,
+        "what does not decode as its signal goes"
+    );
+    keep(&views, &digest, "2026-11-21T12:00:00Z");
+    assert_eq!(found(), None);
+    assert_eq!(views.sweep(until + SignedDuration::from_secs(1)), 1);
+    keep(&views, &digest, "2026-11-21T12:00:00Z");
+    assert_eq!(found(), Some(seen("2026-11-21T12:00:00Z")));
+    views.withdraw(&digest, Signal::Roaming, until);
+    keep(&views, &digest, "2026-11-21T12:00:03Z");
+    assert_eq!(found(), Some(seen("2026-11-21T12:00:03Z")));
+}

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use crate::{
     caller::Caller,
-    played::{Played, change, links, says, swapped},
+    played::{Played, change, links, says, swapped, withdrawal},
     record,
     said::{Stage, ask, north, now, one, sud, word, words},
 };
@@ -156,7 +156,13 @@ async fn a_change_that_is_not_believed_keeps_no_other_from_the_view() {
     let before = record::size(&stage);
     let mut unknown = change(&north(101), swapped(120, 120));
     unknown.signal = 4_711;
+    let mut both = change(&north(103), swapped(120, 120));
+    both.withdrawn = true;
+    let mut neither = withdrawal(&north(103));
+    neither.withdrawn = false;
     let changes = vec![
+        both,
+        neither,
         // Another operator's number, an interval that ends before it begins, no signal, no number.
         change(&sud(0), swapped(120, 120)),
         change(&north(102), swapped(60, 120)),
@@ -166,7 +172,13 @@ async fn a_change_that_is_not_believed_keeps_no_other_from_the_view() {
     ];
     played.push(1, changes).await;
     assert_eq!(played.accepted().await, 1);
-    let said = disbelieved(&stage, before, 4).await;
+    let said = disbelieved(&stage, before, 6).await;
+    assert_eq!(
+        said.iter()
+            .filter(|why| why.contains("and not both"))
+            .count(),
+        2
+    );
     for why in [
         "not a number of this operator",
         "ends before it begins",
@@ -188,7 +200,7 @@ async fn a_change_that_is_not_believed_keeps_no_other_from_the_view() {
     // The good one is in the view, the others are not, and the link goes on.
     assert_eq!(word(&one(&bank, sim(100)).await), "0–4 h");
     assert_eq!(word(&one(&bank, sud_swap()).await), sud_before);
-    for digits in [101, 102] {
+    for digits in [101, 102, 103] {
         let replies = async {
             let id = played.ask().await.id;
             let quiet = says(Signal::SimSwap, swapped(60 * 24 * 400, 60 * 24 * 400));

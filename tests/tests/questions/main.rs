@@ -37,3 +37,4 @@ mod signalling;
 mod stories;
 mod strangers;
 mod suppliers;
+mod withdrawn;

@@ -146,6 +146,17 @@ pub(crate) fn change(number: &str, observation: v1::Observation) -> v1::Change {
         msisdn: number.to_owned(),
         signal: v1::Signal::SimSwap as i32,
         observation: Some(observation),
+        withdrawn: false,
+    }
+}
+
+/// What was said of this number's SIM holds no more.
+pub(crate) fn withdrawal(number: &str) -> v1::Change {
+    v1::Change {
+        msisdn: number.to_owned(),
+        signal: v1::Signal::SimSwap as i32,
+        observation: None,
+        withdrawn: true,
     }
 }
 

@@ -9,22 +9,22 @@ use accord_proto::{
     reason::Reason,
 };
 use accord_tests::world::{World, WorldFiles, wait_until};
+use jiff::SignedDuration;
 use tempfile::TempDir;
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::Instant,
+};
 
 use super::spec;
 
+const CEASED: &str = "+447700900002";
+const LEFT: &str = "+447700900003";
 const SWAPPED: &str = "+447700900001";
 
-#[tokio::test]
-#[ignore = "needs nats-server"]
-async fn a_swap_that_happens_reaches_a_banks_lookup() {
-    let dir = TempDir::new().unwrap();
-    std::fs::write(dir.path().join("password"), READER.1).unwrap();
-    let server = RealNats::start(dir.path(), None).await.unwrap();
-    let producer = server.producer().await.unwrap();
-    producer.make_stream(-1).await.unwrap();
-    let source = format!(
+fn source(server: &RealNats, dir: &TempDir) -> String {
+    format!(
         r#"kind = "events"
 producers = {{ crm = ["swaps"] }}
 journal_dir = "north-mobile/events"
@@ -35,7 +35,18 @@ nats = {{ servers = ["{}"], stream = "EVENTS", user = "{}", password_file = "{}"
         server.url(),
         READER.0,
         dir.path().join("password").display(),
-    );
+    )
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn a_swap_that_happens_reaches_a_banks_lookup() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("password"), READER.1).unwrap();
+    let server = RealNats::start(dir.path(), None).await.unwrap();
+    let producer = server.producer().await.unwrap();
+    producer.make_stream(-1).await.unwrap();
+    let source = source(&server, &dir);
     let files = WorldFiles::write(&dir.path().join("world"), &spec(source)).unwrap();
     let world = World::start(files, SystemClock::shared()).await.unwrap();
     let client = world.client("first-bank").unwrap();
@@ -87,4 +98,78 @@ nats = {{ servers = ["{}"], stream = "EVENTS", user = "{}", password_file = "{}"
         "from the event to a bank's answer *yes*: {:.0?}",
         told.elapsed()
     );
+}
+
+/// A number that the broker exposes.
+#[expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+async fn metric(admin_port: u16, name: &str) -> u64 {
+    let mut stream = TcpStream::connect(("127.0.0.1", admin_port)).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn a_line_that_ends_leaves_or_begins_ends_what_the_broker_answers_from_its_view() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("password"), READER.1).unwrap();
+    let server = RealNats::start(dir.path(), None).await.unwrap();
+    let producer = server.producer().await.unwrap();
+    producer.make_stream(-1).await.unwrap();
+    let mut spec = spec(source(&server, &dir));
+    // The clause grants caching for as long as it may be old.
+    let caching = "age_max_minutes = 60\ncaching_minutes = 60";
+    spec.agreement = spec.agreement.replacen("age_max_minutes = 60", caching, 1);
+    let files = WorldFiles::write(&dir.path().join("world"), &spec).unwrap();
+    let world = World::start(files, SystemClock::shared()).await.unwrap();
+    let admin_port = world.files.admin_port();
+    let client = world.client("first-bank").unwrap();
+    let asked = async |number: &str| {
+        let lookup = Lookup::about(number, Purpose::Payment).sim_swap_within(72);
+        let answered = client.lookup(lookup).await.unwrap();
+        match &answered.signals().first().unwrap().outcome {
+            Outcome::Value { value, .. } => Ok(value.clone()),
+            Outcome::Unanswered { reason, .. } => Err(*reason),
+        }
+    };
+    let publish = async |kind: &str, number: &str, ago: i64| {
+        let at = SystemClock.now() - SignedDuration::from_secs(ago);
+        let event = format!(
+            r#"{{"id":"{kind}-{number}","source":"crm","type":"{kind}","time":"{at}","subject":"{number}","data":{{}}}}"#
+        );
+        producer.publish(event).await.unwrap();
+    };
+    publish("heartbeat", SWAPPED, 30).await;
+    let swapped = Ok(Value::YesNo(true));
+    for number in [CEASED, LEFT] {
+        publish("sim_swap", number, 20).await;
+        let what = "the bank to know of the swap";
+        let known = wait_until(what, || async { asked(number).await == swapped });
+        known.await.unwrap();
+        // And now it is the view that answers.
+        let served = metric(admin_port, "accord_view_served_total").await;
+        assert_eq!(asked(number).await, swapped);
+        assert_eq!(
+            metric(admin_port, "accord_view_served_total").await,
+            served + 1
+        );
+    }
+    for (kind, number, ago, expected) in [
+        ("cease", CEASED, 10, Err(Reason::UnknownNumber)),
+        ("port_out", LEFT, 10, Err(Reason::NotOurs)),
+        // A new line is a new SIM.
+        ("activate", CEASED, 5, Ok(Value::YesNo(true))),
+    ] {
+        let told = Instant::now();
+        publish(kind, number, ago).await;
+        let what = format!("the bank to know of the {kind}");
+        let known = wait_until(&what, || async { asked(number).await == expected });
+        known.await.unwrap();
+        println!("from `{kind}` to a bank's answer: {:.0?}", told.elapsed());
+    }
 }

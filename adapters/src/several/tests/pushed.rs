@@ -28,7 +28,7 @@ async fn changes_of_all_sources_arrive_each_with_its_clocks_error() {
     let change = |signal, hours| SourceChange {
         msisdn: number(),
         signal,
-        observation: observation(signal, hours, clock.now()),
+        observation: Some(observation(signal, hours, clock.now())),
     };
     // A source that is not believed for a signal pushes nothing of it.
     pushes[1].send(change(Signal::SimSwap, 3)).await.unwrap();
@@ -36,9 +36,18 @@ async fn changes_of_all_sources_arrive_each_with_its_clocks_error() {
     assert_eq!(changes.recv().await.unwrap().signal, Signal::Roaming);
     pushes[0].send(change(Signal::SimSwap, 3)).await.unwrap();
     let told = changes.recv().await.unwrap();
-    let Observed::Change(told) = told.observation.what else {
+    let Observed::Change(told) = told.observation.unwrap().what else {
         panic!()
     };
+    // What one of them takes back is taken back, of what any of them knows.
+    for signal in [Signal::SimSwap, Signal::Tenure, Signal::Roaming] {
+        let gone = SourceChange::withdrawal(number(), signal);
+        pushes[1].send(gone).await.unwrap();
+    }
+    for signal in [Signal::SimSwap, Signal::Roaming] {
+        let gone = changes.recv().await.unwrap();
+        assert_eq!((gone.signal, gone.observation), (signal, None));
+    }
     let within = told.changed_in.unwrap();
     let wide = within.before().duration_since(within.after());
     assert_eq!(wide.as_secs(), 120);
@@ -47,20 +56,25 @@ async fn changes_of_all_sources_arrive_each_with_its_clocks_error() {
 
 /// Two sources that know swaps, of which the first pushes; the second does what it is told.
 async fn pushed(second: Does, hours: i64, begins: i64) -> Option<Observation> {
+    change_pushed(second, hours, begins).await?.observation
+}
+
+async fn change_pushed(second: Does, hours: i64, begins: i64) -> Option<SourceChange> {
     let mut stage = stage(&[(Does::Hangs, "name = \"one\""), (second, "name = \"two\"")]);
     let (push, pushed) = mpsc::channel(8);
     *stage.sources[0].pushed.lock().unwrap() = Some(pushed);
     let now = stage.clock.now();
-    let mut change = SourceChange {
+    let mut said = observation(Signal::SimSwap, hours, now);
+    said.observed_at = now - SignedDuration::from_mins(begins);
+    let change = SourceChange {
         msisdn: number(),
         signal: Signal::SimSwap,
-        observation: observation(Signal::SimSwap, hours, now),
+        observation: Some(said),
     };
-    change.observation.observed_at = now - SignedDuration::from_mins(begins);
     let mut changes = stage.several.changes().unwrap();
     push.send(change).await.unwrap();
     drop((push, std::mem::take(&mut stage.sources)));
-    changes.recv().await.map(|told| told.observation)
+    changes.recv().await
 }
 
 /// How many hours ago the last change was, and how many minutes ago that was known.
@@ -89,8 +103,9 @@ async fn what_one_source_has_not_heard_of_takes_nothing_from_what_another_has_se
         let seen = pushed(silent, 50_000, 15).await.unwrap();
         assert_eq!(told(&seen), (50_000, 50_000 * 60));
     }
-    let none = pushed(Does::Says(Err(Reason::NotOurs)), 1, 15).await;
-    assert_eq!(none, None, "nothing is told of a number that left");
+    let left = change_pushed(Does::Says(Err(Reason::NotOurs)), 1, 15).await;
+    let left = left.expect("a view does not go on to hold what was said of a number that left");
+    assert_eq!(left.observation, None);
     let alone = pushed(Does::Says(Err(Reason::NotWatched)), 1, 15).await;
     assert_eq!(
         told(&alone.unwrap()),

@@ -13,7 +13,7 @@ use accord_proto::{
         self, AdapterMessage, ChangesAccepted, Restriction, adapter_message, broker_message,
         restriction,
     },
-    wire::{FieldError, parse_observation},
+    wire::{CLOCK_SKEW_MAX, FieldError, parse_observation},
 };
 use tokio::time::{Duration, Instant};
 
@@ -46,7 +46,8 @@ pub(super) struct Incoming<'a> {
 /// One batch of changes, parsed.
 pub(super) struct Batch {
     pub(super) sequence: u64,
-    pub(super) changes: Vec<(Msisdn, Signal, Observation)>,
+    /// Without an observation: what was said before holds no more.
+    pub(super) changes: Vec<(Msisdn, Signal, Option<Observation>)>,
 }
 
 impl<'a> Incoming<'a> {
@@ -296,7 +297,11 @@ impl<'a> Incoming<'a> {
         for (msisdn, signal, observation) in &changes {
             let digest = self.parts.views.digest(self.operator(), msisdn);
             let views = &self.parts.views;
-            views.keep(&digest, *signal, observation, None);
+            match observation {
+                Some(observation) => views.keep(&digest, *signal, observation, None),
+                // What is on its way to somebody who asked before may be as new as the adapter's clock.
+                None => views.withdraw(&digest, *signal, self.parts.clock.now() + CLOCK_SKEW_MAX),
+            }
         }
         let view_epoch = self.parts.views.epoch();
         let accepted = ChangesAccepted {
@@ -316,15 +321,18 @@ impl<'a> Incoming<'a> {
     fn parse_change(
         &self,
         change: &v1::Change,
-    ) -> Result<(Msisdn, Signal, Observation), FieldError> {
+    ) -> Result<(Msisdn, Signal, Option<Observation>), FieldError> {
         let msisdn = self.own_number(&change.msisdn)?;
         let signal = Signal::from_wire(change.signal)
             .ok_or_else(|| FieldError::new("changes.signal", "a known signal is required"))?;
-        let wire = change
-            .observation
-            .as_ref()
-            .ok_or_else(|| FieldError::new("changes.observation", "an observation is required"))?;
-        let observation = parse_observation(wire, signal, self.parts.clock.now())?;
+        let observation = match (&change.observation, change.withdrawn) {
+            (Some(wire), false) => Some(parse_observation(wire, signal, self.parts.clock.now())?),
+            (None, true) => None,
+            (None, false) | (Some(_), true) => {
+                let rule = "an observation, or `withdrawn`, is required, and not both";
+                return Err(FieldError::new("changes.observation", rule));
+            }
+        };
         Ok((msisdn, signal, observation))
     }
 
