@@ -155,8 +155,35 @@ fn operation(api: &Api, endpoint: &Endpoint) -> Json {
             "required": true,
             "content": { "application/json": { "schema": schemas::request(endpoint.fields) } },
         },
-        "responses": responses(schemas::answer(endpoint.answers), &codes(endpoint), true),
+        "responses": with_links(
+            responses(schemas::answer(endpoint.answers), &codes(endpoint), true),
+            links(api, endpoint),
+        ),
     })
+}
+
+/// What else the API can be asked about the same number: a window after a date, and the other way
+/// round.
+fn links(api: &Api, endpoint: &Endpoint) -> Map<String, Json> {
+    let others = api.endpoints.iter().filter(|other| other.id != endpoint.id);
+    others
+        .map(|other| {
+            let link = json!({
+                "operationId": other.id,
+                "requestBody": { "phoneNumber": "$request.body#/phoneNumber" },
+                "description": format!("The same number: {}", other.summary),
+            });
+            (other.id.to_owned(), link)
+        })
+        .collect()
+}
+
+fn with_links(mut responses: Json, links: Map<String, Json>) -> Json {
+    let ok = responses.get_mut("200").and_then(Json::as_object_mut);
+    if let (Some(ok), false) = (ok, links.is_empty()) {
+        ok.insert("links".to_owned(), links.into());
+    }
+    responses
 }
 
 fn coverage_path() -> Json {
@@ -338,6 +365,26 @@ mod tests {
                 }
                 let schema = &post["requestBody"]["content"]["application/json"]["schema"];
                 assert_eq!(schema["additionalProperties"], false, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_links_to_what_else_its_api_can_be_asked_about_the_number() {
+        let document = document("https://broker.test");
+        let links =
+            &document["paths"]["/sim-swap/v2/retrieve-date"]["post"]["responses"]["200"]["links"];
+        assert_eq!(links["checkSimSwap"]["operationId"], "checkSimSwap");
+        let ids: Vec<_> = APIS
+            .iter()
+            .flat_map(|api| api.endpoints)
+            .map(|endpoint| endpoint.id)
+            .collect();
+        for path in document["paths"].as_object().unwrap().values() {
+            let links = &path["post"]["responses"]["200"]["links"];
+            for link in links.as_object().into_iter().flat_map(Map::values) {
+                let to = link["operationId"].as_str().unwrap();
+                assert!(ids.contains(&to), "{to}");
             }
         }
     }
