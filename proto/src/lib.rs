@@ -5,6 +5,7 @@
 //!   nouns     msisdn · party · purpose · signal · granularity · observation · reason · band
 //!   documents agreement · parties · statement
 //!   CAMARA    operations · scopes · clients
+//!   OAuth     forms · assertions · keys and headers of tokens
 //!   ledger    entry · subject · shares · merkle · c2sp (note, checkpoint, tiles, proof)
 //! ```
 //!
@@ -25,6 +26,7 @@ pub mod merkle;
 pub mod msisdn;
 mod named;
 pub mod naptr;
+pub mod oauth;
 pub mod observation;
 pub mod parties;
 pub mod party;

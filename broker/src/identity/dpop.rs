@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use accord_proto::oauth::proof_key;
 use accord_proto::party::PartyId;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use jsonwebtoken::Validation;
 use serde_json::{Map, Value};
 
 use super::error::IdentityError;
-use super::jwk::PublicJwk;
+use super::keys::library_key;
 
 /// Bytes of a proof.
 const PROOF_LEN_MAX: usize = 4096;
@@ -69,8 +70,8 @@ impl Proof {
         if proof.len() > PROOF_LEN_MAX {
             return Err(wrong("it is too long"));
         }
-        let jwk = key_of(proof)?;
-        let (algorithm, key) = jwk.to_library();
+        let jwk = proof_key(proof).map_err(|error| wrong(error.0))?;
+        let (algorithm, key) = library_key(&jwk);
         let mut rules = Validation::new(algorithm);
         rules.required_spec_claims.clear();
         rules.validate_exp = false;
@@ -189,33 +190,6 @@ impl Halves {
         }
         self.ends = Some(now + half);
     }
-}
-
-/// The key in a proof's header, by which it is signed.
-fn key_of(proof: &str) -> Result<PublicJwk, IdentityError> {
-    let wrong = IdentityError::Proof;
-    let header = proof.split('.').next().unwrap_or_default();
-    let header: Map<String, Value> = BASE64_URL_SAFE_NO_PAD
-        .decode(header)
-        .ok()
-        .and_then(|json| serde_json::from_slice(&json).ok())
-        .ok_or_else(|| wrong("its header is not a JSON object in base64url"))?;
-    if header.get("typ").and_then(Value::as_str) != Some("dpop+jwt") {
-        return Err(wrong("its `typ` is not `dpop+jwt`"));
-    }
-    if header.contains_key("crit") {
-        return Err(wrong("its header has `crit`"));
-    }
-    let jwk = header
-        .get("jwk")
-        .and_then(PublicJwk::parse)
-        .ok_or_else(|| wrong("its `jwk` is no public key on P-256 or Ed25519"))?;
-    if header.get("alg").and_then(Value::as_str) != Some(jwk.algorithm()) {
-        return Err(wrong(
-            "its `alg` is not that of its key, `ES256` or `EdDSA`",
-        ));
-    }
-    Ok(jwk)
 }
 
 /// When it was made.

@@ -1,6 +1,7 @@
 //! Why a certificate or a token is refused.
 
 use accord_proto::camara::ScopeError;
+use accord_proto::oauth::TokenHeaderError;
 use rustls::CertificateError;
 
 /// Whose fault a refusal is.
@@ -140,6 +141,16 @@ pub enum IdentityError {
     /// Another party's.
     #[error("the token's `iss` is not the identity in the client certificate")]
     TokenWrongIssuer,
+}
+
+impl From<TokenHeaderError> for IdentityError {
+    fn from(error: TokenHeaderError) -> Self {
+        match error {
+            TokenHeaderError::Malformed(rule) => Self::TokenMalformed(rule),
+            TokenHeaderError::Algorithm => Self::TokenAlgorithm,
+            TokenHeaderError::NoKey => Self::TokenUnknownKey,
+        }
+    }
 }
 
 impl IdentityError {

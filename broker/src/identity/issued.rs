@@ -4,6 +4,7 @@ use std::fmt;
 
 use accord_proto::camara::{ClientId, Requested, Scopes};
 use accord_proto::msisdn::Msisdn;
+use accord_proto::oauth::PublicJwk;
 use accord_proto::parties::{Client, TokenKey};
 use accord_proto::party::PartyId;
 use accord_proto::purpose::Purpose;
@@ -16,7 +17,6 @@ use serde_json::{Map, Value};
 
 use super::claims;
 use super::error::IdentityError;
-use super::jwk::PublicJwk;
 
 /// The claim with the registered keys that a token was asked for with.
 const ASKED_WITH_CLAIM: &str = "accord_key";

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use accord_proto::camara::ClientId;
+use accord_proto::oauth::PublicJwk;
 use accord_proto::parties::{KeyAlgorithm, TokenKey};
 use accord_proto::party::PartyId;
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -27,5 +28,15 @@ pub(crate) fn to_library(key: &TokenKey) -> (Algorithm, DecodingKey) {
     match key.algorithm() {
         KeyAlgorithm::EdDsa => (Algorithm::EdDSA, DecodingKey::from_ed_der(key.bytes())),
         KeyAlgorithm::Es256 => (Algorithm::ES256, DecodingKey::from_ec_der(key.bytes())),
+    }
+}
+
+/// The same of a key that came as JSON.
+#[must_use]
+pub fn library_key(key: &PublicJwk) -> (Algorithm, DecodingKey) {
+    let bytes = key.to_bytes();
+    match key {
+        PublicJwk::P256 { .. } => (Algorithm::ES256, DecodingKey::from_ec_der(&bytes)),
+        PublicJwk::Ed25519(_) => (Algorithm::EdDSA, DecodingKey::from_ed_der(&bytes)),
     }
 }

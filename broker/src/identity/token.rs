@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use accord_proto::oauth::{Jws, TokenHeader};
 use jiff::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -21,7 +20,6 @@ use super::keys::{self, KeyDirectory};
 use super::metrics::IdentityMetrics;
 use super::peer::Peer;
 use super::presented::Presented;
-use super::token_header::TokenHeader;
 
 /// Bytes of a token.
 const TOKEN_LEN_MAX: usize = 4096;
@@ -164,7 +162,7 @@ impl TokenVerifier {
             return Err(IdentityError::TokenMalformed("it is too long"));
         }
         let header = TokenHeader::parse(token)?;
-        let named = unverified_issuer(token);
+        let named = unverified_issuer(token)?;
         match self
             .issuers
             .iter()
@@ -304,11 +302,14 @@ fn check_bound(bound: &Bound, peer: &Peer, presented: &Presented) -> Result<(), 
 }
 
 /// Who a token says made it: only to choose by whose keys it is checked.
-fn unverified_issuer(token: &str) -> Option<String> {
-    let claims = token.split('.').nth(1)?;
-    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
-    let claims: Map<String, Value> = serde_json::from_slice(&claims).ok()?;
-    claims.get("iss")?.as_str().map(str::to_owned)
+fn unverified_issuer(token: &str) -> Result<Option<String>, IdentityError> {
+    let jws = Jws::parse(token);
+    let jws = jws.map_err(|error| IdentityError::TokenMalformed(error.rule()))?;
+    Ok(jws
+        .claims
+        .get("iss")
+        .and_then(Value::as_str)
+        .map(str::to_owned))
 }
 
 fn of_library(kind: &ErrorKind) -> IdentityError {

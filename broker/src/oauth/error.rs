@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use accord_proto::{camara::ScopeError, purpose::Purpose};
+use accord_proto::{
+    camara::ScopeError,
+    oauth::{AssertionError, FormError},
+    purpose::Purpose,
+};
 
-use super::{assertion::AssertionError, form::FormError};
 use crate::{
     identity::IdentityError,
     path::{Class, Refusal},

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use accord_proto::{msisdn::Msisdn, v1};
+use accord_proto::{msisdn::Msisdn, oauth::PublicJwk, v1};
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use super::metrics::OauthMetrics;
 use crate::{
     entry::record_entry,
-    identity::{AskedWith, IdentityError, PublicJwk, TokenIssuer, client_of},
+    identity::{AskedWith, IdentityError, TokenIssuer, client_of, library_key},
     ledger::{Ledger, LedgerError},
     stamp::Stamp,
 };
@@ -175,7 +175,7 @@ impl TokenIssuer for ExternalServer {
     fn key(&self, kid: &str, _: Timestamp) -> Option<(Algorithm, DecodingKey)> {
         let keys = self.keys.load();
         let found = keys.keys.iter().find(|(known, _)| known == kid);
-        found.map(|(_, key)| key.to_library())
+        found.map(|(_, key)| library_key(key))
     }
 
     fn subject(&self, claims: &Map<String, Value>) -> Result<Option<Msisdn>, IdentityError> {

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use accord_proto::msisdn::Msisdn;
+use accord_proto::{msisdn::Msisdn, oauth::PublicJwk};
 use arc_swap::ArcSwap;
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -18,7 +18,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Value, json};
 
 use super::seal::SubjectSeal;
-use crate::identity::PublicJwk;
+use crate::identity::library_key;
 
 /// How long a key signs.
 const SIGNS_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -152,7 +152,7 @@ impl Keys {
     /// The key of a `kid`, while tokens of it are believed.
     pub(super) fn verifying(&self, kid: &str, now: Timestamp) -> Option<(Algorithm, DecodingKey)> {
         let found = self.believed(now).find(|keys| keys.kid == kid)?;
-        Some(found.public.to_library())
+        Some(library_key(&found.public))
     }
 
     /// The number that is sealed in a token with this `jti`. The token itself was verified, and

@@ -12,11 +12,11 @@
 //! client's certificate (RFC 8705) or to a key of its own (DPoP, RFC 9449). A token about one number
 //! carries it sealed, so that nobody who holds the token reads it.
 
-mod assertion;
+#[cfg(test)]
+mod assertions;
 mod discovery;
 mod error;
 mod external;
-mod form;
 mod grant;
 mod issue;
 mod keys;
@@ -30,6 +30,7 @@ use std::sync::Arc;
 use accord_proto::{
     camara::{ClientId, Requested},
     msisdn::Msisdn,
+    oauth::{Assertion, AssertionError, Expected, Form},
     parties::{Client, Party},
     party::PartyId,
 };
@@ -38,8 +39,6 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
 use self::{
-    assertion::{Assertion, Expected},
-    form::Form,
     issue::{Bound, Contents, Issuer},
     keys::Keys,
     request::TokenRequest,
@@ -52,11 +51,9 @@ use crate::{
     path::{Rates, Refusal},
 };
 
-pub use assertion::AssertionError;
 pub use discovery::resource_document;
 pub use error::TokenRefusal;
 pub use external::{ExternalServer, JwksError, JwksWatch};
-pub use form::FormError;
 pub use keys::NoKey;
 pub use metrics::OauthMetrics;
 

@@ -1,12 +1,12 @@
 //! A token request, read: which client asks, proved by its assertion, and for what.
 
-use accord_proto::{camara::ClientId, msisdn::Msisdn};
-
-use super::{
-    assertion::{Assertion, AssertionError, Use},
-    error::TokenRefusal,
-    form::Form,
+use accord_proto::{
+    camara::ClientId,
+    msisdn::Msisdn,
+    oauth::{Assertion, AssertionError, Form, Use},
 };
+
+use super::error::TokenRefusal;
 
 /// `grant_type` of a token for any number (RFC 6749 section 4.4).
 pub(super) const CLIENT_CREDENTIALS: &str = "client_credentials";

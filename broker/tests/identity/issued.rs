@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use accord_broker::identity::{
-    AskedWith, IdentityError, KeyDirectory, Presented, PublicJwk, TokenIssuer,
+    AskedWith, IdentityError, KeyDirectory, Presented, TokenIssuer, library_key,
 };
 use accord_broker::identity::{Target, TokenVerifier, present};
 use accord_certs::TokenKey;
 use accord_proto::camara::Operation;
 use accord_proto::msisdn::Msisdn;
+use accord_proto::oauth::PublicJwk;
 use accord_proto::purpose::Purpose;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -38,7 +39,7 @@ impl TokenIssuer for Server {
     }
 
     fn key(&self, kid: &str, _now: Timestamp) -> Option<(Algorithm, DecodingKey)> {
-        (kid == "server-1").then(|| self.key.to_library())
+        (kid == "server-1").then(|| library_key(&self.key))
     }
 
     fn subject(&self, claims: &Map<String, Value>) -> Result<Option<Msisdn>, IdentityError> {

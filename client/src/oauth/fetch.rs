@@ -21,7 +21,7 @@ use crate::{
     identity::{Endpoints, Identity, Roots},
     unreached,
 };
-use accord_proto::{camara::Requested, msisdn::Msisdn, secret::Secret};
+use accord_proto::{camara::Requested, msisdn::Msisdn, oauth::encode_form, secret::Secret};
 
 /// How long a request may take, the connection included.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -286,37 +286,11 @@ impl fmt::Debug for TokenServer {
 
 /// `application/x-www-form-urlencoded`.
 fn form(parameters: &[(&str, &str)]) -> Secret<String> {
-    let pairs = parameters.iter().map(|(name, value)| {
-        let value: String = value.bytes().map(percent).collect();
-        format!("{name}={value}")
-    });
-    Secret::new(pairs.collect::<Vec<_>>().join("&"))
-}
-
-fn percent(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02X}")
-    }
+    Secret::new(encode_form(parameters.iter().copied()))
 }
 
 /// One line, and nothing that moves a person's cursor.
 fn plain(words: &str) -> String {
     let words = words.chars().filter(|one| !one.is_control());
     words.take(WORDS_CHARS_MAX).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_form_is_percent_encoded() {
-        let form = form(&[("scope", "dpv:A sim-swap"), ("x", "a+b&c=\u{e9}")]);
-        assert_eq!(
-            form.expose(),
-            "scope=dpv%3AA%20sim-swap&x=a%2Bb%26c%3D%C3%A9"
-        );
-    }
 }

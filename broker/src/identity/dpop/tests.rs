@@ -1,6 +1,7 @@
 //! Proofs, one rule each.
 
 use accord_certs::TokenKey;
+use accord_proto::oauth::PublicJwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 

@@ -1,9 +1,13 @@
-use accord_certs::TokenKey as MadeKey;
-use accord_proto::parties::Parties;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde_json::json;
+//! Assertions that are taken, and each that is not.
 
-use super::*;
+use accord_certs::TokenKey as MadeKey;
+use accord_proto::{
+    oauth::{Assertion, AssertionError, Expected, Use},
+    parties::{Parties, TokenKey},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
 
 const NOW: i64 = 1_800_000_000;
 const AUDIENCES: [&str; 2] = ["https://broker.test", "https://broker.test/oauth2/token"];
@@ -181,7 +185,7 @@ fn a_foreign_key_algorithm_type_or_shape_is_refused() {
         Err(Error::Algorithm)
     );
     let critical = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256","crit":["b64"],"b64":false}"#);
-    let long = "a".repeat(LEN_MAX + 1);
+    let long = "a".repeat(Assertion::LEN_MAX + 1);
     for malformed in [
         format!("{critical}.{body}.{signature}"),
         format!("{text}.x"),

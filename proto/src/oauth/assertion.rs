@@ -1,15 +1,16 @@
 //! Assertions: what a client signs to say who it is (RFC 7523 section 2.2, `private_key_jwt`), and
 //! whose number it asks about (section 2.1).
 
-use accord_proto::parties::{KeyAlgorithm, TokenKey};
+use std::fmt;
+
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm,
 };
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-/// Bytes of an assertion.
-const LEN_MAX: usize = 4_096;
+use super::Jws;
+use crate::parties::{KeyAlgorithm, TokenKey};
+
 /// From `iat` to `exp`, in seconds (CAMARA Security and Interoperability Profile, "Client
 /// Authentication").
 const LIFETIME_S_MAX: i64 = 300;
@@ -20,7 +21,7 @@ const JTI_LEN_MAX: usize = 128;
 
 /// What an assertion is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
+pub enum Use {
     /// It authenticates the client.
     Client,
     /// It is the grant, and authenticates the client too.
@@ -98,7 +99,7 @@ pub enum AssertionError {
 
 impl AssertionError {
     /// The stable word, for the record and for metrics.
-    pub(super) const fn reason(self) -> &'static str {
+    pub const fn reason(self) -> &'static str {
         match self {
             Self::Malformed(_) => "ASSERTION_MALFORMED",
             Self::Typ => "ASSERTION_TYPE",
@@ -119,7 +120,7 @@ impl AssertionError {
 }
 
 /// An assertion that is read and not yet believed.
-pub(super) struct Assertion<'a> {
+pub struct Assertion<'a> {
     alg: String,
     kid: Option<String>,
     claims: Map<String, Value>,
@@ -127,51 +128,49 @@ pub(super) struct Assertion<'a> {
     signature: Vec<u8>,
 }
 
+/// Not what is in it: a number, mostly.
+impl fmt::Debug for Assertion<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[assertion]")
+    }
+}
+
 /// What an assertion must match, and when.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Expected<'a> {
+pub struct Expected<'a> {
     /// Any one of these is our name.
-    pub(super) audiences: [&'a str; 2],
+    pub audiences: [&'a str; 2],
     /// In seconds since 1970, as all times here.
-    pub(super) now: i64,
+    pub now: i64,
     /// Since when used assertions are remembered.
-    pub(super) started: i64,
+    pub started: i64,
 }
 
 /// What every assertion says beside who it is from.
 #[derive(Debug)]
-pub(super) struct Checked<'a> {
+pub struct Checked<'a> {
     /// Its name, which is good once.
-    pub(super) jti: &'a str,
+    pub jti: &'a str,
     /// Until when it is good, in seconds since 1970.
-    pub(super) expires: i64,
+    pub expires: i64,
 }
 
 impl<'a> Assertion<'a> {
+    /// The most bytes of one.
+    pub const LEN_MAX: usize = 4_096;
+
     /// Reads an assertion. Its signature is checked by [`check_signature`](Self::check_signature).
-    pub(super) fn read(text: &'a str, used_as: Use) -> Result<Self, AssertionError> {
+    pub fn read(text: &'a str, used_as: Use) -> Result<Self, AssertionError> {
         let malformed = AssertionError::Malformed;
-        if text.len() > LEN_MAX {
+        if text.len() > Self::LEN_MAX {
             return Err(malformed("it is too long"));
         }
-        let not_three = || malformed("it is not three parts with dots between");
-        let (signed, signature) = text.rsplit_once('.').ok_or_else(not_three)?;
-        let (header, claims) = signed.split_once('.').ok_or_else(not_three)?;
-        if claims.contains('.') {
-            return Err(not_three());
-        }
-        let header = object(header)
-            .ok_or_else(|| malformed("its header is not a JSON object in base64url"))?;
-        let claims = object(claims)
-            .ok_or_else(|| malformed("its claims are not a JSON object in base64url"))?;
-        let signature = BASE64_URL_SAFE_NO_PAD
-            .decode(signature)
-            .map_err(|_| malformed("its signature is not base64url"))?;
-        // Whoever marks a header as critical wants it refused where it isn't understood (RFC 7515
-        // section 4.1.11).
-        if header.contains_key("crit") {
-            return Err(malformed("its header has `crit`"));
-        }
+        let Jws {
+            header,
+            claims,
+            signed,
+            signature,
+        } = Jws::parse(text).map_err(|error| malformed(error.rule()))?;
         let typ = header.get("typ").map(Value::as_str);
         let known = |typ: &str| {
             ["JWT", used_as.typ()]
@@ -199,12 +198,12 @@ impl<'a> Assertion<'a> {
     }
 
     /// Who says that it made this.
-    pub(super) fn issuer(&self) -> Result<&str, AssertionError> {
+    pub fn issuer(&self) -> Result<&str, AssertionError> {
         self.text("iss")
     }
 
     /// Checks the signature with one of a client's keys, and gives that key.
-    pub(super) fn check_signature<'k>(
+    pub fn check_signature<'k>(
         &self,
         mut keys: impl Iterator<Item = &'k TokenKey>,
     ) -> Result<&'k TokenKey, AssertionError> {
@@ -233,7 +232,7 @@ impl<'a> Assertion<'a> {
     }
 
     /// Checks audience, times and name.
-    pub(super) fn check(&self, expected: Expected<'_>) -> Result<Checked<'_>, AssertionError> {
+    pub fn check(&self, expected: Expected<'_>) -> Result<Checked<'_>, AssertionError> {
         self.check_audience(expected.audiences)?;
         let expires = self.check_times(expected)?;
         let jti = self.text("jti")?;
@@ -245,7 +244,7 @@ impl<'a> Assertion<'a> {
     }
 
     /// A claim that is a text.
-    pub(super) fn text(&self, name: &'static str) -> Result<&str, AssertionError> {
+    pub fn text(&self, name: &'static str) -> Result<&str, AssertionError> {
         self.claims
             .get(name)
             .and_then(Value::as_str)
@@ -306,11 +305,3 @@ impl<'a> Assertion<'a> {
         format!("{whole:.0}").parse().map_err(|_| missing)
     }
 }
-
-fn object(part: &str) -> Option<Map<String, Value>> {
-    let json = BASE64_URL_SAFE_NO_PAD.decode(part).ok()?;
-    serde_json::from_slice(&json).ok()
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,12 +1,12 @@
 //! Public keys as JSON (RFC 7517), of the two kinds that are used here, and their names.
 
-use accord_proto::parties::{KeyAlgorithm, TokenKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Value, json};
+
+use crate::parties::{KeyAlgorithm, TokenKey};
 
 /// Bytes of a coordinate, and of an Ed25519 key.
 const LEN: usize = 32;
@@ -84,12 +84,12 @@ impl PublicJwk {
         }
     }
 
-    /// The algorithm and the key, as the library for tokens takes them.
+    /// Its bytes, as signatures are checked with: an uncompressed point of 65 bytes, or 32 bytes.
     #[must_use]
-    pub fn to_library(&self) -> (Algorithm, DecodingKey) {
+    pub fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Self::P256 { x, y } => (Algorithm::ES256, DecodingKey::from_ec_der(&point(x, y))),
-            Self::Ed25519(key) => (Algorithm::EdDSA, DecodingKey::from_ed_der(key)),
+            Self::P256 { x, y } => point(x, y),
+            Self::Ed25519(key) => key.to_vec(),
         }
     }
 

@@ -1,13 +1,13 @@
 //! The body of a token request: `application/x-www-form-urlencoded` (RFC 6749 appendix B).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 /// Parameters of one request; a token request has about six.
 const PARAMETERS_MAX: usize = 32;
 
 /// The parameters, decoded. Each stands once (RFC 6749 section 3.2); those without a value are left
 /// out, as if they had not been sent (same section).
-pub(super) struct Form<'a> {
+pub struct Form<'a> {
     parameters: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Form<'a> {
     ///
     /// # Errors
     /// [`FormError`].
-    pub(super) fn parse(body: &'a [u8]) -> Result<Self, FormError> {
+    pub fn parse(body: &'a [u8]) -> Result<Self, FormError> {
         let body = std::str::from_utf8(body).map_err(|_| FormError::Malformed)?;
         if !body.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(FormError::Malformed);
@@ -52,11 +52,42 @@ impl<'a> Form<'a> {
     }
 
     /// A parameter's value.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.parameters.iter().find(|(known, _)| known == name);
         found
             .map(|(_, value)| value.as_ref())
             .filter(|value| !value.is_empty())
+    }
+
+    /// All parameters, in the order in which they stand.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let parameters = self.parameters.iter();
+        parameters.map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+}
+
+/// Not what is in it: assertions.
+impl fmt::Debug for Form<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[form]")
+    }
+}
+
+/// Spells parameters as a body.
+#[must_use]
+pub fn encode_form<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let encode = |text: &str| text.bytes().map(percent).collect::<String>();
+    let pairs = parameters.into_iter();
+    let pairs = pairs.map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+fn percent(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        char::from(byte).to_string()
+    } else {
+        format!("%{byte:02X}")
     }
 }
 
@@ -102,6 +133,19 @@ mod tests {
             assert_eq!(form.get(absent), None, "{absent}");
         }
         assert!(Form::parse(b"").unwrap().get("scope").is_none());
+    }
+
+    #[test]
+    fn what_was_encoded_is_read_again() {
+        let parameters = [
+            ("scope", "dpv:A sim-swap"),
+            ("x", "a+b&c=\u{e9}"),
+            ("y", ""),
+        ];
+        let text = encode_form(parameters);
+        assert_eq!(text, "scope=dpv%3AA%20sim-swap&x=a%2Bb%26c%3D%C3%A9&y=");
+        let form = Form::parse(text.as_bytes()).unwrap();
+        assert!(form.iter().eq(parameters));
     }
 
     #[test]
