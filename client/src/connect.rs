@@ -41,7 +41,7 @@ pub(crate) fn brokers(
     roots: Roots,
     identity: Identity,
 ) -> Result<Vec<Broker>, rustls::Error> {
-    let tls = TlsConnector::from(Arc::new(tls_config(roots, identity)?));
+    let tls = TlsConnector::from(Arc::new(tls_config(roots, Some(identity))?));
     let server_name = endpoints.server_name;
     let brokers = endpoints.uris.into_iter().map(|uri| Broker {
         endpoint: uri.authority().map(ToString::to_string).unwrap_or_default(),
@@ -52,12 +52,20 @@ pub(crate) fn brokers(
 
 /// TLS 1.3 alone (tonic's own TLS would also offer 1.2), and no resumption: a resumed session
 /// would keep a certificate in use that was replaced meanwhile.
-pub(crate) fn tls_config(roots: Roots, identity: Identity) -> Result<ClientConfig, rustls::Error> {
+///
+/// Without an identity no certificate is shown.
+pub(crate) fn tls_config(
+    roots: Roots,
+    identity: Option<Identity>,
+) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
-        .with_root_certificates(roots.0)
-        .with_client_auth_cert(identity.chain, identity.key)?;
+        .with_root_certificates(roots.0);
+    let mut config = match identity {
+        Some(identity) => config.with_client_auth_cert(identity.chain, identity.key)?,
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"h2".to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)

@@ -10,6 +10,8 @@
 //! other, and for the command `accord token`.
 
 #[cfg(feature = "command")]
+mod dpop;
+#[cfg(feature = "command")]
 mod fetch;
 
 use std::fmt;
@@ -26,7 +28,9 @@ use serde::Serialize;
 use crate::{identity::IdentityError, random};
 
 #[cfg(feature = "command")]
-pub(crate) use fetch::TokenServer;
+pub use dpop::{ProofError, ProofKey, ProvenRequest, ProvenRequestError};
+#[cfg(feature = "command")]
+pub(crate) use fetch::{Asked, TokenServer};
 #[cfg(feature = "command")]
 pub use fetch::{FetchError, IssuedToken};
 

@@ -1,11 +1,15 @@
 //! `accord token` and `accord assertion`: tokens of the authorisation server, for curl and scripts.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr as _,
+};
 
 use accord_proto::{
     camara::{ClientId, Requested},
-    clock::SystemClock,
+    clock::{Clock as _, SystemClock},
     msisdn::Msisdn,
+    secret::Secret,
 };
 use clap::Args;
 use serde_json::json;
@@ -18,8 +22,11 @@ use super::{
     whom,
 };
 use crate::{
-    identity::Endpoints,
-    oauth::{AssertionKey, AssertionMaker, FetchError, TokenServer},
+    identity::{Endpoints, IdentityError},
+    oauth::{
+        Asked, AssertionKey, AssertionMaker, FetchError, IssuedToken, ProofKey, ProvenRequest,
+        TokenServer,
+    },
     profile::{LoadedProfile, PartySection},
     receipt::chain,
 };
@@ -48,6 +55,18 @@ pub(super) struct TokenArgs {
     /// Where the broker serves CAMARA, such as https://broker.example:7445; else the profile's
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Binds the token to a key (DPoP, RFC 9449), and prints after it a proof of that key for this
+    /// request, such as "POST https://broker.example:7445/sim-swap/v2/check": each is good once, for
+    /// five minutes. For several proofs, several times
+    #[arg(long, value_name = "METHOD URL", value_parser = ProvenRequest::from_str)]
+    dpop: Vec<ProvenRequest>,
+    /// That key, PKCS #8 PEM; made where there is no such file. Else one that is forgotten
+    #[arg(long, value_name = "KEYFILE", requires = "dpop")]
+    dpop_key: Option<PathBuf>,
+    /// Shows no certificate, so that the token is bound to the key alone: for a broker that only asks
+    /// for certificates
+    #[arg(long, requires = "dpop")]
+    no_certificate: bool,
 }
 
 #[derive(Debug, Args)]
@@ -73,7 +92,7 @@ pub(super) struct AssertionArgs {
     scope: Option<Requested>,
 }
 
-/// Prints a token alone.
+/// Prints a token alone, or with proofs of its key.
 pub(super) async fn token(
     whom: &Whom,
     args: &TokenArgs,
@@ -87,26 +106,94 @@ pub(super) async fn token(
         key_of(&profile, party, args)?,
         SystemClock::shared(),
     );
-    let server = server(&profile, party, args.url.as_deref())?;
+    let server = server(&profile, party, args)?;
+    let key = proof_key(args)?;
     whom::announce(terminal, party, &format!("a token for {}", args.scope));
-    let fetched = server.token(&maker, &args.scope, number.as_ref()).await;
+    let asked = Asked {
+        requested: &args.scope,
+        number: number.as_ref(),
+        key: key.as_ref(),
+    };
+    let fetched = server.token(&maker, asked, SystemClock.now()).await;
     let token = fetched.map_err(|error| failure(&error))?;
+    let proofs = prove(key.as_ref(), args, &token)?;
+    show(args, &token, &proofs, terminal)?;
+    Ok(Exit::Ok)
+}
+
+/// A proof for each request, in the order given.
+fn prove(
+    key: Option<&ProofKey>,
+    args: &TokenArgs,
+    token: &IssuedToken,
+) -> Result<Vec<Secret<String>>, Failure> {
+    let Some(key) = key else {
+        return Ok(Vec::new());
+    };
+    let now = SystemClock.now();
+    let prove = |request| key.prove(request, Some(token.expose()), now);
+    let proofs = args.dpop.iter().map(prove).collect::<Result<_, _>>();
+    proofs.map_err(|error| failure(&FetchError::Proof(error)))
+}
+
+/// The token on a line of its own, and each proof on one of its own.
+fn show(
+    args: &TokenArgs,
+    token: &IssuedToken,
+    proofs: &[Secret<String>],
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     if terminal.is_json() {
-        terminal.json(&json!({
+        let mut shown = json!({
             "access_token": token.expose(),
             "token_type": token.token_type,
             "expires_in": token.expires_in,
             "scope": token.scope,
-        }))?;
-        return Ok(Exit::Ok);
+        });
+        if let (false, Some(members)) = (proofs.is_empty(), shown.as_object_mut()) {
+            let proofs: Vec<_> = proofs.iter().map(|proof| proof.expose().as_str()).collect();
+            members.insert("dpop".to_owned(), json!(proofs));
+        }
+        return Ok(terminal.json(&shown)?);
     }
     terminal.line(token.expose())?;
+    for proof in proofs {
+        terminal.line(proof.expose())?;
+    }
     let (kind, seconds) = (&token.token_type, token.expires_in);
+    let with = match args.no_certificate {
+        true => "without a certificate",
+        false => "over connections with this party's certificate",
+    };
+    let proof = match proofs.is_empty() {
+        true => "",
+        false => ", and a proof for each request: `dpop: <proof>`",
+    };
     terminal.note(&format!(
-        "good for {seconds} s, over connections with this party's certificate: \
-         `authorization: {kind} <token>`"
+        "good for {seconds} s, {with}: `authorization: {kind} <token>`{proof}"
     ));
-    Ok(Exit::Ok)
+    Ok(())
+}
+
+/// The key that a token is to be bound to: the one in the file, one that is put there, or one that
+/// nobody keeps.
+fn proof_key(args: &TokenArgs) -> Result<Option<ProofKey>, Failure> {
+    if args.dpop.is_empty() {
+        return Ok(None);
+    }
+    let made = || ProofKey::generate().map_err(|error| failure(&FetchError::Proof(error)));
+    let Some(file) = &args.dpop_key else {
+        let (key, _) = made()?;
+        return Ok(Some(key));
+    };
+    if !file.exists() {
+        let (key, pem) = made()?;
+        signing::write_new(file, pem.expose())?;
+        return Ok(Some(key));
+    }
+    let pem = signing::read(file)?;
+    let key = ProofKey::from_pem(pem.as_bytes()).map_err(|error| not_a_key(file, &error))?;
+    Ok(Some(key))
 }
 
 /// Prints an assertion alone.
@@ -157,27 +244,34 @@ fn key_of(
 /// What the file holds is never shown.
 fn read_key(file: &Path, kid: Option<&str>) -> Result<AssertionKey, Failure> {
     let pem = signing::read(file)?;
-    AssertionKey::from_pem(pem.as_bytes(), kid).map_err(|error| {
-        Failure::new(Exit::Failure, format!("`{}`", file.display()))
-            .because(&error)
-            .hint("`openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes one")
-    })
+    AssertionKey::from_pem(pem.as_bytes(), kid).map_err(|error| not_a_key(file, &error))
+}
+
+fn not_a_key(file: &Path, error: &IdentityError) -> Failure {
+    Failure::new(Exit::Failure, format!("`{}`", file.display()))
+        .because(error)
+        .hint("`openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes one")
 }
 
 fn server(
     profile: &LoadedProfile,
     party: &PartySection,
-    url: Option<&str>,
+    args: &TokenArgs,
 ) -> Result<TokenServer, Failure> {
     let broker = &profile.profile.broker;
-    let url = url.or(broker.camara.as_deref()).ok_or_else(|| {
-        let message = "the profile does not say where the broker serves CAMARA";
-        Failure::new(Exit::Failure, message)
-            .hint("name the place with --url https://HOST:PORT, or `camara` under `[broker]`")
-    })?;
+    let url = args
+        .url
+        .as_deref()
+        .or(broker.camara.as_deref())
+        .ok_or_else(|| {
+            let message = "the profile does not say where the broker serves CAMARA";
+            Failure::new(Exit::Failure, message)
+                .hint("name the place with --url https://HOST:PORT, or `camara` under `[broker]`")
+        })?;
     let endpoints = Endpoints::new(&broker.server_name, [url])
         .map_err(|error| Failure::new(Exit::Usage, "the URL").because(&error))?;
     let (roots, identity) = profile.tls(party)?;
+    let identity = (!args.no_certificate).then_some(identity);
     TokenServer::new(endpoints, roots, identity).map_err(|error| failure(&error))
 }
 
@@ -202,6 +296,7 @@ fn failure(error: &FetchError) -> Failure {
         FetchError::Tls(_)
         | FetchError::OtherServer { .. }
         | FetchError::Answer { .. }
-        | FetchError::Assertion(_) => Failure::new(Exit::Failure, chain(error)),
+        | FetchError::Assertion(_)
+        | FetchError::Proof(_) => Failure::new(Exit::Failure, chain(error)),
     }
 }

@@ -59,7 +59,7 @@ impl Https {
         identity: Identity,
         statement: Option<HeaderValue>,
     ) -> Result<Self, rustls::Error> {
-        let config = crate::connect::tls_config(roots, identity)?;
+        let config = crate::connect::tls_config(roots, Some(identity))?;
         Ok(Self {
             uri: endpoints.uris.into_iter().next().unwrap_or_default(),
             server_name: endpoints.server_name,

@@ -10,12 +10,13 @@ use http::{
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use jiff::Timestamp;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::{AssertionError, AssertionMaker};
+use super::{AssertionError, AssertionMaker, ProofError, ProofKey, ProvenRequest};
 use crate::{
     connect::{connect, tls_config},
     identity::{Endpoints, Identity, Roots},
@@ -75,6 +76,9 @@ pub enum FetchError {
     /// No assertion.
     #[error(transparent)]
     Assertion(#[from] AssertionError),
+    /// No proof.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
 }
 
 /// A token, and what it is good for.
@@ -125,6 +129,17 @@ struct Refused {
     error_description: String,
 }
 
+/// What a token is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// Purpose and scopes.
+    pub(crate) requested: &'a Requested,
+    /// The one number that it is about.
+    pub(crate) number: Option<&'a Msisdn>,
+    /// The key that it is bound to, beside the certificate.
+    pub(crate) key: Option<&'a ProofKey>,
+}
+
 /// An authorisation server, and as whom it is asked.
 pub(crate) struct TokenServer {
     uri: Uri,
@@ -137,7 +152,7 @@ impl TokenServer {
     pub(crate) fn new(
         endpoints: Endpoints,
         roots: Roots,
-        identity: Identity,
+        identity: Option<Identity>,
     ) -> Result<Self, FetchError> {
         Ok(Self {
             uri: endpoints.uris.into_iter().next().unwrap_or_default(),
@@ -150,9 +165,14 @@ impl TokenServer {
     pub(crate) async fn token(
         &self,
         maker: &AssertionMaker,
-        requested: &Requested,
-        number: Option<&Msisdn>,
+        asked: Asked<'_>,
+        now: Timestamp,
     ) -> Result<IssuedToken, FetchError> {
+        let Asked {
+            requested,
+            number,
+            key,
+        } = asked;
         let discovery = self.discover().await?;
         let endpoint: Uri = discovery.token_endpoint.parse().unwrap_or_default();
         let form = match number {
@@ -175,7 +195,13 @@ impl TokenServer {
                 ])
             }
         };
-        let (status, body) = self.send(Method::POST, endpoint.path(), form).await?;
+        let request = ProvenRequest {
+            method: Method::POST,
+            url: discovery.token_endpoint,
+        };
+        let proof = key.map(|key| key.prove(&request, None, now)).transpose()?;
+        let post = self.send(Method::POST, endpoint.path(), form, proof);
+        let (status, body) = post.await?;
         if status == StatusCode::OK {
             return serde_json::from_slice(&body).map_err(|_| self.odd(status));
         }
@@ -205,7 +231,7 @@ impl TokenServer {
 
     async fn get(&self, path: &str) -> Result<(StatusCode, Bytes), FetchError> {
         let nothing = Secret::new(String::new());
-        self.send(Method::GET, path, nothing).await
+        self.send(Method::GET, path, nothing, None).await
     }
 
     async fn send(
@@ -213,8 +239,9 @@ impl TokenServer {
         method: Method,
         path: &str,
         form: Secret<String>,
+        proof: Option<Secret<String>>,
     ) -> Result<(StatusCode, Bytes), FetchError> {
-        let answer = timeout(DEADLINE, self.exchange(method, path, form)).await;
+        let answer = timeout(DEADLINE, self.exchange(method, path, form, proof)).await;
         answer.map_err(|_| self.unreachable("no answer in time".to_owned()))?
     }
 
@@ -223,6 +250,7 @@ impl TokenServer {
         method: Method,
         path: &str,
         form: Secret<String>,
+        proof: Option<Secret<String>>,
     ) -> Result<(StatusCode, Bytes), FetchError> {
         let connecting = connect(self.uri.clone(), self.tls.clone(), self.server_name.clone());
         let stream = connecting.await.map_err(|error| {
@@ -241,11 +269,15 @@ impl TokenServer {
             .authority(self.endpoint())
             .path_and_query(path)
             .build();
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(uri.unwrap_or_default())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(ACCEPT, "application/json")
+            .header(ACCEPT, "application/json");
+        if let Some(proof) = proof {
+            request = request.header("dpop", proof.expose());
+        }
+        let request = request
             .body(Full::new(Bytes::from(form.expose().clone())))
             .map_err(|error| broke(&error))?;
         let response = sender.send_request(request).await;

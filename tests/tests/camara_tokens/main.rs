@@ -11,6 +11,7 @@
 mod assertions;
 mod authlib;
 mod bound;
+mod by_hand;
 mod door;
 mod external;
 mod granted;
