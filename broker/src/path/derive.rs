@@ -109,15 +109,19 @@ pub fn derive(
     if now.duration_since(observation.observed_at) > clause.age_max() {
         return Err(Reason::Stale);
     }
+    let look = Look {
+        at: observation.observed_at,
+        now,
+    };
     let value = match (&observation.what, question) {
         (Observed::Change(change), Question::SimSwap { .. } | Question::DeviceSwap { .. }) => {
-            swap_value(change, threshold_hours, clause, now)?
+            swap_value(change, threshold_hours, clause, look)?
         }
         (Observed::Change(change), Question::NumberRecycling { since }) => {
-            Value::YesNo(changed_since(change, end_of_day(*since))?)
+            Value::YesNo(changed_since(change, end_of_day(*since), look)?)
         }
         (Observed::Change(change), Question::Tenure { since }) => {
-            tenure_value(change, *since, clause, now)?
+            tenure_value(change, *since, clause, look)?
         }
         (Observed::Forwarding(active), Question::CallForwarding) => {
             forwarding_value(active, clause.granularity)
@@ -194,14 +198,14 @@ fn swap_value(
     change: &Change,
     threshold_hours: Option<u32>,
     clause: &Clause,
-    now: Timestamp,
+    look: Look,
 ) -> Result<Value, Reason> {
     match threshold_hours {
         Some(hours) => {
-            let from = before(now, SignedDuration::from_hours(i64::from(hours)));
-            changed_since(change, from).map(Value::YesNo)
+            let from = before(look.now, SignedDuration::from_hours(i64::from(hours)));
+            changed_since(change, from, look).map(Value::YesNo)
         }
-        None => age_value(change, clause, now),
+        None => age_value(change, clause, look),
     }
 }
 
@@ -209,18 +213,22 @@ fn tenure_value(
     change: &Change,
     since: Date,
     clause: &Clause,
-    now: Timestamp,
+    look: Look,
 ) -> Result<Value, Reason> {
     match clause.granularity {
-        Granularity::YesNo => changed_since(change, end_of_day(since)).map(|c| Value::YesNo(!c)),
+        Granularity::YesNo => {
+            let changed = changed_since(change, end_of_day(since), look);
+            changed.map(|changed| Value::YesNo(!changed))
+        }
         Granularity::Band | Granularity::Instant | Granularity::State => {
-            age_value(change, clause, now)
+            age_value(change, clause, look)
         }
     }
 }
 
 /// Band or interval, never looking further back than the clause allows (rule R13).
-fn age_value(change: &Change, clause: &Clause, now: Timestamp) -> Result<Value, Reason> {
+fn age_value(change: &Change, clause: &Clause, look: Look) -> Result<Value, Reason> {
+    let now = look.now;
     let days = i64::from(clause.look_back_days);
     let horizon = (days > 0).then(|| before(now, SignedDuration::from_hours(days * 24)));
     let within_reach = change
@@ -233,6 +241,14 @@ fn age_value(change: &Change, clause: &Clause, now: Timestamp) -> Result<Value, 
         (None, None) => later(horizon, change.monitored_since),
         (_, Some(_)) => None,
     };
+    if watched_from.is_some_and(|from| from >= look.at) {
+        // "None since" a moment that nobody looked after.
+        let straddles = change.changed_in.is_some_and(|at| at.before() >= look.at);
+        return Err(match straddles {
+            true => Reason::Undecided,
+            false => Reason::Stale,
+        });
+    }
     match clause.granularity {
         Granularity::Band => Ok(band(within_reach, watched_from, now)),
         Granularity::Instant => Ok(match within_reach {
@@ -266,17 +282,30 @@ fn band(changed: Option<ChangedIn>, watched_from: Option<Timestamp>, now: Timest
     }
 }
 
+/// When somebody last looked, and when it is asked what was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// `observed_at`: of what came later nothing is known.
+    pub at: Timestamp,
+    /// Now.
+    pub now: Timestamp,
+}
+
 /// Whether the last change lies after `from`.
 ///
-/// Only a whole interval on one side of `from` decides; so does a watch that began before it.
+/// Only a whole interval on one side of `from` decides; so does a watch that began before it. *No* is
+/// said of `(from, observed_at]`, so there must be such a time: who looked last before `from` has seen
+/// nothing of what is asked. Of a time that has not begun yet there is nothing to be seen.
 ///
 /// # Errors
 /// Why it is not decided.
-pub fn changed_since(change: &Change, from: Timestamp) -> Result<bool, Reason> {
+pub fn changed_since(change: &Change, from: Timestamp, look: Look) -> Result<bool, Reason> {
+    let unseen = look.at <= from && from < look.now;
     match change.changed_in {
         Some(at) if at.after() >= from && at.before() > from => Ok(true),
-        Some(at) if at.before() <= from => Ok(false),
-        Some(_) => Err(Reason::Undecided),
+        Some(at) if at.before() > from => Err(Reason::Undecided),
+        Some(_) | None if unseen => Err(Reason::Stale),
+        Some(_) => Ok(false),
         None if change.monitored_since.is_none_or(|since| since <= from) => Ok(false),
         None => Err(Reason::NotWatched),
     }

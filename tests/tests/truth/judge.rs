@@ -145,6 +145,11 @@ impl Judge {
             }
             Ok(Value::YesNo(false)) => {
                 self.no += 1;
+                if observation.observed_at <= from {
+                    // Nobody looked into the window at all.
+                    self.wrong_no += 1;
+                    return;
+                }
                 let mut missed = history.within(from, observation.observed_at).peekable();
                 if missed.peek().is_none() {
                     return;
