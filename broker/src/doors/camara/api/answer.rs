@@ -25,7 +25,7 @@ use super::{
     problem::{Code, Problem},
     reasons::problem,
 };
-use crate::path::derive::{changed_since, end_of_day};
+use crate::path::derive::{Look, changed_since, end_of_day};
 
 /// The band that stands for "positively never" in CAMARA's proposal. It is no age: 111 is not older
 /// than 17.
@@ -128,7 +128,10 @@ impl Told<'_> {
                     // The change lies in (after, before]. Its latest moment is told, the youngest
                     // that it can be: a client that warns of young changes then warns too early and
                     // never too late.
-                    Some(before) => Ok(json!({ null::name(operation): before.to_string() })),
+                    Some(before) => {
+                        self.read_as_none_since(before)?;
+                        Ok(json!({ null::name(operation): before.to_string() }))
+                    }
                     None => self.no_change_since(after),
                 }
             }
@@ -182,6 +185,15 @@ impl Told<'_> {
         ))
     }
 
+    /// An old date reads as "none since", which needs a look of lately as `null` does. A young one is a
+    /// warning, whatever was not watched since.
+    fn read_as_none_since(&self, before: Timestamp) -> Result<(), Problem> {
+        match whole_days(self.now.duration_since(before)) {
+            Some(_) => self.unwatched().map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Known to be without a change for less than a day: the watch began, or a change may have been,
     /// at any moment before.
     fn watched_too_short(&self) -> Problem {
@@ -211,7 +223,10 @@ impl Told<'_> {
                     Some(AgeBand::of(self.now.duration_since(at)))
                 };
                 match (age(&interval.after), age(&interval.before)) {
-                    (None, None) => return Ok(json!({ "ageBand": NEVER_BAND })),
+                    (None, None) => {
+                        self.unwatched()?;
+                        return Ok(json!({ "ageBand": NEVER_BAND }));
+                    }
                     (Some(since), None) => (since, AgeBand::OLDEST, true),
                     (after, Some(lowest)) => (lowest, after.unwrap_or(AgeBand::OLDEST), false),
                 }
@@ -219,6 +234,7 @@ impl Told<'_> {
             Wire::YesNo(_) => return Err(self.too_coarse("ask `check` instead")),
             Wire::Forwarding(_) | Wire::Roaming(_) => return Err(broken()),
         };
+        self.read_as_none_since(ago(self.now, lowest.youngest_age()))?;
         let number = |band: AgeBand| band.to_wire() as u32;
         // Without a change that was seen there may never have been one.
         let oldest = if never { NEVER_BAND } else { number(highest) };
@@ -267,7 +283,11 @@ impl Told<'_> {
             },
         };
         let date = self.asked.date.ok_or_else(broken)?;
-        match changed_since(&change, end_of_day(date)) {
+        let look = Look {
+            at: self.observed_at().unwrap_or(now),
+            now,
+        };
+        match changed_since(&change, end_of_day(date), look) {
             Ok(changed) => Ok(json!({ "tenureDateCheck": !changed })),
             Err(reason) => {
                 let meaning = reason.consequence().meaning;

@@ -150,6 +150,49 @@ fn what_was_watched_for_less_than_a_day_is_never_null() {
 }
 
 #[test]
+fn an_old_date_or_band_needs_a_look_of_the_last_day_as_null_does() {
+    let as_of = |operation, value, observed: &str| {
+        let asked = Asked {
+            operation,
+            date: None,
+            echoed: None,
+        };
+        let value = v1::Value {
+            value: Some(value),
+            ..v1::Value::default()
+        };
+        let mut answer = answer(Outcome::Value(value));
+        answer.signals[0].observed_at = Some(timestamp(at(observed)));
+        body(&asked, &answer)
+    };
+    let (old, young) = ("2026-11-20T00:00:00Z", "2026-11-20T13:00:00Z");
+    for value in [
+        || interval("2019-03-01T00:00:00Z", "2019-03-01T00:00:00Z"),
+        || interval("2019-03-01T00:00:00Z", ""),
+        || interval("", ""),
+    ] {
+        for operation in [
+            Operation::SimSwapRetrieveDate,
+            Operation::DeviceSwapRetrieveDate,
+            Operation::SimSwapRetrieveAgeBand,
+        ] {
+            let problem = as_of(operation, value(), old).unwrap_err();
+            assert_eq!(problem.reason, Some("stale"), "{operation:?}");
+            assert!(as_of(operation, value(), young).is_ok(), "{operation:?}");
+        }
+    }
+    let band_of = |lowest, observed| {
+        let band = band(lowest, lowest, false);
+        as_of(Operation::SimSwapRetrieveAgeBand, band, observed)
+    };
+    assert_eq!(band_of(16, old).unwrap_err().reason, Some("stale"));
+    // A young change is a warning, whatever came after it.
+    assert!(band_of(1, old).is_ok());
+    let change = || interval("2026-11-19T22:00:00Z", "2026-11-20T13:00:00Z");
+    assert!(as_of(Operation::SimSwapRetrieveDate, change(), old).is_ok());
+}
+
+#[test]
 fn what_was_not_answered_is_an_error_and_never_null() {
     for operation in Operation::ALL {
         let asked = Asked {
