@@ -158,10 +158,14 @@ impl Views {
         }
     }
 
-    /// Forgets one signal of a number: what was known of it is denied.
+    /// Forgets one signal of a number: what was known of it is denied. What was withdrawn stays so.
     pub fn forget_signal(&self, digest: &NumberDigest, signal: Signal) {
-        self.store
-            .attempt(|db| db.remove(codec::key(digest, signal)));
+        self.store.attempt(|db| {
+            db.fetch_and_update(codec::key(digest, signal), |bytes| {
+                let bytes = bytes?;
+                codec::decode_withdrawn(bytes).map(|_| bytes.to_vec())
+            })
+        });
     }
 
     /// Counts up with each store that was begun anew.

@@ -340,6 +340,10 @@ fn what_was_withdrawn_comes_back_only_with_what_was_observed_later() {
     keep(&views, &digest, "2026-11-21T12:00:00Z");
     keep(&views, &digest, "2026-11-21T12:00:02Z");
     assert_eq!(found(), None);
+    // Another one, in between, was that its sources contradict each other.
+    views.forget_signal(&digest, Signal::Roaming);
+    keep(&views, &digest, "2026-11-21T12:00:01Z");
+    assert_eq!(found(), None);
     // It is swept as what was observed then.
     assert_eq!(
         views.sweep(until),
