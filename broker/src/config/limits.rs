@@ -32,7 +32,7 @@ pub struct Limits {
     pub connections_max: u32,
     /// Open connections of one party.
     pub party_connections_max: u32,
-    /// Open connections without a certificate from one address (in IPv6 from one /64). All of them
+    /// Open connections without a certificate from one address (in IPv6 from one /48). All of them
     /// together are at most those of one party.
     pub address_connections_max: u32,
     /// Handshakes in flight.

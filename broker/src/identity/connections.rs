@@ -54,6 +54,30 @@ struct Entry {
     failing: bool,
 }
 
+impl Open {
+    fn remove(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.by_id.remove(&id)?;
+        match entry.peer.party() {
+            Some(party) => give_back(self.per_party.entry(party.clone())),
+            None => give_back(self.per_address.entry(network_of(entry.peer.remote().ip()))),
+        }
+        Some(entry)
+    }
+
+    /// Ends the oldest connection of somebody who is not known by anything.
+    fn give_way(&mut self) -> bool {
+        let unknown = |(id, entry): (&u64, &Entry)| (!entry.peer.is_known()).then_some(*id);
+        let oldest = self.by_id.iter().filter_map(unknown).min();
+        match oldest.and_then(|id| self.remove(id)) {
+            Some(entry) => {
+                entry.closer.close();
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 impl Connections {
     /// None yet.
     #[must_use]
@@ -71,7 +95,8 @@ impl Connections {
     }
 
     /// Takes up a connection. Those without an identity count as one party, and by their addresses
-    /// too.
+    /// too. Where there is no room for another of them, the oldest one that has not shown by anything
+    /// good who it is gives way: who only holds connections keeps nobody out.
     ///
     /// # Errors
     /// The word for why not: `PARTY_CONNECTIONS_MAX` or `ADDRESS_CONNECTIONS_MAX`.
@@ -89,7 +114,8 @@ impl Connections {
                 take(party, per_party_max).ok_or("PARTY_CONNECTIONS_MAX")?;
             }
             None => {
-                if open.per_address.values().sum::<usize>() >= per_party_max {
+                let unknown = open.per_address.values().sum::<usize>();
+                if unknown >= per_party_max && !open.give_way() {
                     return Err("PARTY_CONNECTIONS_MAX");
                 }
                 let address = open.per_address.entry(network_of(peer.remote().ip()));
@@ -112,15 +138,8 @@ impl Connections {
     }
 
     fn remove(&self, id: u64) {
-        let mut open = self.open();
-        let Some(entry) = open.by_id.remove(&id) else {
-            return;
-        };
-        match entry.peer.party() {
-            Some(party) => give_back(open.per_party.entry(party.clone())),
-            None => give_back(open.per_address.entry(network_of(entry.peer.remote().ip()))),
-        }
-        drop(open);
+        // One that gave way is gone already.
+        let _ = self.open().remove(id);
         self.metrics.connections_open.dec();
     }
 
@@ -209,12 +228,12 @@ fn give_back<K>(slot: Slot<'_, K, usize>) {
     }
 }
 
-/// What one host may choose its addresses from: in IPv6 it has a /64 to itself (RFC 4291 section
-/// 2.5.1).
-fn network_of(address: IpAddr) -> IpAddr {
+/// What one site may choose its addresses from: in IPv6 it has a /48 to itself, or a part of one (RFC
+/// 6177 section 2).
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
-            let network = u128::from(address) >> 64 << 64;
+            let network = u128::from(address) >> 80 << 80;
             IpAddr::V6(Ipv6Addr::from(network))
         }
         v4 @ IpAddr::V4(_) => v4,
@@ -307,15 +326,43 @@ mod tests {
         let _second = admit("::ffff:192.0.2.1").unwrap();
         let full = |address| admit(address).unwrap_err();
         assert_eq!(full("192.0.2.1"), "ADDRESS_CONNECTIONS_MAX");
-        // From two addresses of one network of IPv6.
+        // From two addresses of one site.
         let _third = admit("2001:db8::1").unwrap();
-        let _fourth = admit("2001:db8::ffff:1").unwrap();
-        assert_eq!(full("2001:db8:0:1::1"), "PARTY_CONNECTIONS_MAX");
+        assert_eq!(full("192.0.2.1"), "ADDRESS_CONNECTIONS_MAX");
         drop(first);
-        let _other = admit("2001:db8:0:1::1").unwrap();
-        assert_eq!(full("192.0.2.1"), "PARTY_CONNECTIONS_MAX");
+        let _fourth = admit("2001:db8:0:1::1").unwrap();
+        assert_eq!(full("2001:db8:0:2::1"), "ADDRESS_CONNECTIONS_MAX");
         let open = connections.open();
         assert_eq!(open.per_address.values().sum::<usize>(), open.by_id.len());
+    }
+
+    #[test]
+    fn the_oldest_that_is_not_known_gives_way_and_nobody_who_is() {
+        let limits = ConnectionLimits {
+            per_party_max: 3,
+            per_address_max: 3,
+        };
+        let connections = Connections::new(limits, IdentityMetrics::default());
+        let bank = stranger("192.0.2.1");
+        bank.note_known();
+        let bank = connections.admit(bank).unwrap();
+        let admit = |address: &str| connections.admit(stranger(address));
+        let idle = [admit("192.0.2.2").unwrap(), admit("192.0.2.3").unwrap()];
+        let another = stranger("192.0.2.4");
+        let of_another = connections.admit(Arc::clone(&another)).unwrap();
+        let closed = |ticket: &Ticket| ticket.closer().is_closed();
+        assert!(closed(&idle[0]) && !closed(&idle[1]) && !closed(&bank));
+        another.note_known();
+        let _third = admit("192.0.2.5").unwrap();
+        assert!(closed(&idle[1]) && !closed(&of_another));
+        drop(idle);
+        assert_eq!(connections.open().by_id.len(), 3);
+        assert_eq!(connections.metrics.connections_open.get(), 3);
+        // Those who are known stay, whoever comes.
+        let third = stranger("192.0.2.6");
+        third.note_known();
+        let _third = connections.admit(third).unwrap();
+        assert_eq!(admit("192.0.2.7").unwrap_err(), "PARTY_CONNECTIONS_MAX");
     }
 
     #[test]

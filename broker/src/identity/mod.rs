@@ -37,6 +37,7 @@ mod trust;
 
 pub use accept::{AcceptLimits, Incoming, RefusedConnection};
 pub use caller::Caller;
+pub(crate) use connections::network_of;
 pub use connections::{ConnectionLimits, Connections, keep_current};
 pub use dpop::{Proof, ProofBook, Target};
 pub use error::{Blame, IdentityError};

@@ -1,7 +1,7 @@
 //! The other end of a connection.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use accord_proto::party::PartyId;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -30,6 +30,8 @@ pub struct Peer {
     chain_expires: Timestamp,
     /// The generation of the trust store under which the chain was last found good.
     good_under: AtomicU64,
+    /// By its certificate, or by a token or an assertion which was good.
+    known: AtomicBool,
 }
 
 impl Peer {
@@ -57,6 +59,7 @@ impl Peer {
                 Err(IdentityError::CertificateWrongDomain)
             }
         });
+        let known = AtomicBool::new(identity.is_ok());
         Ok(Self {
             identity,
             remote,
@@ -66,6 +69,7 @@ impl Peer {
             not_after,
             chain_expires,
             good_under: AtomicU64::new(generation),
+            known,
             chain,
         })
     }
@@ -82,7 +86,21 @@ impl Peer {
             not_after: Timestamp::MAX,
             chain_expires: Timestamp::MAX,
             good_under: AtomicU64::new(0),
+            known: AtomicBool::new(false),
         }
+    }
+
+    /// Notes that who showed no certificate showed a token or an assertion which was good.
+    pub(crate) fn note_known(&self) {
+        // Read first: it is written once, and looked at with each request.
+        if !self.is_known() {
+            self.known.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it showed anything by which it is known.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
     }
 
     /// Whether it showed a certificate.

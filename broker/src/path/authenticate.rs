@@ -156,6 +156,7 @@ pub(super) fn caller(
     let caller = parts.tokens.verify(peer, presented, now)?;
     if !peer.has_certificate() {
         check_party(&governed, caller.party(), now)?;
+        peer.note_known();
     }
     governed.check_bank(caller.party().org())?;
     Ok((caller, governed))

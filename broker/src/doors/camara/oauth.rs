@@ -120,7 +120,7 @@ impl OauthEnd {
     ) -> Response<Held> {
         let mut party = None;
         let issued = match self.holder(server, peer, &request, &mut party) {
-            Ok(proven) => match self.body(party.as_ref(), request).await {
+            Ok(proven) => match self.body(peer, request).await {
                 Ok(body) => {
                     let holder = Holder {
                         party: party.as_ref(),
@@ -135,7 +135,10 @@ impl OauthEnd {
             Err(refusal) => Err(server.denied(refusal, party)),
         };
         match issued {
-            Ok(token) => unstored(response(StatusCode::OK, JSON, token)),
+            Ok(token) => {
+                peer.note_known();
+                unstored(response(StatusCode::OK, JSON, token))
+            }
             Err(denied) => self.refuse(denied).await,
         }
     }
@@ -177,12 +180,8 @@ impl OauthEnd {
     }
 
     /// The whole body, within its limits, while its sender has room for one more.
-    async fn body(
-        &self,
-        party: Option<&PartyId>,
-        request: Request<Body>,
-    ) -> Result<Bytes, TokenRefusal> {
-        let _room = self.bodies.admit(party)?;
+    async fn body(&self, peer: &Peer, request: Request<Body>) -> Result<Bytes, TokenRefusal> {
+        let _room = self.bodies.admit(peer)?;
         let read = body::read(request.into_body(), BODY).await;
         read.map_err(|error| {
             TokenRefusal::Body(match error {

@@ -37,9 +37,9 @@ fn a_day_that_nobody_looked_after_is_neither_held_nor_kept() {
         let mut clause = clause(signal, "yes_no", more);
         clause.age_max_minutes = 2_880;
         let since = since.parse().unwrap();
-        let question = match signal {
-            Signal::Tenure => Question::Tenure { since },
-            _ => Question::NumberRecycling { since },
+        let question = match signal == Signal::Tenure {
+            true => Question::Tenure { since },
+            false => Question::NumberRecycling { since },
         };
         let mut seen = changed(9_000, 9_000);
         seen.observed_at = looked.parse().unwrap();
