@@ -53,10 +53,10 @@ impl CsvExport {
         let plan = &self.inner.plan;
         let at = table.exported_at;
         let what = match signal {
-            Signal::SimSwap => sim_change(plan, row, at)?,
-            Signal::DeviceSwap => change(&plan.device, row.device, None, at)?,
+            Signal::SimSwap => Observed::Change(sim_change(plan, row, at)?),
+            Signal::DeviceSwap => Observed::Change(device_change(plan, row, at)?),
             Signal::NumberRecycling | Signal::Tenure => {
-                change(&plan.activated, row.holder, None, at)?
+                Observed::Change(change(&plan.activated, row.holder, None, at)?)
             }
             Signal::CallForwarding => {
                 let active = row.forwarding.active();
@@ -97,24 +97,17 @@ pub(super) fn signals(plan: &Plan) -> Vec<Signal> {
 
 /// The last change of SIM. A line begins with one: the later of both counts, and of a line of which
 /// it is not known when it began, *never* can't be said.
-fn sim_change(plan: &Plan, row: &Row, exported_at: Timestamp) -> Result<Observed, Reason> {
+fn sim_change(plan: &Plan, row: &Row, exported_at: Timestamp) -> Result<Change, Reason> {
     let own = row.sim.interval(exported_at);
-    let began = plan.activated.as_ref().map(|_| row.holder);
-    if row.sim.is_never() && began.is_some_and(When::is_unknown) {
-        return Err(Reason::NotAvailable);
-    }
+    let began = began(plan, row, row.sim, exported_at)?;
     let column = plan.sim.as_ref().ok_or(Reason::NotAvailable)?;
-    match (own, began.and_then(|began| began.interval(exported_at))) {
+    match (own, began) {
         (Some(own), Some(began)) => {
-            let last = ChangedIn::new(
-                own.after().max(began.after()),
-                own.before().max(began.before()),
-            );
             // With which of the two ways a line can begin the export does not say.
             let kind = row
                 .kind()
                 .filter(|_| own.after() >= began.before() || own == began);
-            recorded(column, last, kind, exported_at)
+            recorded(column, later(own, began), kind, exported_at)
         }
         (None, Some(began)) if row.sim.is_never() => {
             recorded(column, Some(began), None, exported_at)
@@ -123,13 +116,65 @@ fn sim_change(plan: &Plan, row: &Row, exported_at: Timestamp) -> Result<Observed
     }
 }
 
+/// The last change of device, since the line began: in whose device the number was before was another
+/// holder's, or is another network's to know.
+fn device_change(plan: &Plan, row: &Row, exported_at: Timestamp) -> Result<Change, Reason> {
+    let own = row.device.interval(exported_at);
+    let began = began(plan, row, row.device, exported_at)?;
+    let column = plan.device.as_ref().ok_or(Reason::NotAvailable)?;
+    match (own, began) {
+        // A date of a line that was here before.
+        (Some(own), Some(began)) if own.before() < began.after() => Ok(Change {
+            changed_in: None,
+            monitored_since: Some(began.before()),
+            kind: None,
+        }),
+        (Some(own), Some(began)) => recorded(column, later(own, began), None, exported_at),
+        (None, Some(began)) if row.device.is_never() => {
+            let never = recorded(column, None, None, exported_at)?;
+            Ok(Change {
+                monitored_since: never.monitored_since.max(Some(began.before())),
+                ..never
+            })
+        }
+        (_, _) => change(&plan.device, row.device, None, exported_at),
+    }
+}
+
+/// When a row's line began, where the export says it.
+///
+/// # Errors
+/// It says so of others and not of this one, of which something *never* happened: since when?
+fn began(
+    plan: &Plan,
+    row: &Row,
+    when: When,
+    exported_at: Timestamp,
+) -> Result<Option<ChangedIn>, Reason> {
+    if plan.activated.is_none() {
+        return Ok(None);
+    }
+    if when.is_never() && row.holder.is_unknown() {
+        return Err(Reason::NotAvailable);
+    }
+    Ok(row.holder.interval(exported_at))
+}
+
+/// Where the later of two lies.
+fn later(one: ChangedIn, other: ChangedIn) -> Option<ChangedIn> {
+    ChangedIn::new(
+        one.after().max(other.after()),
+        one.before().max(other.before()),
+    )
+}
+
 /// What a row says about the last change.
 fn change(
     column: &Option<DatePlan>,
     when: When,
     kind: Option<SwapKind>,
     exported_at: Timestamp,
-) -> Result<Observed, Reason> {
+) -> Result<Change, Reason> {
     let column = column.as_ref().ok_or(Reason::NotAvailable)?;
     if when.is_unknown() {
         return Err(Reason::NotAvailable);
@@ -143,7 +188,7 @@ fn recorded(
     changed_in: Option<ChangedIn>,
     kind: Option<SwapKind>,
     exported_at: Timestamp,
-) -> Result<Observed, Reason> {
+) -> Result<Change, Reason> {
     let monitored_since = match (column.history, changed_in) {
         (History::WholeLife, _) => None,
         (History::Since(since), None) if since < exported_at => Some(since),
@@ -152,9 +197,9 @@ fn recorded(
         (History::Since(since), Some(last)) => Some(since.min(last.after())),
         (History::NotStated, Some(last)) => Some(last.after()),
     };
-    Ok(Observed::Change(Change {
+    Ok(Change {
         changed_in,
         monitored_since,
         kind,
-    }))
+    })
 }

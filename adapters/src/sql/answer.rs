@@ -197,17 +197,58 @@ impl<'a> Line<'a> {
         Ok(never(history, self.observed_at))
     }
 
-    /// The last change of device.
-    pub(super) fn device(&self, history: History) -> Result<Result<Change, Reason>, Doubt> {
-        let present = self.chain.first();
-        let when = present.map_or(Ok(None), |period| period.device);
-        match when.map_err(|absurd| ("device_changed_at", absurd))? {
-            Some(when) => {
-                let at = self.believed("device_changed_at", when)?;
-                Ok(Ok(changed(at, None)))
+    /// The last change of device, since the present holder's line began: in whose device the number was
+    /// before was another holder's, or is another network's to know. `begins`: the database says when
+    /// lines began.
+    pub(super) fn device(
+        &self,
+        history: History,
+        begins: bool,
+    ) -> Result<Result<Change, Reason>, Doubt> {
+        let (mut own, mut began) = (None, None);
+        for period in self.of_holder() {
+            let device = period
+                .device
+                .map_err(|absurd| ("device_changed_at", absurd))?;
+            if let (None, Some(when)) = (own, device) {
+                own = Some(self.believed("device_changed_at", when)?);
             }
-            None => Ok(never(history, self.observed_at)),
+            let activated = period
+                .activated
+                .map_err(|absurd| ("activated_at", absurd))?;
+            if let Some(when) = activated {
+                began = Some(self.believed("activated_at", when)?);
+            }
         }
+        Ok(match (own, began) {
+            // A date of a line that was here before.
+            (Some(own), Some(began)) if own.before() < began.after() => {
+                Ok(none_since(began.before()))
+            }
+            (Some(own), Some(began)) => Ok(later((own, None), (began, None))),
+            (Some(own), None) => Ok(changed(own, None)),
+            (None, Some(began)) => never(history, self.observed_at).map(|never| Change {
+                monitored_since: never.monitored_since.max(Some(began.before())),
+                ..never
+            }),
+            // It may have begun today.
+            (None, None) if begins => Err(Reason::NotAvailable),
+            (None, None) => never(history, self.observed_at),
+        })
+    }
+
+    /// The present holder's subscriptions, the present one first, as far back as is known.
+    fn of_holder(&self) -> impl Iterator<Item = &Period> {
+        let goes_back = |period: &Period| {
+            period.begin == Begin::SameHolder && !matches!(period.activated, Ok(None))
+        };
+        let mut ended = false;
+        let all = self.chain.iter().copied();
+        all.take_while(move |period| {
+            let take = !ended;
+            ended = !goes_back(period);
+            take
+        })
     }
 }
 

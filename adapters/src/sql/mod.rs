@@ -49,7 +49,12 @@ pub use self::config::{
 use self::connect::Connector;
 pub use self::fault::SqlFault;
 use self::news::News;
-use self::{plan::Plan, pool::Pool, read::Looked, state::Health};
+use self::{
+    plan::{Column, Plan},
+    pool::Pool,
+    read::Looked,
+    state::Health,
+};
 use crate::source::{ChangesOut, Observations, Source, SourceChange, SourceFuture, SourceState};
 
 /// How often the database is looked after when nobody asks.
@@ -240,7 +245,8 @@ impl SqlSource {
         let change: Result<Result<Change, Reason>, Doubt> = if signal == Signal::SimSwap {
             line.sim(self.plan.sim_history)
         } else if signal == Signal::DeviceSwap {
-            line.device(self.plan.device_history)
+            let begins = self.plan.columns.contains(&Column::ActivatedAt);
+            line.device(self.plan.device_history, begins)
         } else {
             line.holder()
         };

@@ -45,31 +45,6 @@ async fn a_day_that_was_not_over_at_the_export_ends_with_it() {
 }
 
 #[tokio::test]
-async fn a_line_begins_with_a_swap_whatever_the_column_of_swaps_says() {
-    let export = Export::plain();
-    let rows = [
-        ("07700900001", "01-01-1900", "18-11-2026"),
-        ("07700900002", "15-07-2020", "18-11-2026"),
-        ("07700900003", "15-07-2026", "01-02-2020"),
-        ("07700900004", "01-01-1900", "N/A"),
-        ("07700900005", "15-07-2026", "N/A"),
-    ];
-    export.take(file(&rows)).await.unwrap();
-    for (last, day) in [
-        (1, "2026-11-18T00:00:00Z"),
-        (2, "2026-11-18T00:00:00Z"),
-        (3, "2026-07-14T23:00:00Z"),
-        (5, "2026-07-14T23:00:00Z"),
-    ] {
-        let change = export.change(last, Signal::SimSwap).await.unwrap();
-        assert_eq!(change.changed_in.unwrap().after(), at(day), "{last}");
-    }
-    // Of a line of which it is not known when it began, *never* can't be said.
-    let unknown = export.change(4, Signal::SimSwap).await;
-    assert_eq!(unknown, Err(Reason::NotAvailable));
-}
-
-#[tokio::test]
 async fn sentinels_mean_what_is_configured_and_nothing_else() {
     let export = Export::plain();
     let rows = [

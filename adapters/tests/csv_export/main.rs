@@ -5,6 +5,7 @@
 )]
 
 mod again;
+mod begun;
 mod common;
 mod content;
 mod files;

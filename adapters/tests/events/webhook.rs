@@ -7,7 +7,7 @@ use accord_adapters::events::webhook::sign;
 use accord_adapters::source::SourceChange;
 use accord_certs::{LeafOptions, Pki};
 use accord_proto::clock::{Clock as _, SystemClock};
-use accord_proto::observation::SwapKind;
+use accord_proto::observation::{Observed, SwapKind};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 use jiff::{SignedDuration, Timestamp};
@@ -280,6 +280,9 @@ async fn a_subscription_that_ends_takes_back_what_was_pushed_and_one_that_begins
     let swap = event("2", "sim_swap", 1, 50, "{}");
     assert_eq!(hook.send("2", &swap).await, 204);
     assert_eq!(pushed(&mut hook), (vec![Signal::SimSwap], vec![]));
+    let device = event("2a", "device_change", 1, 45, "{}");
+    assert_eq!(hook.send("2a", &device).await, 204);
+    assert_eq!(pushed(&mut hook), (vec![Signal::DeviceSwap], vec![]));
     let all = Signal::ALL.to_vec();
     let anothers = vec![
         Signal::DeviceSwap,
@@ -300,6 +303,14 @@ async fn a_subscription_that_ends_takes_back_what_was_pushed_and_one_that_begins
         assert_eq!(hook.send(id, &event).await, 204);
         assert_eq!(pushed(&mut hook), (told, withdrawn), "{kind}");
     }
+    // And who asks then is told of the line that is there, and of no other.
+    let told = hook.running.ask(1, Signal::DeviceSwap).await.unwrap();
+    let Observed::Change(told) = told.what else {
+        panic!("no change");
+    };
+    assert_eq!(told.changed_in, None);
+    let port = hook.running.swap(1).await.unwrap().changed_in.unwrap();
+    assert_eq!(told.monitored_since, Some(port.before()));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use accord_proto::clock::SystemClock;
 use accord_proto::observation::{SourceClass, SwapKind};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
+use jiff::{SignedDuration, Timestamp};
 
 use super::rig::{Rig, all, ask, change, days, number};
 
@@ -95,12 +96,6 @@ async fn swaps_holders_and_devices_follow_from_the_subscriptions() {
         ask(&source, 10, Signal::Tenure).await,
         Err(Reason::NotAvailable)
     );
-    let device = change(&ask(&source, 10, Signal::DeviceSwap).await.unwrap());
-    assert_eq!(
-        (device.changed_in, device.monitored_since.is_some()),
-        (None, true)
-    );
-
     // A local time that was twice: 01:30 BST and 01:30 GMT.
     let device = change(&ask(&source, 2, Signal::DeviceSwap).await.unwrap());
     let within = device.changed_in.unwrap();
@@ -113,6 +108,32 @@ async fn swaps_holders_and_devices_follow_from_the_subscriptions() {
         assert!(examined.faults.is_empty(), "{last}: {:?}", examined.faults);
     }
     assert_eq!(source.fault(), None);
+}
+
+#[tokio::test]
+#[ignore = "needs postgresql"]
+async fn a_device_is_known_from_the_beginning_of_the_holders_line_and_not_from_before() {
+    let rig = Rig::start().await;
+    rig.run(SUBSCRIBERS).await;
+    let source = rig.source("");
+    // It may have begun today.
+    assert_eq!(
+        ask(&source, 10, Signal::DeviceSwap).await,
+        Err(Reason::NotAvailable)
+    );
+    // A device is known since the line began, and not from before: 006 has its holder of 2,000 days.
+    let history: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
+    for (last, began) in [(3, 90), (4, 40), (5, 100), (6, 2000)] {
+        let told = ask(&source, last, Signal::DeviceSwap).await.unwrap();
+        let ago = SignedDuration::from_hours(began * 24);
+        let began = (told.observed_at - ago).max(history);
+        let since = change(&told).monitored_since.unwrap();
+        assert_eq!(change(&told).changed_in, None, "{last}");
+        assert!(
+            began.duration_since(since).abs() < SignedDuration::from_mins(5),
+            "{last}"
+        );
+    }
 }
 
 #[tokio::test]

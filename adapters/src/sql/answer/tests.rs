@@ -191,7 +191,7 @@ fn an_absurd_date_spoils_its_signal_and_no_other() {
         Err(("sim_changed_at", Absurd::Infinite))
     );
     assert_eq!(
-        line.device(History::WholeLife),
+        line.device(History::WholeLife, true),
         Err(("device_changed_at", Absurd::Future))
     );
     assert!(line.holder().unwrap().is_ok());
@@ -208,8 +208,88 @@ fn an_empty_date_is_never_no_unless_the_operator_says_since_when() {
     let whole = line.sim(History::WholeLife).unwrap().unwrap();
     assert_eq!((whole.changed_in, whole.monitored_since), (None, None));
     let since = at("2022-01-01T00:00:00Z");
-    let since = line.device(History::Since(since)).unwrap().unwrap();
+    let since = line.device(History::Since(since), false).unwrap().unwrap();
     assert_eq!(words(&since), ("none since", "2022-01-01".to_owned()));
     let future = History::Since(at("2027-01-01T00:00:00Z"));
-    assert_eq!(line.device(future), Ok(Err(Reason::NotWatched)));
+    assert_eq!(line.device(future, false), Ok(Err(Reason::NotWatched)));
+}
+
+/// What is said of the device, of a database that has kept devices since 2022.
+fn device(periods: &[Period]) -> Result<(&'static str, String), Reason> {
+    let since = History::Since(at("2022-01-01T12:00:00Z"));
+    let change = line(periods).unwrap().device(since, true).unwrap()?;
+    Ok(words(&change))
+}
+
+fn with_device(mut period: Period, when: When) -> Period {
+    period.device = when;
+    period
+}
+
+#[test]
+fn a_device_is_known_from_the_beginning_of_its_line_and_not_from_before() {
+    let before = period("2010-01-01", Some("2026-06-01"), Begin::NewLine);
+    let before = with_device(before, day("2026-05-01"));
+    for begin in [
+        Begin::NewLine,
+        Begin::NumberChange,
+        Begin::NewHolder,
+        Begin::PortIn,
+        Begin::Unlisted,
+    ] {
+        let present = period("2026-11-19", None, begin);
+        let never = [present.clone(), before.clone()];
+        assert_eq!(
+            device(&never),
+            told("none since", "2026-11-19"),
+            "{begin:?}"
+        );
+        // A date that was another line's, or was taken over with the number.
+        let old = [with_device(present.clone(), day("2026-05-01"))];
+        assert_eq!(device(&old), told("none since", "2026-11-19"), "{begin:?}");
+        let own = [with_device(present.clone(), day("2026-11-20"))];
+        assert_eq!(device(&own), told("changed", "2026-11-20"), "{begin:?}");
+        let whole_life = line(&never).unwrap();
+        let whole_life = whole_life.device(History::WholeLife, true).unwrap();
+        assert_eq!(
+            words(&whole_life.unwrap()),
+            ("none since", "2026-11-19".to_owned())
+        );
+    }
+    // Of before the database kept devices nothing is known.
+    let old = period("2010-01-01", None, Begin::NewLine);
+    assert_eq!(device(&[old]), told("none since", "2022-01-01"));
+}
+
+#[test]
+fn who_stays_the_holder_keeps_the_device_of_before() {
+    let first = period("2010-01-01", Some("2026-11-01"), Begin::NewLine);
+    let second = period("2026-11-01", None, Begin::SameHolder);
+    let all = [second.clone(), first.clone()];
+    assert_eq!(device(&all), told("none since", "2022-01-01"));
+    let all = [second.clone(), with_device(first, day("2026-10-31"))];
+    assert_eq!(device(&all), told("changed", "2026-10-31"));
+    // Where the first is not known, neither is what was before.
+    assert_eq!(device(&[second]), told("none since", "2026-11-01"));
+}
+
+#[test]
+fn of_a_line_that_may_have_begun_today_no_device_is_known() {
+    let mut present = period("2020-01-01", None, Begin::NewLine);
+    present.activated = Ok(None);
+    assert_eq!(device(&[present.clone()]), Err(Reason::NotAvailable));
+    let own = with_device(present, day("2026-05-01"));
+    assert_eq!(device(&[own]), told("changed", "2026-05-01"));
+}
+
+#[test]
+fn a_device_of_the_day_on_which_the_line_began_is_of_that_day() {
+    let mut present = period("2026-11-19", None, Begin::PortIn);
+    let whole_day = (at("2026-11-19T00:00:00Z"), at("2026-11-20T00:00:00Z"));
+    present.device = Ok(Some(whole_day));
+    let all = [present];
+    let told = line(&all).unwrap().device(History::NotStated, true);
+    let within = told.unwrap().unwrap().changed_in.unwrap();
+    assert_eq!(within.after(), at("2026-11-19T12:00:00Z"));
+    assert_eq!(within.before(), at("2026-11-20T00:00:00Z"));
 }
