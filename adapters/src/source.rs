@@ -52,9 +52,23 @@ pub struct SourceChange {
     pub signal: Signal,
     /// The new observation. `None`: what was said before holds no more, and who wants to know asks.
     pub observation: Option<Observation>,
+    /// A line began with it, so that what was said before was of another one: where the observation
+    /// can't be told, what was said before holds no more all the same.
+    pub begins: bool,
 }
 
 impl SourceChange {
+    /// What is observed now, of the same line as before.
+    #[must_use]
+    pub const fn told(msisdn: Msisdn, signal: Signal, observation: Observation) -> Self {
+        Self {
+            msisdn,
+            signal,
+            observation: Some(observation),
+            begins: false,
+        }
+    }
+
     /// What was said before of a signal holds no more: of a subscription that ended, of a number that
     /// left, or of the holder before this one.
     #[must_use]
@@ -63,6 +77,7 @@ impl SourceChange {
             msisdn,
             signal,
             observation: None,
+            begins: false,
         }
     }
 }

@@ -263,11 +263,7 @@ impl DiameterSh {
 
     /// Tells the runtime of a change; `false` if it has no room.
     fn push(&self, msisdn: Msisdn, signal: Signal, observation: Observation) -> bool {
-        let change = SourceChange {
-            msisdn,
-            signal,
-            observation: Some(observation),
-        };
+        let change = SourceChange::told(msisdn, signal, observation);
         self.changes.try_send(change).is_ok()
     }
 }

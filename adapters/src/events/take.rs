@@ -65,25 +65,13 @@ impl EventSource {
         if let What::Subscriber(msisdn, happened) = event.what
             && self.store.change(&msisdn, |line| line.take(happened, at))?
         {
-            for signal in touched(happened) {
-                let ends = false;
-                fresh.add(
-                    msisdn,
-                    Due {
-                        signal: *signal,
-                        ends,
-                    },
-                );
-            }
-            for signal in ended(happened) {
-                let ends = true;
-                fresh.add(
-                    msisdn,
-                    Due {
-                        signal: *signal,
-                        ends,
-                    },
-                );
+            let begins = matches!(happened, Happened::Activate(_) | Happened::PortIn);
+            let news = if begins { Word::Begins } else { Word::Goes };
+            for (signals, word) in [(touched(happened), news), (ended(happened), Word::Ends)] {
+                for signal in signals {
+                    let signal = *signal;
+                    fresh.add(msisdn, Due { signal, word });
+                }
             }
         }
         // A producer that tells of other things lives too.
@@ -127,16 +115,19 @@ impl EventSource {
             said => said,
         };
         let observation = match said {
-            Ok(_) | Err(_) if due.ends => None,
+            Ok(_) | Err(_) if due.word == Word::Ends => None,
             Ok(observation) if self.signals.contains(&signal) => Some(observation),
             // The number has left, or nobody has it.
             Err(Reason::NotOurs | Reason::UnknownNumber) => None,
+            // What another source said before was of another line.
+            Ok(_) | Err(_) if due.word == Word::Begins => None,
             Ok(_) | Err(_) => return Ok(()),
         };
         let change = SourceChange {
             msisdn,
             signal,
             observation,
+            begins: due.word == Word::Begins,
         };
         let sent = self.changes.send(change).await;
         sent.map_err(|_| TakeError::Stopping)
@@ -151,8 +142,19 @@ pub(crate) struct Fresh(Vec<(Msisdn, Due)>);
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Due {
     signal: Signal,
-    /// What was said of it was of a subscription that ended.
-    ends: bool,
+    word: Word,
+}
+
+/// What is to be pushed of a signal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// What is said of a line that began. Where nothing can be said, what was said before is taken
+    /// back.
+    Begins,
+    /// That what was said of it was of a line that ended.
+    Ends,
+    /// What is said of a line that goes on, if anything can be.
+    Goes,
 }
 
 impl Fresh {
@@ -163,7 +165,8 @@ impl Fresh {
     }
 }
 
-/// The signals that an event says something of.
+/// The signals that an event says something of. A line begins with its SIM and its holder, whichever
+/// of the operator's sources knows them.
 const fn touched(happened: Happened) -> &'static [Signal] {
     match happened {
         Happened::Activate(_) | Happened::PortIn => {

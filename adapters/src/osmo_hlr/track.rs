@@ -58,11 +58,7 @@ impl Track {
 
     /// Tells the runtime of a change; `false` if it has no room.
     pub(super) fn push(&self, msisdn: Msisdn, known: &Known) -> bool {
-        let change = SourceChange {
-            msisdn,
-            signal: self.signal,
-            observation: Some(Self::observation(known)),
-        };
+        let change = SourceChange::told(msisdn, self.signal, Self::observation(known));
         self.changes.try_send(change).is_ok()
     }
 

@@ -137,13 +137,16 @@ impl ChangeLog {
 
     /// The wire form of a change that a broker would believe.
     fn to_wire(&self, change: &SourceChange) -> Option<v1::Change> {
-        let observation = change.observation.as_ref().map(wire::observation);
+        let mut observation = change.observation.as_ref().map(wire::observation);
         let signal = change.signal;
         if let Some(said) = &observation
             && let Err(error) = wire::parse_observation(said, signal, self.clock.now())
         {
             tracing::error!(%signal, %error, "the source pushed a change that nobody would believe");
-            return None;
+            if !change.begins {
+                return None;
+            }
+            observation = None;
         }
         Some(v1::Change {
             msisdn: change.msisdn.expose().to_owned(),

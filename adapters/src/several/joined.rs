@@ -72,42 +72,66 @@ async fn forward(
 }
 
 /// A change of one source as all know it; `None`: nothing is to be told. What one withdraws holds no
-/// more, whatever the others know: who asks then is told by all of them.
+/// more, whatever the others know: who asks then is told by all of them. So it is where a line begins and
+/// nothing can be told of it.
 async fn merged(joint: &Joint, place: usize, change: SourceChange) -> Option<SourceChange> {
     let (msisdn, signal) = (change.msisdn, change.signal);
-    let Some(pushed) = change.observation else {
-        let mut parts = joint.parts.iter();
-        let known = parts.any(|part| part.believed().contains(&signal));
-        return known.then_some(change);
+    let joined = match change.observation {
+        Some(pushed) => joined(joint, place, (msisdn, signal), pushed).await,
+        None => Joined::Withdrawn,
     };
-    let part = joint.parts.get(place)?;
-    if !part.believed().contains(&signal) {
-        return None;
+    match joined {
+        Joined::Told(observation) => Some(SourceChange {
+            observation: Some(observation),
+            ..change
+        }),
+        Joined::Nothing if !change.begins => None,
+        Joined::Withdrawn | Joined::Nothing => {
+            let mut parts = joint.parts.iter();
+            let known = parts.any(|part| part.believed().contains(&signal));
+            known.then(|| SourceChange::withdrawal(msisdn, signal))
+        }
     }
+}
+
+/// What becomes of an observation that one source pushes.
+enum Joined {
+    /// It says nothing that all could be told.
+    Nothing,
+    /// What all say.
+    Told(Observation),
+    /// What was said before holds no more.
+    Withdrawn,
+}
+
+/// An observation that one source pushes, as all know it.
+async fn joined(joint: &Joint, place: usize, of: (Msisdn, Signal), pushed: Observation) -> Joined {
+    let (_, signal) = of;
+    let part = joint.parts.get(place);
+    let Some(part) = part.filter(|part| part.believed().contains(&signal)) else {
+        return Joined::Nothing;
+    };
     let Some(alone) = alone(joint, part, signal, &pushed) else {
         tracing::error!(
             source = part.name(),
             %signal,
             "the source pushed a change that can't be: it lies in the future, or ends before it begins"
         );
-        return None;
+        return Joined::Nothing;
     };
-    let told = others(joint, place, (msisdn, signal), pushed).await;
-    let observation = match joint.merged(signal, &told, joint.clock.now()) {
-        Ok(merged) if all_have_spoken(joint, &told, signal) => Some(merged),
+    let told = others(joint, place, of, pushed).await;
+    match joint.merged(signal, &told, joint.clock.now()) {
+        Ok(merged) if all_have_spoken(joint, &told, signal) => Joined::Told(merged),
         // Another one may have seen more, and does not say.
-        Ok(_) => Some(fact(alone)?),
+        Ok(_) => fact(alone).map_or(Joined::Nothing, Joined::Told),
         // A view can't hold *contradicted*, and would go on to hold what one of them denies.
-        Err(Reason::Contradicted) => worst(joint, &told, signal),
+        Err(Reason::Contradicted) => {
+            worst(joint, &told, signal).map_or(Joined::Withdrawn, Joined::Told)
+        }
         // The number left, or nobody has it any more.
-        Err(Reason::NotOurs | Reason::UnknownNumber) => None,
-        Err(_) => return None,
-    };
-    Some(SourceChange {
-        msisdn,
-        signal,
-        observation,
-    })
+        Err(Reason::NotOurs | Reason::UnknownNumber) => Joined::Withdrawn,
+        Err(_) => Joined::Nothing,
+    }
 }
 
 /// What a part says, believed as far as it alone is.

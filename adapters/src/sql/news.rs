@@ -286,13 +286,8 @@ fn changes(msisdn: Msisdn, told: Observations) -> Vec<SourceChange> {
             .collect();
     }
     let said = told.signals.into_iter();
-    let said = said.filter_map(|(signal, said)| {
-        Some(SourceChange {
-            msisdn,
-            signal,
-            observation: Some(said.ok()?),
-        })
-    });
+    let said =
+        said.filter_map(|(signal, said)| Some(SourceChange::told(msisdn, signal, said.ok()?)));
     said.collect()
 }
 

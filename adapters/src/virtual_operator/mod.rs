@@ -113,11 +113,7 @@ impl VirtualOperator {
             observed_at,
             source: SourceClass::Virtual,
         };
-        let change = SourceChange {
-            msisdn,
-            signal,
-            observation: Some(observation),
-        };
+        let change = SourceChange::told(msisdn, signal, observation);
         self.pushes.try_send(change).is_ok()
     }
 

@@ -33,8 +33,14 @@ impl Drop for Running {
 
 impl Running {
     pub(crate) fn start(dir: &Path, more: &str) -> Self {
+        let all = ["swaps", "holders", "forwarding", "devices", "firewall"];
+        Self::carrying(dir, &all, more)
+    }
+
+    /// Of a producer that carries so much.
+    pub(crate) fn carrying(dir: &Path, carried: &[&str], more: &str) -> Self {
         let config: EventsConfig = toml::from_str(&format!(
-            "producers = {{ crm = [\"swaps\", \"holders\", \"forwarding\", \"devices\", \"firewall\"] }}\n\
+            "producers = {{ crm = {carried:?} }}\n\
              journal_dir = {:?}\njournal_key_file = {:?}\nlateness_ms = 0\n{more}",
             dir.join("journal"),
             dir.join("journal.key"),

@@ -35,12 +35,18 @@ impl Hook {
     }
 
     async fn start_in(dir: TempDir, more: &str) -> Self {
+        let webhook = Self::section(&dir, more);
+        let running = Running::start(dir.path(), &webhook);
+        Self::of(running, dir).await
+    }
+
+    fn section(dir: &TempDir, more: &str) -> String {
         let secret = dir.path().join("secret");
         std::fs::write(&secret, SECRET).unwrap();
-        let running = Running::start(
-            dir.path(),
-            &format!("webhook = {{ listen = \"127.0.0.1:0\", secret_file = {secret:?}{more} }}"),
-        );
+        format!("webhook = {{ listen = \"127.0.0.1:0\", secret_file = {secret:?}{more} }}")
+    }
+
+    async fn of(running: Running, dir: TempDir) -> Self {
         let mut listening = running.source.listening();
         let listening = timeout(Duration::from_secs(30), listening.wait_for(Option::is_some));
         let address = listening.await.unwrap().unwrap().unwrap();
@@ -311,6 +317,33 @@ async fn a_subscription_that_ends_takes_back_what_was_pushed_and_one_that_begins
     assert_eq!(told.changed_in, None);
     let port = hook.running.swap(1).await.unwrap().changed_in.unwrap();
     assert_eq!(told.monitored_since, Some(port.before()));
+}
+
+#[tokio::test]
+async fn a_line_that_begins_takes_back_what_its_producer_does_not_carry() {
+    let begun = [Signal::SimSwap, Signal::NumberRecycling, Signal::Tenure];
+    for (carried, told) in [
+        ("swaps", vec![Signal::SimSwap]),
+        ("holders", vec![Signal::NumberRecycling, Signal::Tenure]),
+        ("devices", vec![]),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let webhook = Hook::section(&dir, "");
+        let running = Running::carrying(dir.path(), &[carried], &webhook);
+        let mut hook = Hook::of(running, dir).await;
+        assert_eq!(hook.send("1", &heartbeat(60)).await, 204);
+        for (id, kind, ago) in [("2", "activate", 30), ("3", "port_in", 10)] {
+            let event = event(id, kind, 1, ago, "{}");
+            assert_eq!(hook.send(id, &event).await, 204);
+            let (now_told, withdrawn) = pushed(&mut hook);
+            assert_eq!(now_told, told, "{carried} {kind}");
+            // Another source may have said it of the holder before.
+            let not_told = begun.iter().filter(|signal| !told.contains(signal));
+            for signal in not_told {
+                assert!(withdrawn.contains(signal), "{carried} {kind}: {signal}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -25,15 +25,31 @@ async fn changes_of_all_sources_arrive_each_with_its_clocks_error() {
     }
     let several = Several::new(parts, clock.clone());
     let mut changes = several.changes().unwrap();
-    let change = |signal, hours| SourceChange {
-        msisdn: number(),
-        signal,
-        observation: Some(observation(signal, hours, clock.now())),
+    let change = |signal, hours| {
+        SourceChange::told(number(), signal, observation(signal, hours, clock.now()))
     };
     // A source that is not believed for a signal pushes nothing of it.
     pushes[1].send(change(Signal::SimSwap, 3)).await.unwrap();
     pushes[1].send(change(Signal::Roaming, 3)).await.unwrap();
     assert_eq!(changes.recv().await.unwrap().signal, Signal::Roaming);
+    // But that a line began ends what others said of the one before it, whoever is believed: of what
+    // any of them knows. So does a beginning that can't be.
+    let begins = |change| SourceChange {
+        begins: true,
+        ..change
+    };
+    for (push, signal, hours) in [
+        (1, Signal::Tenure, 3),
+        (1, Signal::SimSwap, 3),
+        (0, Signal::SimSwap, -3),
+    ] {
+        let begins = begins(change(signal, hours));
+        pushes[push].send(begins).await.unwrap();
+        if signal != Signal::Tenure {
+            let told = changes.recv().await.unwrap();
+            assert_eq!((told.signal, told.observation), (signal, None), "{push}");
+        }
+    }
     pushes[0].send(change(Signal::SimSwap, 3)).await.unwrap();
     let told = changes.recv().await.unwrap();
     let Observed::Change(told) = told.observation.unwrap().what else {
@@ -66,11 +82,7 @@ async fn change_pushed(second: Does, hours: i64, begins: i64) -> Option<SourceCh
     let now = stage.clock.now();
     let mut said = observation(Signal::SimSwap, hours, now);
     said.observed_at = now - SignedDuration::from_mins(begins);
-    let change = SourceChange {
-        msisdn: number(),
-        signal: Signal::SimSwap,
-        observation: Some(said),
-    };
+    let change = SourceChange::told(number(), Signal::SimSwap, said);
     let mut changes = stage.several.changes().unwrap();
     push.send(change).await.unwrap();
     drop((push, std::mem::take(&mut stage.sources)));
