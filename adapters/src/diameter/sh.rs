@@ -145,6 +145,12 @@ impl ShError {
         )
     }
 
+    /// Whether more questions would make it worse.
+    #[must_use]
+    pub const fn is_a_burden(self) -> bool {
+        matches!(self, Self::Busy | Self::Request(_))
+    }
+
     /// Whether it may be the server's failure, rather than what it says of the number: its own, or
     /// that of one of several behind a relay.
     #[must_use]

@@ -108,7 +108,7 @@ impl RealHss {
 
     /// Replaces what it knows: an object for each number's digits, with `imsi`, `imeisv`, `cs`,
     /// `ps` (what is inside the location), `repository` (a document for each service), or
-    /// `experimental` and `result` for a refusal, `cx` for AVP 606, `raw` and `encoding`.
+    /// `experimental` and `result` for a refusal, `redirect` for the HSS that has it, `cx` for AVP 606, `raw` and `encoding`.
     ///
     /// # Errors
     /// [`TestingError::Io`].

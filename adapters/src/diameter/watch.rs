@@ -20,7 +20,9 @@ use crate::interval_journal::{Outcome, PENDING_FRAMES_MAX};
 /// A subscription is asked for again after this time: the server may have lost it.
 const SUBSCRIPTION_LASTS: Duration = Duration::from_secs(3_600);
 
-/// So many questions that failed one after the other are a server's failure, and not their numbers'.
+/// So many questions one after the other that were not answered, or answered *too busy*, are a server's
+/// failure, and not their numbers'. An HSS behind a relay that can't be delivered to is told of at once, and
+/// may have nearly all of them.
 const FAILED_MAX: usize = 64;
 
 /// What one sweep over the watched numbers found.
@@ -65,7 +67,7 @@ impl Failures {
             return Ok(());
         };
         self.last = Some(error);
-        self.in_a_row += 1;
+        self.in_a_row += usize::from(error.is_a_burden());
         if self.in_a_row >= FAILED_MAX {
             return Err(error);
         }
@@ -334,6 +336,36 @@ impl DiameterSh {
             {
                 tracing::warn!("no room to tell of a change");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diameter::peer::RequestError;
+
+    #[test]
+    fn what_can_not_be_delivered_is_no_reason_to_spare_the_others_and_silence_is() {
+        let undelivered = Some(ShError::Refused(3_002));
+        let mut failures = Failures::default();
+        for _ in 0..100 * FAILED_MAX {
+            failures.count(undelivered).unwrap();
+        }
+        assert!(
+            failures.conclude().is_err(),
+            "nothing but failures is no sweep"
+        );
+        failures.count(None).unwrap();
+        failures.conclude().unwrap();
+        for burden in [ShError::Busy, ShError::Request(RequestError::Timeout)] {
+            let mut failures = Failures::default();
+            failures.count(None).unwrap();
+            for _ in 1..FAILED_MAX {
+                failures.count(Some(burden)).unwrap();
+                failures.count(undelivered).unwrap();
+            }
+            assert_eq!(failures.count(Some(burden)), Err(burden));
         }
     }
 }

@@ -94,3 +94,61 @@ async fn over_tls_both_ends_show_their_certificates() {
     );
     assert_eq!(swap(&plain, 1).await, Err(Reason::SourceDown));
 }
+
+#[tokio::test]
+#[ignore = "needs python3, python-diameter and freediameterd"]
+async fn while_one_hss_behind_a_locator_is_down_the_numbers_of_the_other_are_polled() {
+    const EACH: u16 = 80;
+    let (_dir, path) = support::folder();
+    let locator = RealHss::start(&path.join("slf")).await.unwrap();
+    let names = ["hss-a.example", "hss-b.example"];
+    let start = async |at: usize| RealHss::start_as(&path.join(names[at]), names[at]).await;
+    let (one, mut other) = (start(0).await.unwrap(), start(1).await.unwrap());
+    // Odd numbers are the one's, even ones the other's.
+    let numbers = 1..=2 * EACH;
+    let have = |of: u16, imsi: &str| {
+        let own = numbers.clone().filter(|last| last % 2 == of);
+        let all = own.map(|last| (digits(last), json!({ "imsi": imsi })));
+        serde_json::Value::Object(all.collect())
+    };
+    let located = numbers.clone().map(|last| {
+        let host = names[usize::from(last % 2 == 0)];
+        (digits(last), json!({ "redirect": host }))
+    });
+    let located = serde_json::Value::Object(located.collect());
+    locator.know(&located).unwrap();
+    one.know(&have(1, OLD)).unwrap();
+    other.know(&have(0, OLD)).unwrap();
+    let servers = [(names[0], one.port()), (names[1], other.port())];
+    let relay = Relay::locating(&path.join("relay"), locator.port(), &servers).await;
+    let relay = relay.unwrap();
+    let watched: Vec<String> = numbers
+        .clone()
+        .map(|last| format!("\"+{}\"", digits(last)))
+        .collect();
+    let keys = format!("watch = [{}]", watched.join(", "));
+    let source = support::open(&path, SystemClock::shared(), &keys, &peer(&relay.address()));
+    for last in [1, 2] {
+        let known = async || swap(&source, last).await.is_ok();
+        support::eventually("the chain stands", known).await;
+    }
+    let first = source.poll_once().await.unwrap();
+    assert_eq!((first.asked, first.unusable), (usize::from(2 * EACH), 0));
+
+    other.stop().unwrap();
+    let down = async || swap(&source, 2).await == Err(Reason::SourceDown);
+    support::eventually("the other is not delivered to", down).await;
+    one.know(&have(1, NEW)).unwrap();
+    let sweep = source.poll_once().await.unwrap();
+    assert_eq!(sweep.asked, usize::from(2 * EACH), "{sweep:?}");
+    assert_eq!(sweep.changed, usize::from(EACH), "{sweep:?}");
+    assert_eq!(sweep.unusable, usize::from(EACH), "{sweep:?}");
+
+    // Whom it could not ask about it has neither lost nor forgotten.
+    other.restart().await.unwrap();
+    let back = async || swap(&source, 2).await.is_ok();
+    support::eventually("the other is back", back).await;
+    let kept = swap(&source, 2).await.unwrap();
+    assert_eq!(kept.changed_in, None);
+    assert!(swap(&source, 1).await.unwrap().changed_in.is_some());
+}

@@ -111,6 +111,12 @@ def handle(app, message):
         answer.experimental_result = experimental(5001)
     elif "experimental" in subscriber:
         answer.experimental_result = experimental(subscriber["experimental"])
+    elif "redirect" in subscriber:
+        # As a server locator does (TS 29.328 section 6.7, Dh): ask that HSS.
+        answer.header.is_error = True
+        answer.result_code = constants.E_RESULT_CODE_DIAMETER_REDIRECT_INDICATION
+        answer.append_avp(
+            Avp.new(constants.AVP_REDIRECT_HOST, value=f"aaa://{subscriber['redirect']}"))
     elif "result" in subscriber:
         answer.result_code = subscriber["result"]
     else:

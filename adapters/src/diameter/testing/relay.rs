@@ -25,6 +25,43 @@ impl Relay {
     /// # Errors
     /// [`TestingError`], for example if the package is not installed.
     pub async fn start(directory: &Path, hss_port: u16) -> Result<Self, TestingError> {
+        Self::before(directory, &[("hss.example", hss_port)], "").await
+    }
+
+    /// Starts one before a server locator on `slf_port`, which it asks first, and the HSS that this one
+    /// names for each number (TS 29.328 section 6.7): their names, and their ports.
+    ///
+    /// # Errors
+    /// [`TestingError`].
+    pub async fn locating(
+        directory: &Path,
+        slf_port: u16,
+        all: &[(&str, u16)],
+    ) -> Result<Self, TestingError> {
+        std::fs::create_dir_all(directory)
+            .map_err(|error| TestingError::Io("make a folder", error))?;
+        let routes = directory.join("routes.conf");
+        write(&routes, "* : \"hss.example\" += 10 ;\n")?;
+        let extensions = format!(
+            "LoadExtension = \"rt_default.fdx\" : \"{}\";\nLoadExtension = \"rt_redirect.fdx\";\n",
+            routes.display()
+        );
+        let servers = [&[("hss.example", slf_port)], all].concat();
+        Self::before(directory, &servers, &extensions).await
+    }
+
+    async fn before(
+        directory: &Path,
+        servers: &[(&str, u16)],
+        extensions: &str,
+    ) -> Result<Self, TestingError> {
+        let servers = servers.iter().map(|(host, port)| {
+            format!(
+                "ConnectPeer = \"{host}\" {{ ConnectTo = \"127.0.0.1\"; Port = {port}; \
+                 No_TLS; No_SCTP; No_IPv6; TcTimer = 6; }};\n"
+            )
+        });
+        let more = format!("{extensions}{}", servers.collect::<String>());
         std::fs::create_dir_all(directory)
             .map_err(|error| TestingError::Io("make a folder", error))?;
         make_certificates(directory)?;
@@ -34,7 +71,7 @@ impl Relay {
         )?;
         for _ in 0..STARTS_MAX {
             let (port, tls_port) = (free_port()?, free_port()?);
-            let child = spawn(directory, [port, tls_port, hss_port])?;
+            let child = spawn(directory, [port, tls_port], &more)?;
             let mut relay = Self {
                 directory: directory.to_owned(),
                 port,
@@ -104,15 +141,13 @@ fn log_path(directory: &Path) -> PathBuf {
     directory.join("relay.log")
 }
 
-fn spawn(directory: &Path, [port, tls_port, hss_port]: [u16; 3]) -> Result<Child, TestingError> {
+fn spawn(directory: &Path, [port, tls_port]: [u16; 2], more: &str) -> Result<Child, TestingError> {
     let at = directory.display();
     let config = format!(
         "Identity = \"{RELAY}\";\nRealm = \"{REALM}\";\nPort = {port};\nSecPort = {tls_port};\n\
          No_SCTP;\nNo_IPv6;\nListenOn = \"127.0.0.1\";\nThreadsPerServer = 1;\nAppServThreads = 1;\n\
          TLS_Cred = \"{at}/relay.pem\", \"{at}/relay.key\";\nTLS_CA = \"{at}/root.pem\";\n\
-         LoadExtension = \"acl_wl.fdx\" : \"{at}/acl.conf\";\n\
-         ConnectPeer = \"hss.example\" {{ ConnectTo = \"127.0.0.1\"; Port = {hss_port}; \
-         No_TLS; No_SCTP; No_IPv6; TcTimer = 6; }};\n"
+         LoadExtension = \"acl_wl.fdx\" : \"{at}/acl.conf\";\n{more}"
     );
     write(&directory.join("relay.conf"), &config)?;
     let run = || {
