@@ -61,7 +61,9 @@ impl Month {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (year, month) = text.split_once('-')?;
-        if year.len() != 4 || month.len() != 2 {
+        // A number may have a sign before it, and a month has one way to be written.
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if year.len() != 4 || month.len() != 2 || !digits(year) || !digits(month) {
             return None;
         }
         let first = civil::Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?;
@@ -151,6 +153,16 @@ impl fmt::Debug for TagKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_month_has_one_way_to_be_written() {
+        assert!(Month::parse("2026-08").is_some());
+        for other in [
+            "2026-+8", "+202-08", "2026-8", "2026-13", "2026-00", "2026 08",
+        ] {
+            assert_eq!(Month::parse(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn months_roll_over_at_new_year() {
