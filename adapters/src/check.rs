@@ -283,7 +283,11 @@ fn read(path: &Path) -> Result<String, CheckError> {
     let mut text = String::new();
     let mut open = || {
         let file = fs::File::open(path)?;
-        if file.metadata()?.len() > NUMBERS_FILE_BYTES_MAX {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
+        if metadata.len() > NUMBERS_FILE_BYTES_MAX {
             return Err(io::Error::other("larger than 64 KiB"));
         }
         let mut file = file.take(NUMBERS_FILE_BYTES_MAX);

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     net::SocketAddr,
     path::Path,
     sync::Arc,
@@ -213,7 +213,9 @@ fn start_log(log: &LogSection) -> Result<(), Failure> {
     let filter = EnvFilter::builder().parse(&log.filter)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
+        .with_writer(io::stderr)
+        // A file or a journal of the system shows the colours as signs.
+        .with_ansi(io::stderr().is_terminal());
     match log.format {
         LogFormat::Json => lines.json().init(),
         LogFormat::Text => lines.init(),

@@ -56,7 +56,7 @@
 mod sections;
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -80,6 +80,12 @@ pub enum ConfigError {
     /// A key file can't be used.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// The key of the journal's checkpoints is not there.
+    #[error(
+        "journal.checkpoint_key_file: `{}` is not there; `accord-adapter run` makes it at its first start",
+        .0.display()
+    )]
+    NoKey(PathBuf),
     /// The file can't be read.
     #[error("cannot read `{}`", path.display())]
     Read {
@@ -87,7 +93,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why not.
         #[source]
-        error: std::io::Error,
+        error: io::Error,
     },
     /// A value breaks a rule.
     #[error("`{}`: {key}: {rule}", path.display())]
@@ -275,7 +281,12 @@ impl AdapterConfig {
     /// If the key file is absent or holds something else.
     pub fn checkpoint_verifier(&self) -> Result<VerifierKey, ConfigError> {
         let path = &self.journal.checkpoint_key_file;
-        exists(path)?;
+        match exists(path) {
+            Err(ConfigError::Read { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(ConfigError::NoKey(path.clone()));
+            }
+            looked => looked?,
+        }
         let key = load_or_make_checkpoint_key(path, self.operator.as_str())?;
         Ok(key.verifier().clone())
     }

@@ -14,6 +14,7 @@ use tokio::{
 
 pub(crate) use changes::ChangesOut;
 pub(crate) use sets::{SignalSets, signal_bit};
+pub(crate) use state::words;
 pub use state::{Condition, SourceState, StateCell};
 
 /// What a source says about one number.

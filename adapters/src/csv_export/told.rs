@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Inner, Refusal, Reload, Report};
-use crate::source::{Condition, SourceState};
+use crate::source::{Condition, SourceState, words};
 
 impl Inner {
     /// Says how the source is, after a look at the files.
@@ -19,11 +19,13 @@ impl Inner {
                 Some(why) => (Condition::Behind, why),
                 None => (Condition::Up, String::new()),
             },
-            (Ok(_), None) => return,
-            (Err(refusal), Some(_)) => (Condition::Behind, refusal.to_string()),
-            (Err(Refusal::Absent), None) => (Condition::Starting, Refusal::Absent.to_string()),
-            (Err(refusal), None) if refusal.may_pass() => (Condition::Down, refusal.to_string()),
-            (Err(refusal), None) => (Condition::Unusable, refusal.to_string()),
+            // What was said of the one that was refused holds.
+            (Ok(_), None) if standing.is_some() => return,
+            (Ok(_), None) => (Condition::Starting, "no export has come yet".to_owned()),
+            (Err(refusal), Some(_)) => (Condition::Behind, words(refusal)),
+            (Err(Refusal::Absent), None) => (Condition::Starting, words(&Refusal::Absent)),
+            (Err(refusal), None) if refusal.may_pass() => (Condition::Down, words(refusal)),
+            (Err(refusal), None) => (Condition::Unusable, words(refusal)),
         };
         self.told.set(condition, why, self.clock.now());
         if let Some(at) = in_force {

@@ -182,9 +182,7 @@ fn without_numbers_nothing_is_asked_and_that_is_no_fault() {
     assert!(said.out.contains("0 questions"), "{}", said.out);
 }
 
-#[test]
-fn an_export_that_is_refused_is_named_and_costs_the_other_source_nothing() {
-    let export = r#"
+const EXPORT: &str = r#"
 [[source]]
 kind = "csv"
 directory = "exports"
@@ -204,7 +202,41 @@ text = "END"
 msisdn = "MSISDN"
 activated_at = { name = "ACTIVATED", format = "%Y-%m-%d" }
 "#;
-    let desk = Desk::with(&format!("{VIRTUAL}{export}"));
+
+#[test]
+fn an_export_that_does_not_come_and_a_directory_that_is_not_there_are_named() {
+    let desk = Desk::with(EXPORT);
+    let state = || desk.check(&[]).out;
+    let gone = "source csv (csv) is down: can't read `directory`: No such file or directory";
+    assert!(state().contains(gone), "{}", state());
+    std::fs::create_dir(desk.path("exports")).unwrap();
+    let none = "source csv (csv) is starting: no export has come yet";
+    assert!(state().contains(none), "{}", state());
+}
+
+#[test]
+fn a_journal_that_was_never_begun_is_named_with_what_begins_it() {
+    let desk = Desk::with(VIRTUAL);
+    for command in [
+        &["verify-journal"][..],
+        &["reconcile", "--ledger-export", "x"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_accord-adapter"))
+            .args(command)
+            .arg("--config")
+            .arg(&desk.config)
+            .output()
+            .unwrap();
+        let said = said(&output);
+        assert_eq!(said.code, Some(64), "{}", said.err);
+        let words = "is not there; `accord-adapter run` makes it at its first start";
+        assert!(said.err.contains(words), "{}", said.err);
+    }
+}
+
+#[test]
+fn an_export_that_is_refused_is_named_and_costs_the_other_source_nothing() {
+    let desk = Desk::with(&format!("{VIRTUAL}{EXPORT}"));
     std::fs::create_dir(desk.path("exports")).unwrap();
     let cut_off = "MSISDN,ACTIVATED\n+447700900001,2019-05-02\n";
     std::fs::write(desk.path("exports/subscribers-20261120.csv"), cut_off).unwrap();

@@ -84,6 +84,7 @@ fn a_mistake_among_the_numbers_is_named_by_its_place_and_exits_64() {
             "at most 1000 numbers",
         ),
         (["--numbers", large.to_str().unwrap()], "larger than 64 KiB"),
+        (["--numbers", "/tmp"], "`/tmp`: it is no file"),
     ] {
         let said = desk.check(&arguments);
         assert_eq!(said.code, Some(64), "{expected}: {}", said.err);
