@@ -222,6 +222,36 @@ impl CamaraUpstream {
     }
 }
 
+/// What answers say of a signal that came one after the other, each within a second: for fuzz targets.
+///
+/// # Errors
+/// Why they say nothing.
+#[cfg(any(test, feature = "test-util"))]
+pub fn read_answers(
+    config: &CamaraConfig,
+    (signal, msisdn): (Signal, &Msisdn),
+    now: Timestamp,
+    answers: &[&[u8]],
+) -> Result<Observation, Reason> {
+    let manner = Manner::new(config);
+    let mut known = Known::default();
+    for (question, answer) in manner.questions(signal, msisdn, now).iter().zip(answers) {
+        let received = now + jiff::SignedDuration::from_secs(1);
+        match manner.read(question, answer, now, received) {
+            Ok(Heard::Whole(what, observed_at)) => return Ok(observation(what, observed_at)),
+            Ok(Heard::Since(since)) => {
+                if known.take(since) {
+                    break;
+                }
+            }
+            Err(fault) if !known.is_some() => return Err(fault.reason),
+            Err(_) => break,
+        }
+    }
+    let (what, observed_at) = known.told().ok_or(Reason::NotAvailable)?;
+    Ok(observation(what, observed_at))
+}
+
 const fn observation(what: Observed, observed_at: Timestamp) -> Observation {
     Observation {
         what,

@@ -56,7 +56,7 @@ pub(super) fn candidates(plan: &Plan, now: Timestamp) -> Result<Vec<Candidate>, 
         let path = directory.join(&plan.config.file_name);
         return Ok(vec![candidate(path, None)?]);
     };
-    let io = |error| Refusal::Io("read the directory", error);
+    let io = |error| Refusal::Io("read `directory`", error);
     let (mut named, mut future) = (Vec::new(), None);
     for (place, entry) in std::fs::read_dir(directory).map_err(io)?.enumerate() {
         if place >= ENTRIES_MAX {
@@ -200,6 +200,15 @@ pub(crate) fn checksum_of(text: &str, name: &str, alone: bool) -> Result<Content
         found = Some(content);
     }
     found.ok_or(Refusal::NoChecksum)
+}
+
+/// As above, for fuzz targets.
+///
+/// # Errors
+/// [`Refusal`]: there is none, or the text is none of checksums.
+#[cfg(any(test, feature = "test-util"))]
+pub fn checksum(text: &str, name: &str, alone: bool) -> Result<[u8; 32], Refusal> {
+    checksum_of(text, name, alone)
 }
 
 fn parse_hex(text: &str) -> Option<Content> {

@@ -46,6 +46,8 @@ pub use self::config::{
     Bare, Columns, Complete, CsvConfig, DateColumn, ExportedAt, FlagColumn, ForwardingCell,
     ForwardingColumn, KindColumn, NumberConfig,
 };
+#[cfg(any(test, feature = "test-util"))]
+pub use self::files::checksum;
 use self::files::{Accepted, Candidate, Stamp};
 use self::hashed::{Content, Hashed};
 pub use self::plan::CsvConfigError;
@@ -209,6 +211,25 @@ impl CsvExport {
     #[must_use]
     pub fn report(&self) -> Option<Arc<Report>> {
         self.inner.state().report.clone()
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl CsvExport {
+    /// Takes a file that lies nowhere, as [`Self::reload_once`] would: for fuzz targets.
+    ///
+    /// # Errors
+    /// Why it was refused; then what was in force stays so.
+    pub fn hold(&self, exported_at: Timestamp, file: &[u8]) -> Result<Report, Refusal> {
+        let before = load::Before {
+            exported_at: Some(exported_at),
+            rows: None,
+            previous_rows: None,
+            now: self.inner.clock.now(),
+        };
+        let (table, report) = load::load(&self.inner.plan, before, file)?;
+        self.inner.state().table = Some(Arc::new(table));
+        Ok(report)
     }
 }
 

@@ -72,7 +72,8 @@ async fn serve_once(source: &EventSource, section: &WebhookSection) -> Result<()
     // Whether there is a secret shows at the start, not with the first request.
     secrets(&section.secret_file).map_err(str::to_owned)?;
     let listener = TcpListener::bind(section.listen).await;
-    let listener = listener.map_err(|error| format!("can't listen: {}", error.kind()))?;
+    let listener = listener
+        .map_err(|error| format!("can't listen on `{}`: {}", section.listen, error.kind()))?;
     source.listening.send_replace(listener.local_addr().ok());
     source.well();
     let permits = Arc::new(Semaphore::new(section.connections_max));
@@ -249,6 +250,24 @@ fn check(
         return Err("`webhook-timestamp` is too old, or lies ahead\n");
     }
     Ok(())
+}
+
+/// Whether `webhook-id`, `webhook-timestamp` and `webhook-signature` sign a body under a secret, five
+/// minutes ago at most: for fuzz targets.
+#[cfg(any(test, feature = "test-util"))]
+#[must_use]
+pub fn is_signed(headers: [&[u8]; 3], body: &[u8], secret: &[u8], now: Timestamp) -> bool {
+    let mut map = HeaderMap::new();
+    for (name, value) in ["webhook-id", "webhook-timestamp", "webhook-signature"]
+        .into_iter()
+        .zip(headers)
+    {
+        let Ok(value) = http::HeaderValue::from_bytes(value) else {
+            return false;
+        };
+        map.insert(name, value);
+    }
+    check(&map, body, &[Secret::new(secret.to_vec())], now, 300).is_ok()
 }
 
 /// What a producer sends beside a body: for tests, and for who writes one in Rust.

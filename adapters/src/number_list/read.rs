@@ -112,7 +112,7 @@ pub(super) struct List {
 /// The newest lists there are, newest first: `lists_max` at most.
 pub(super) fn lists(plan: &Plan) -> Result<Vec<Stamp>, ListError> {
     let failed = |error| ListError::Io {
-        act: "read the directory",
+        act: "read `directory`",
         error,
     };
     let mut found = Vec::new();
@@ -190,11 +190,11 @@ pub(super) fn list(
     Ok(List { since, until, rows })
 }
 
-fn rows(
+pub(super) fn rows(
     plan: &Plan,
     name: &str,
     covered: (Timestamp, Timestamp),
-    file: &mut Hashed<File>,
+    file: &mut impl io::Read,
     rows_max: usize,
 ) -> Result<Vec<Row>, ListError> {
     let mut last = LastByte {
@@ -311,12 +311,12 @@ fn minutes(at: Timestamp, down: bool) -> Option<u32> {
 }
 
 /// Knows the last byte of what was read through it.
-struct LastByte<'a> {
-    from: &'a mut Hashed<File>,
+struct LastByte<'a, R> {
+    from: &'a mut R,
     last: u8,
 }
 
-impl io::Read for LastByte<'_> {
+impl<R: io::Read> io::Read for LastByte<'_, R> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let count = self.from.read(to)?;
         let read = to.get(..count).unwrap_or_default();

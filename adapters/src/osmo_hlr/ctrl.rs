@@ -259,23 +259,8 @@ impl Connection {
     /// The next frame; `None` if it is not CTRL.
     async fn message(&mut self) -> Result<Option<String>, CtrlError> {
         loop {
-            if let Some((head, rest)) = self.received.split_first_chunk::<3>() {
-                let [high, low, protocol] = *head;
-                let length = usize::from(u16::from_be_bytes([high, low]));
-                if length > FRAME_BYTES_MAX {
-                    return Err(CtrlError::Protocol("a frame is too long"));
-                }
-                if let Some(payload) = rest.get(..length) {
-                    let text = match (protocol, payload.split_first()) {
-                        (IPA_OSMO, Some((&EXTENSION_CTRL, text))) => Some(
-                            String::from_utf8(text.to_vec())
-                                .map_err(|_| CtrlError::Protocol("a reply is no text"))?,
-                        ),
-                        _ => None,
-                    };
-                    let _ = self.received.split_to(3 + length);
-                    return Ok(text);
-                }
+            if let Some(text) = take(&mut self.received)? {
+                return Ok(text);
             }
             let count = self.stream.read_buf(&mut self.received).await;
             if count.map_err(down)? == 0 {
@@ -283,6 +268,47 @@ impl Connection {
             }
         }
     }
+}
+
+/// Takes the first frame off what was received, if it is whole: `Some(None)` is one that is not CTRL.
+fn take(received: &mut BytesMut) -> Result<Option<Option<String>>, CtrlError> {
+    let Some((head, rest)) = received.split_first_chunk::<3>() else {
+        return Ok(None);
+    };
+    let [high, low, protocol] = *head;
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if length > FRAME_BYTES_MAX {
+        return Err(CtrlError::Protocol("a frame is too long"));
+    }
+    let Some(payload) = rest.get(..length) else {
+        return Ok(None);
+    };
+    let text = match (protocol, payload.split_first()) {
+        (IPA_OSMO, Some((&EXTENSION_CTRL, text))) => Some(
+            String::from_utf8(text.to_vec())
+                .map_err(|_| CtrlError::Protocol("a reply is no text"))?,
+        ),
+        _ => None,
+    };
+    let _ = received.split_to(3 + length);
+    Ok(Some(text))
+}
+
+/// The replies in what was received to `GET variable` with this id, until something is none, and how
+/// many bytes they and the strays between them take: for fuzz targets.
+#[cfg(any(test, feature = "test-util"))]
+#[must_use]
+pub fn replies_in(received: &[u8], id: u32, variable: &str) -> (Vec<Reply>, usize) {
+    let mut left = BytesMut::from(received);
+    let mut replies = Vec::new();
+    while let Ok(Some(text)) = take(&mut left) {
+        let reply = text.map(|text| parse_reply(&text, GET, id, variable));
+        match reply.transpose() {
+            Ok(reply) => replies.extend(reply),
+            Err(_) => break,
+        }
+    }
+    (replies, received.len() - left.len())
 }
 
 fn frame(text: &str, to: &mut Vec<u8>) -> Result<(), CtrlError> {

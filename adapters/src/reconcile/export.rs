@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead, BufReader, Read as _},
 };
 
 use accord_proto::{
@@ -64,12 +64,22 @@ struct Line {
 }
 
 pub(super) fn read(scope: &Scope<'_>) -> Result<Ledger, ReconcileError> {
+    let opened = File::open(scope.export).map_err(|error| ReconcileError::Read {
+        path: scope.export.to_owned(),
+        error,
+    })?;
+    read_from(scope, BufReader::new(opened))
+}
+
+pub(super) fn read_from(
+    scope: &Scope<'_>,
+    mut file: impl BufRead,
+) -> Result<Ledger, ReconcileError> {
     let path = scope.export;
     let unreadable = |error| ReconcileError::Read {
         path: path.to_owned(),
         error,
     };
-    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
     let mut ledger = Ledger::default();
     let mut line = Vec::new();
     for (seen, at) in (0_u64..).zip(1_u64..) {

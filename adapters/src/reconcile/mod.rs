@@ -255,6 +255,15 @@ pub struct Reconciled {
     pub outside: u64,
 }
 
+/// How many entries about the operator an export has that lies nowhere: for fuzz targets.
+///
+/// # Errors
+/// [`ReconcileError`] if it is no export.
+#[cfg(any(test, feature = "test-util"))]
+pub fn entries_in(scope: &Scope<'_>, export: &[u8]) -> Result<u64, ReconcileError> {
+    Ok(export::read_from(scope, export)?.entries)
+}
+
 /// Compares.
 ///
 /// # Errors
