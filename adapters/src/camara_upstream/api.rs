@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 
 use super::{
-    config::{CamaraConfig, ForwardingOperation, SwapsBy},
+    config::{CamaraConfig, ForwardingOperation, KNOWS_WITHIN_S_MAX, SwapsBy},
     fault::Fault,
     since::Since,
 };
@@ -41,6 +41,8 @@ pub(super) struct Manner {
     /// The longest first, like the days.
     check_hours: Vec<u32>,
     precision: SignedDuration,
+    /// How old what the upstream knows may be when it answers.
+    knows_within: SignedDuration,
     forwarding: ForwardingOperation,
     since_days: Vec<u32>,
 }
@@ -79,6 +81,10 @@ impl Manner {
             swaps_by: config.swaps_by,
             check_hours: longest_first(&config.check_max_age_hours),
             precision: SignedDuration::from_secs(config.precision_s.into()),
+            // Without a word nothing is vouched for that matters; the rules want one.
+            knows_within: SignedDuration::from_secs(
+                config.knows_within_s.unwrap_or(KNOWS_WITHIN_S_MAX).into(),
+            ),
             forwarding: config.forwarding_operation,
             since_days: longest_first(&config.since_days),
         }
@@ -137,7 +143,8 @@ impl Manner {
         }
     }
 
-    /// What the answer to a question says. It was true at some time from `sent` to `received`.
+    /// What the answer to a question says. It was given at some time from `sent` to `received`, by what
+    /// the upstream knew then. What it does not say has not happened until `knows_within` before.
     pub(super) fn read(
         &self,
         question: &Question,
@@ -147,6 +154,8 @@ impl Manner {
     ) -> Result<Heard, Fault> {
         let body: Value =
             serde_json::from_slice(body).map_err(|_| Fault::unusable("an answer is no JSON"))?;
+        let received = received.max(sent);
+        let known_to = sent - self.knows_within;
         match question.asked {
             Asked::SwapDate(field) => self.swap_date(&body, field, sent),
             Asked::SwapCheck(hours) => {
@@ -155,14 +164,14 @@ impl Manner {
                     changed: flag(&body, "swapped")?,
                     // It begins so long before the upstream looked, which is when it did.
                     yes_after: sent - window,
-                    no_after: received.max(sent) - window,
-                    sent,
+                    no_after: received - window,
+                    known_to,
                     received,
                 }))
             }
             Asked::Forwarding => {
                 let active = Observed::Forwarding(forwardings(&body)?);
-                Ok(Heard::Whole(active, sent))
+                Ok(Heard::Whole(active, known_to))
             }
             Asked::Roaming => {
                 let (roaming, at) = roaming(&body, sent)?;
@@ -170,11 +179,11 @@ impl Manner {
             }
             Asked::Recycled(day) => {
                 let recycled = flag(&body, "phoneNumberRecycled")?;
-                Ok(since_day(recycled, day, sent, received))
+                Ok(since_day(recycled, day, known_to, received))
             }
             Asked::Held(day) => {
                 let held = flag(&body, "tenureDateCheck")?;
-                Ok(since_day(!held, day, sent, received))
+                Ok(since_day(!held, day, known_to, received))
             }
         }
     }
@@ -188,29 +197,38 @@ impl Manner {
         let date = body
             .get(field)
             .ok_or(Fault::unusable("an answer lacks its date"))?;
-        let change = if date.is_null() {
+        let known_to = sent - self.knows_within;
+        if date.is_null() {
             // Never swapped, not told by law, or no longer known: the number of days alone says what
             // is known.
             let days = body.get("monitoredPeriod").and_then(Value::as_i64);
             let days = days.filter(|days| (1..=MONITORED_DAYS_MAX).contains(days));
             let days = days.ok_or(Fault::told(Reason::NotAvailable, "the date is not told"))?;
-            Change {
+            let since = sent - SignedDuration::from_hours(days * 24);
+            if since >= known_to {
+                return Err(Fault::told(
+                    Reason::Stale,
+                    "it has monitored for no longer than it takes to know",
+                ));
+            }
+            let change = Change {
                 changed_in: None,
-                monitored_since: Some(sent - SignedDuration::from_hours(days * 24)),
+                monitored_since: Some(since),
                 kind: None,
-            }
-        } else {
-            let at = instant(date, sent)?;
-            let after = at.checked_sub(self.precision).unwrap_or(at);
-            let before = at.checked_add(self.precision).unwrap_or(at);
-            Change {
-                changed_in: ChangedIn::new(after, before.min(sent.max(after))),
-                // It is the last one, so the upstream knows what came after it.
-                monitored_since: Some(after.min(sent)),
-                kind: None,
-            }
+            };
+            return Ok(Heard::Whole(Observed::Change(change), known_to));
+        }
+        let at = instant(date, sent)?;
+        let after = at.checked_sub(self.precision).unwrap_or(at);
+        let before = at.checked_add(self.precision).unwrap_or(at);
+        let before = before.min(sent.max(after));
+        let change = Change {
+            changed_in: ChangedIn::new(after, before),
+            // It is the last one, so the upstream knows what came after it.
+            monitored_since: Some(after.min(sent)),
+            kind: None,
         };
-        Ok(Heard::Whole(Observed::Change(change), sent))
+        Ok(Heard::Whole(Observed::Change(change), known_to.max(before)))
     }
 }
 
@@ -222,19 +240,22 @@ fn longest_first(some: &[u32]) -> Vec<u32> {
 }
 
 /// Whether the holder changed since a day, wherever that day began and ended.
-fn since_day(changed: bool, since: Date, sent: Timestamp, received: Timestamp) -> Heard {
+fn since_day(changed: bool, since: Date, known_to: Timestamp, received: Timestamp) -> Heard {
     let midnight = |date: Date| {
         let zoned = date.to_zoned(TimeZone::UTC);
         zoned.map_or(Timestamp::MIN, |zoned| zoned.timestamp())
     };
     let begins = midnight(since).checked_sub(ZONES).unwrap_or(Timestamp::MIN);
     let ends = midnight(since.tomorrow().unwrap_or(since));
-    let ends = ends.checked_add(ZONES).unwrap_or(Timestamp::MAX).min(sent);
+    let ends = ends
+        .checked_add(ZONES)
+        .unwrap_or(Timestamp::MAX)
+        .min(received);
     Heard::Since(Since {
         changed,
         yes_after: begins,
         no_after: ends,
-        sent,
+        known_to,
         received,
     })
 }

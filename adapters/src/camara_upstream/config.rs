@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::{http::Place, token::KeyAlg};
 
+/// The oldest knowledge of an upstream, in seconds: thirty days.
+pub(super) const KNOWS_WITHIN_S_MAX: u32 = 30 * 86_400;
 /// The most windows or days that are asked about, one after the other.
 const QUESTIONS_MAX: usize = 8;
 
@@ -34,6 +36,8 @@ pub struct CamaraConfig {
     pub number_recycling: Option<String>,
     /// KYC Tenure, likewise.
     pub tenure: Option<String>,
+    /// How old what it knows may be when it answers, in seconds. It can't be left out.
+    pub knows_within_s: Option<u32>,
     /// How swaps are asked.
     #[serde(default)]
     pub swaps_by: SwapsBy,
@@ -195,7 +199,18 @@ impl CamaraConfig {
     /// # Errors
     /// [`CamaraError::Config`] names key and rule.
     pub(super) fn check(&self) -> Result<Places, CamaraError> {
+        let Some(knows_within_s) = self.knows_within_s else {
+            let rule = "is needed: how old what the upstream knows may be when it answers, in \
+                seconds. Its contract says so: 0 if it asks its network each time, 93600 if it reads \
+                a nightly file";
+            return Err(refuse("knows_within_s", rule));
+        };
         let ranges = [
+            (
+                "knows_within_s",
+                knows_within_s.into(),
+                0..=KNOWS_WITHIN_S_MAX.into(),
+            ),
             ("precision_s", self.precision_s.into(), 0..=86_400),
             ("request_timeout_ms", self.request_timeout_ms, 50..=10_000),
             ("requests_max", self.requests_max as u64, 1..=1_024),

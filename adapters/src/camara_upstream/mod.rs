@@ -127,6 +127,8 @@ impl CamaraUpstream {
             match heard {
                 Ok(Heard::Whole(what, observed_at)) => return Ok(observation(what, observed_at)),
                 Ok(Heard::Since(since)) => {
+                    // Where nothing was learnt, it may have happened since what it knows.
+                    reason = Reason::Stale;
                     if known.take(since) {
                         break;
                     }

@@ -10,7 +10,7 @@
 //!
 //! Most numbers kept their holder and their SIM, so the first *no*, which ends it, is mostly the first
 //! answer. No answer is asked for that an earlier one gave, so none can contradict another; and since
-//! each *yes* came before the *no* was asked for, they are together true as of when it was.
+//! each *yes* came before the *no* was asked for, they are together true as of what the *no* knew.
 
 use accord_proto::observation::{Change, ChangedIn, Observed};
 use jiff::Timestamp;
@@ -21,10 +21,11 @@ pub(super) struct Since {
     pub(super) changed: bool,
     /// *Yes* says: a change in `(yes_after, received]`.
     pub(super) yes_after: Timestamp,
-    /// *No* says: none in `(no_after, sent]`.
-    pub(super) no_after: Timestamp,
-    pub(super) sent: Timestamp,
     pub(super) received: Timestamp,
+    /// *No* says: none in `(no_after, known_to]`, which is nothing where that is empty.
+    pub(super) no_after: Timestamp,
+    /// What the upstream says may be as old as this.
+    pub(super) known_to: Timestamp,
 }
 
 /// What is known so far, and as of when.
@@ -35,16 +36,21 @@ impl Known {
     /// Takes one more answer, to a question since a shorter time ago. True: nothing more is to be
     /// learnt.
     pub(super) fn take(&mut self, said: Since) -> bool {
-        let received = said.received.max(said.sent);
         let before = self.0.and_then(|(change, _)| change.monitored_since);
         let (changed_in, since, observed_at) = match (said.changed, before) {
             (true, _) => (
-                ChangedIn::new(said.yes_after, received),
+                ChangedIn::new(said.yes_after, said.received),
                 said.yes_after,
-                received,
+                said.received,
             ),
-            (false, Some(before)) => (ChangedIn::new(before, said.no_after), before, said.sent),
-            (false, None) => (None, said.no_after, said.sent),
+            // Whatever it knew of when it said *yes* lies before the time of which it says *no*.
+            (false, Some(before)) => (
+                ChangedIn::new(before, said.no_after),
+                before,
+                said.known_to.max(said.no_after),
+            ),
+            (false, None) if said.known_to <= said.no_after => return true,
+            (false, None) => (None, said.no_after, said.known_to),
         };
         let change = Change {
             changed_in,
@@ -55,12 +61,12 @@ impl Known {
         !said.changed
     }
 
-    /// Whether there was an answer.
+    /// Whether there was an answer that says anything.
     pub(super) const fn is_some(&self) -> bool {
         self.0.is_some()
     }
 
-    /// What there is to tell, if there was an answer.
+    /// What there is to tell, if there was an answer that says anything.
     pub(super) fn told(self) -> Option<(Observed, Timestamp)> {
         self.0.map(|(change, at)| (Observed::Change(change), at))
     }
@@ -90,9 +96,9 @@ mod tests {
             let done = known.take(Since {
                 changed: changes.iter().any(|change| change < since),
                 yes_after: days(*since),
-                no_after: days(*since),
-                sent,
                 received: sent + SignedDuration::from_secs(1),
+                no_after: days(*since),
+                known_to: sent,
             });
             if done {
                 let (change, at) = known.0.unwrap();
@@ -131,5 +137,28 @@ mod tests {
         let within = change.changed_in.unwrap();
         assert_eq!((asked, at), (2, received));
         assert_eq!((within.after(), within.before()), (days(30), received));
+    }
+
+    #[test]
+    fn a_no_of_a_time_that_the_upstream_may_not_know_yet_bounds_the_yes_and_vouches_for_nothing() {
+        // It knows what happened until two days ago.
+        let said = |changed, since, received| Since {
+            changed,
+            yes_after: days(since),
+            received,
+            no_after: days(since),
+            known_to: days(2),
+        };
+        let mut known = Known::default();
+        assert!(!known.take(said(true, 30, now())));
+        assert!(known.take(said(false, 1, now())));
+        let (change, at) = known.0.unwrap();
+        let within = change.changed_in.unwrap();
+        assert_eq!((within.after(), within.before()), (days(30), days(1)));
+        assert_eq!(at, days(1));
+        // Alone it tells nothing.
+        let mut known = Known::default();
+        assert!(known.take(said(false, 1, now())));
+        assert!(known.told().is_none());
     }
 }

@@ -32,7 +32,8 @@ fn config(upstream: &Upstream, more: &str, token: &str) -> CamaraConfig {
     let base = format!("https://localhost:{}", upstream.port);
     let text = format!(
         "roots_file = {:?}\nsim_swap = \"{base}/sim-swap/v2\"\n\
-         roaming = \"{base}/device-roaming-status/v1\"\nrequest_timeout_ms = 1500\n{more}\n\
+         roaming = \"{base}/device-roaming-status/v1\"\nrequest_timeout_ms = 1500\n\
+         knows_within_s = 0\n{more}\n\
          [token]\nurl = \"{base}/oauth/token\"\nclient_id = \"accord&co\"\n\
          scope = \"dpv:FraudPreventionAndDetection sim-swap\"\n{token}\n",
         upstream.file("roots.pem")
@@ -302,5 +303,12 @@ async fn a_configuration_that_breaks_a_rule_names_the_key() {
             CamaraError::Config { key, .. } | CamaraError::Read { key, .. } => *key,
         };
         assert_eq!(found, key, "{error}");
+    }
+    for knows_within_s in [None, Some(2_592_001)] {
+        let mut config = config(&upstream, "", ASSERTION);
+        config.knows_within_s = knows_within_s;
+        let error = CamaraUpstream::open(&config, SystemClock::shared()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("`knows_within_s`: "), "{text}");
     }
 }

@@ -10,7 +10,7 @@ fn section(upstream: &Upstream, more: &str) -> String {
     let base = format!("https://localhost:{}", upstream.port);
     format!(
         "[[source]]\nkind = \"camara_upstream\"\nname = \"partner\"\nroots_file = {:?}\n\
-         sim_swap = \"{base}/sim-swap/v2\"\nroaming = \"{base}/device-roaming-status/v1\"\n{more}\n\
+         sim_swap = \"{base}/sim-swap/v2\"\nroaming = \"{base}/device-roaming-status/v1\"\nknows_within_s = 93600\n{more}\n\
          [source.token]\nurl = \"{base}/oauth/token\"\nclient_id = \"accord\"\n\
          scope = \"sim-swap\"\nclient_secret_file = {:?}\n",
         upstream.file("roots.pem"),
@@ -37,6 +37,8 @@ async fn an_upstream_conforms_and_is_asked_a_few_times_only_about_what_is_believ
             .contains("source partner (camara_upstream) is up\n")
     );
     assert_eq!(line(&said.out, "sim_swap")[1..4], ["6", "of", "6"]);
+    // It says that there was no swap since that of January, which it may learn a day later.
+    assert_eq!(line(&said.out, "sim_swap")[4..8], ["26", "h", "26", "h"]);
     let left_out = "not asked, since `signals` leaves it out: roaming";
     assert!(said.out.contains(left_out), "{}", said.out);
     assert_eq!(upstream.script.asked("/retrieve-date").len(), 6);

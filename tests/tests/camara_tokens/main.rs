@@ -10,6 +10,7 @@
 
 mod assertions;
 mod authlib;
+mod behind;
 mod bound;
 mod by_hand;
 mod door;

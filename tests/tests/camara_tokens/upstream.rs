@@ -25,13 +25,13 @@ const SCOPES: &str = "dpv:FraudPreventionAndDetection sim-swap device-swap \
     call-forwarding-signal:call-forwardings:read device-roaming-status:read \
     number-recycling:check kyc-tenure:check-tenure";
 
-/// The source, with further keys.
-fn source(rig: &Rig, more: &str) -> CamaraUpstream {
+/// The section of an adapter's configuration, with further keys.
+pub(crate) fn section(rig: &Rig, more: &str) -> String {
     let url = &rig.url;
     let pki = rig.dir.path().join("pki");
     let file = |name: &str| path(&pki, name);
     let bank = OPEN_GATEWAY_BANK;
-    let config: CamaraConfig = toml::from_str(&format!(
+    format!(
         "roots_file = {}\ncertificate_file = {}\nkey_file = {}\n\
          sim_swap = \"{url}/sim-swap/v2\"\ndevice_swap = \"{url}/device-swap/v1\"\n\
          call_forwarding = \"{url}/call-forwarding-signal/v0.4\"\n\
@@ -44,8 +44,13 @@ fn source(rig: &Rig, more: &str) -> CamaraUpstream {
         file(&format!("{bank}.key")),
         rig.token_endpoint(),
         file(&format!("{bank}.token.key")),
-    ))
-    .unwrap();
+    )
+}
+
+/// The source, with further keys. What the door's operators tell here is so now.
+fn source(rig: &Rig, more: &str) -> CamaraUpstream {
+    let section = section(rig, &format!("knows_within_s = 0\n{more}"));
+    let config: CamaraConfig = toml::from_str(&section).unwrap();
     CamaraUpstream::open(&config, SystemClock::shared()).unwrap()
 }
 

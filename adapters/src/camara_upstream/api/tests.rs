@@ -13,9 +13,16 @@ fn noon() -> Timestamp {
     at("2026-11-21T12:00:00Z")
 }
 
+/// Of an upstream that asks its network each time, unless it says otherwise.
 fn manner(more: &str) -> Manner {
+    let live = if more.contains("knows_within_s") {
+        ""
+    } else {
+        "knows_within_s = 0\n"
+    };
     let text = format!(
-        "roots_file = \"r\"\nroaming = \"https://api.example/device-roaming-status/v1\"\n{more}\n\
+        "roots_file = \"r\"\nroaming = \"https://api.example/device-roaming-status/v1\"\n\
+         {live}{more}\n\
          [token]\nurl = \"https://t.example\"\nclient_id = \"c\"\nscope = \"s\"\n"
     );
     Manner::new(&toml::from_str(&text).unwrap())
@@ -34,7 +41,8 @@ fn read(signal: Signal, more: &str, body: &str) -> Result<Observation, Fault> {
         Heard::Since(since) => {
             let mut known = Known::default();
             assert_eq!(known.take(since), !since.changed);
-            known.told().unwrap()
+            let stale = Fault::told(Reason::Stale, "nothing was learnt");
+            known.told().ok_or(stale)?
         }
     };
     Ok(Observation {
@@ -204,5 +212,88 @@ fn what_can_not_be_is_not_believed() {
         let fault = read(signal, "", body).unwrap_err();
         assert_eq!(fault.reason, Reason::SourceDown, "{body}");
         assert!(fault.condition.is_some(), "{body}");
+    }
+}
+
+/// The upstream reads a nightly file, which it has after two hours.
+const NIGHTLY: &str = "knows_within_s = 93600";
+/// So long before noon.
+const NIGHT: &str = "2026-11-20T10:00:00Z";
+
+#[test]
+fn what_has_not_happened_is_told_as_of_what_the_upstream_knows() {
+    let by_check = format!("{NIGHTLY}\nswaps_by = \"check\"\ncheck_max_age_hours = 72");
+    let days = format!("{NIGHTLY}\nsince_days = 10");
+    for (signal, more, body) in [
+        (
+            Signal::SimSwap,
+            NIGHTLY,
+            r#"{"latestSimChange":null,"monitoredPeriod":90}"#,
+        ),
+        (Signal::SimSwap, &by_check, r#"{"swapped":false}"#),
+        (Signal::DeviceSwap, &by_check, r#"{"swapped":false}"#),
+        (Signal::Tenure, &days, r#"{"tenureDateCheck":true}"#),
+        (
+            Signal::NumberRecycling,
+            &days,
+            r#"{"phoneNumberRecycled":false}"#,
+        ),
+    ] {
+        let live = more.replace(NIGHTLY, "");
+        let (none, since, at) = change(read(signal, more, body));
+        assert_eq!((none, at.as_str()), (None, NIGHT), "{signal}");
+        let live = change(read(signal, &live, body));
+        assert_eq!(live, (None, since, NOON.to_owned()), "{signal}");
+    }
+    for body in [r#"["inactive"]"#, r#"["unconditional"]"#] {
+        let state = read(Signal::CallForwarding, NIGHTLY, body).unwrap();
+        assert_eq!(state.observed_at, at(NIGHT), "{body}");
+    }
+    // A state with a time of its own.
+    let body = r#"{"lastStatusTime":"2026-11-21T11:00:00Z","roaming":false}"#;
+    let state = read(Signal::Roaming, NIGHTLY, body).unwrap();
+    assert_eq!(state.observed_at, at("2026-11-21T11:00:00Z"));
+}
+
+#[test]
+fn what_happened_has_the_bounds_that_it_would_have_of_an_upstream_that_knows_at_once() {
+    let by_check = "swaps_by = \"check\"\ncheck_max_age_hours = 72";
+    let of = |more: &str, body| change(read(Signal::SimSwap, more, body));
+    let nightly = format!("{NIGHTLY}\n{by_check}");
+    let yes = r#"{"swapped":true}"#;
+    assert_eq!(of(&nightly, yes), of(by_check, yes));
+    // That there was none after it is what the upstream knows.
+    let (old, recent) = (
+        r#"{"latestSimChange":"2026-10-20T12:00:00Z"}"#,
+        r#"{"latestSimChange":"2026-11-21T08:00:00Z"}"#,
+    );
+    for (body, known_to) in [(old, NIGHT), (recent, "2026-11-21T08:01:00Z")] {
+        let (within, since, at) = of(NIGHTLY, body);
+        assert_eq!(at, known_to);
+        assert_eq!(of("", body), (within, since, NOON.to_owned()));
+    }
+}
+
+#[test]
+fn a_time_that_is_shorter_than_what_the_upstream_takes_to_know_tells_nothing() {
+    for (signal, more, body) in [
+        (
+            Signal::SimSwap,
+            "swaps_by = \"check\"\ncheck_max_age_hours = 26",
+            r#"{"swapped":false}"#,
+        ),
+        (
+            Signal::SimSwap,
+            "",
+            r#"{"latestSimChange":null,"monitoredPeriod":1}"#,
+        ),
+        (
+            Signal::Tenure,
+            "since_days = 1",
+            r#"{"tenureDateCheck":true}"#,
+        ),
+    ] {
+        let nightly = read(signal, &format!("{NIGHTLY}\n{more}"), body);
+        assert_eq!(nightly.unwrap_err().reason, Reason::Stale, "{signal}");
     }
 }

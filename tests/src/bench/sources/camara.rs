@@ -88,7 +88,7 @@ pub(super) async fn measure(plan: SourcesPlan, dir: &Path) -> Result<Vec<SourceL
 fn source(port: u16, roots: &Path, secret: &Path) -> Result<CamaraUpstream, BenchError> {
     let base = format!("https://localhost:{port}");
     let config = format!(
-        "roots_file = {roots:?}\nsim_swap = \"{base}/sim-swap/v2\"\nrequests_max = 64\n\
+        "roots_file = {roots:?}\nsim_swap = \"{base}/sim-swap/v2\"\nrequests_max = 64\nknows_within_s = 0\n\
          [token]\nurl = \"{base}/token\"\nclient_id = \"accord\"\nscope = \"sim-swap\"\n\
          client_secret_file = {secret:?}\n"
     );
