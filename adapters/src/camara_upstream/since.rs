@@ -44,11 +44,14 @@ impl Known {
                 said.received,
             ),
             // Whatever it knew of when it said *yes* lies before the time of which it says *no*.
-            (false, Some(before)) => (
+            (false, Some(before)) if before < said.no_after => (
                 ChangedIn::new(before, said.no_after),
                 before,
                 said.known_to.max(said.no_after),
             ),
+            // The clock was put back in between, by more than the times differ. The *yes* stands, and of
+            // which time the *no* was nobody can say.
+            (false, Some(_)) => return true,
             (false, None) if said.known_to <= said.no_after => return true,
             (false, None) => (None, said.no_after, said.known_to),
         };
@@ -160,5 +163,25 @@ mod tests {
         let mut known = Known::default();
         assert!(known.take(said(false, 1, now())));
         assert!(known.told().is_none());
+    }
+
+    #[test]
+    fn a_yes_stays_a_yes_when_the_clock_is_put_back() {
+        let hours = |ago| now() - SignedDuration::from_hours(ago);
+        let said = |changed, window, at: Timestamp| Since {
+            changed,
+            yes_after: at - SignedDuration::from_hours(window),
+            received: at,
+            no_after: at - SignedDuration::from_hours(window),
+            known_to: at,
+        };
+        // Windows of 25 and 24 hours; in between the clock is put back by an hour and more.
+        for back in [1, 2] {
+            let mut known = Known::default();
+            assert!(!known.take(said(true, 25, now())));
+            let yes = known.told();
+            assert!(known.take(said(false, 24, hours(back))));
+            assert_eq!(known.told(), yes, "{back} hours");
+        }
     }
 }
