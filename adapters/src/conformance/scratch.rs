@@ -4,7 +4,7 @@
 //! with the next one.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder, File, TryLockError},
     io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -100,7 +100,7 @@ impl Scratch {
             return Ok(made.path.join(name));
         }
         sweep(&parent);
-        let made = Made::create(&parent).map_err(|error| ScratchError::Make {
+        let made = Made::create(&parent, lock).map_err(|error| ScratchError::Make {
             directory: parent,
             error,
         })?;
@@ -156,19 +156,30 @@ impl Drop for Scratch {
 }
 
 impl Made {
-    fn create(parent: &Path) -> io::Result<Self> {
+    fn create(parent: &Path, lock: impl Fn(&Path) -> io::Result<Option<File>>) -> io::Result<Self> {
         for _ in 0..TRIES_MAX {
             let mut random = [0; 8];
             rand::fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
             let path = parent.join(format!("{PREFIX}{:016x}", u64::from_le_bytes(random)));
             DirBuilder::new().mode(0o700).create(&path)?;
-            // Whoever sweeps may have taken it for a dead check's in between.
-            if let Some(locked) = lock(&path).filter(|_| path.exists()) {
-                return Ok(Self {
-                    parent: parent.to_owned(),
-                    path,
-                    _locked: locked,
-                });
+            match lock(&path) {
+                // Whoever sweeps may have taken it for a dead check's in between.
+                Ok(Some(locked)) if path.exists() => {
+                    return Ok(Self {
+                        parent: parent.to_owned(),
+                        path,
+                        _locked: locked,
+                    });
+                }
+                Ok(_) => {
+                    // Nothing lies in it, and it may be gone already.
+                    let _ = fs::remove_dir(&path);
+                }
+                Err(error) => {
+                    let _ = fs::remove_dir(&path);
+                    let said = format!("its lock can't be had: {error}");
+                    return Err(io::Error::new(error.kind(), said));
+                }
             }
         }
         Err(io::Error::other("another check removes it each time"))
@@ -201,16 +212,27 @@ fn sweep(parent: &Path) {
     for entry in entries.take(NAMES_MAX).flatten() {
         let name = entry.file_name();
         let ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX));
-        if ours && let Some(_locked) = lock(&entry.path()) {
+        if ours && let Ok(Some(_locked)) = lock(&entry.path()) {
             // Another user's stays that user's.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
 
-fn lock(directory: &Path) -> Option<File> {
-    let file = File::open(directory).ok()?;
-    file.try_lock().is_ok().then_some(file)
+/// Locks a directory; `None` if another check has it, or has removed it.
+///
+/// # Errors
+/// It can't be opened, or its file system has no locks.
+fn lock(directory: &Path) -> io::Result<Option<File>> {
+    let file = match File::open(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 fn size(path: &Path, depth: usize) -> io::Result<u64> {
@@ -292,6 +314,28 @@ mod tests {
         assert_eq!(left(dir.path()), 2);
         drop((first, second));
         assert_eq!(left(dir.path()), 0);
+    }
+
+    #[test]
+    fn where_nothing_can_be_locked_nothing_is_left_and_the_system_s_word_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let without_locks = |_: &Path| Err(io::ErrorKind::Unsupported.into());
+        let said = Made::create(dir.path(), without_locks).unwrap_err();
+        assert_eq!(said.kind(), io::ErrorKind::Unsupported);
+        assert!(
+            said.to_string().starts_with("its lock can't be had: "),
+            "{said}"
+        );
+        assert_eq!(left(dir.path()), 0);
+        let taken = |_: &Path| Ok(None);
+        let said = Made::create(dir.path(), taken).unwrap_err().to_string();
+        assert!(said.contains("another check"), "{said}");
+        assert_eq!(left(dir.path()), 0);
+        // What another one holds is another one's, be it seen or not.
+        let mut running = Scratch::new(Some(dir.path().to_owned()));
+        let place = running.place(Path::new("spool"), "one", "spool").unwrap();
+        assert!(lock(place.parent().unwrap()).unwrap().is_none());
+        assert!(lock(&dir.path().join("gone")).unwrap().is_none());
     }
 
     #[test]
