@@ -16,18 +16,26 @@ use accord_proto::signal::Signal;
 use jiff::{SignedDuration, Timestamp};
 use libfuzzer_sys::fuzz_target;
 
-fn config(swaps_by: &str) -> CamaraConfig {
+fn config((swaps_by, knows_within_s): (&str, u32)) -> CamaraConfig {
     let config = format!(
         "roots_file = \"none\"\nsim_swap = \"https://api.example/sim-swap/v2\"\n\
-         swaps_by = \"{swaps_by}\"\ncheck_max_age_hours = [720, 72, 24]\n\
+         knows_within_s = {knows_within_s}\nswaps_by = \"{swaps_by}\"\ncheck_max_age_hours = [720, 72, 24]\n\
          since_days = [1000, 365, 30]\n[token]\nurl = \"https://api.example/token\"\n\
          client_id = \"c\"\nscope = \"s\"\n"
     );
     toml::from_str(&config).expect("it is a configuration")
 }
 
-static CONFIGS: LazyLock<[CamaraConfig; 2]> =
-    LazyLock::new(|| ["retrieve_date", "check"].map(config));
+/// Upstreams that know at once, and that read a nightly file.
+static CONFIGS: LazyLock<[CamaraConfig; 4]> = LazyLock::new(|| {
+    let manners = [
+        ("retrieve_date", 0),
+        ("check", 0),
+        ("retrieve_date", 93_600),
+        ("check", 93_600),
+    ];
+    manners.map(config)
+});
 
 fuzz_target!(|data: &[u8]| {
     let number = Msisdn::parse("+447700900001").expect("it is a number");
