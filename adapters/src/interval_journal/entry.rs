@@ -77,10 +77,11 @@ pub struct Known {
 
 impl Known {
     /// `None` while it lies ahead of the clock, which was put back by less than shows in the samples:
-    /// a broker would believe nothing of a reply that held it.
+    /// a broker would believe nothing of a reply that held it. What came just now may lie ahead by the
+    /// part of a microsecond to which it was rounded up.
     #[must_use]
     pub fn by(self, now: Timestamp) -> Option<Self> {
-        (self.observed_at <= now).then_some(self)
+        (self.observed_at <= instant(ceil(now))).then_some(self)
     }
 
     /// As a change of SIM or device, whose kind a poll can't tell.
@@ -207,6 +208,16 @@ mod tests {
 
     fn at(sec: i64) -> Micros {
         sec * 1_000_000
+    }
+
+    #[test]
+    fn a_first_sample_that_came_within_this_microsecond_is_told() {
+        let now = instant(at(5)) + SignedDuration::from_nanos(300);
+        let entry = Entry::first(X, floor(now), ceil(now));
+        let known = entry.known();
+        assert_eq!(known.by(now), Some(known));
+        let put_back = now - SignedDuration::from_micros(1);
+        assert_eq!(known.by(put_back), None);
     }
 
     fn begun(sec: i64) -> Entry {
