@@ -11,7 +11,7 @@ use accord_adapters::{
     config::{AdapterConfig, ConfigError},
     conformance::{Asked, Found, Plan, Report, Scratch, ScratchError, examine_source},
     several::Several,
-    source::Source as _,
+    source::{Source as _, words},
     sources::{self, OpenError, Opened},
 };
 use accord_proto::{
@@ -132,7 +132,7 @@ async fn examine_all(
     let prepared = prepare.into_iter().map(|(name, prepare)| async move {
         let why = match timeout(PREPARING_MAX, prepare).await {
             Ok(Ok(())) => return None,
-            Ok(Err(error)) => chain(&error),
+            Ok(Err(error)) => words(&error),
             Err(_) => format!(
                 "its first data did not come within {} s, which is as long as a check waits",
                 PREPARING_MAX.as_secs()
@@ -298,16 +298,4 @@ fn read(path: &Path) -> Result<String, CheckError> {
         error,
     })?;
     Ok(text)
-}
-
-/// An error and its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -14,8 +14,7 @@ use tokio::{
 
 pub(crate) use changes::ChangesOut;
 pub(crate) use sets::{SignalSets, signal_bit};
-pub(crate) use state::words;
-pub use state::{Condition, SourceState, StateCell};
+pub use state::{Condition, SourceState, StateCell, words};
 
 /// What a source says about one number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -115,7 +115,8 @@ impl StateCell {
 }
 
 /// An error and what caused it, on one line.
-pub(crate) fn words(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
