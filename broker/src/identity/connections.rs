@@ -114,12 +114,16 @@ impl Connections {
                 take(party, per_party_max).ok_or("PARTY_CONNECTIONS_MAX")?;
             }
             None => {
+                let network = network_of(peer.remote().ip());
+                // First, or somebody would give way to one that is not taken.
+                if open.per_address.get(&network).copied().unwrap_or(0) >= per_address_max {
+                    return Err("ADDRESS_CONNECTIONS_MAX");
+                }
                 let unknown = open.per_address.values().sum::<usize>();
                 if unknown >= per_party_max && !open.give_way() {
                     return Err("PARTY_CONNECTIONS_MAX");
                 }
-                let address = open.per_address.entry(network_of(peer.remote().ip()));
-                take(address, per_address_max).ok_or("ADDRESS_CONNECTIONS_MAX")?;
+                *open.per_address.entry(network).or_default() += 1;
             }
         }
         let entry = Entry {
@@ -363,6 +367,19 @@ mod tests {
         third.note_known();
         let _third = connections.admit(third).unwrap();
         assert_eq!(admit("192.0.2.7").unwrap_err(), "PARTY_CONNECTIONS_MAX");
+    }
+
+    #[test]
+    fn nobody_gives_way_to_one_that_has_its_share() {
+        let limits = ConnectionLimits {
+            per_party_max: 2,
+            per_address_max: 1,
+        };
+        let connections = Connections::new(limits, IdentityMetrics::default());
+        let admit = |address: &str| connections.admit(stranger(address));
+        let (one, other) = (admit("192.0.2.1").unwrap(), admit("192.0.2.2").unwrap());
+        assert_eq!(admit("192.0.2.2").unwrap_err(), "ADDRESS_CONNECTIONS_MAX");
+        assert!(!one.closer().is_closed() && !other.closer().is_closed());
     }
 
     #[test]
