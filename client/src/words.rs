@@ -102,9 +102,7 @@ pub fn mood(outcome: &SignalOutcome, now: Timestamp) -> Mood {
         Value::Interval { before, .. } => before.is_some_and(|before| {
             now.duration_since(before) < SignedDuration::from_hours(RECENT_HOURS)
         }),
-        Value::Forwarding(active) => active
-            .iter()
-            .any(|forwarding| forwarding.target != ForwardingTarget::OwnVoicemail),
+        Value::Forwarding(active) => active.iter().any(Forwarding::leads_elsewhere),
         Value::Roaming(roaming) => roaming.roaming,
     };
     if alarm { Mood::Alarm } else { Mood::Calm }

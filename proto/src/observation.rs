@@ -84,6 +84,15 @@ pub struct Forwarding {
     pub target: ForwardingTarget,
 }
 
+impl Forwarding {
+    /// Whether calls may end with somebody else. A target that nobody can tell counts, since it may be
+    /// another number.
+    #[must_use]
+    pub fn leads_elsewhere(&self) -> bool {
+        self.target != ForwardingTarget::OwnVoicemail
+    }
+}
+
 /// The interval `(after, before]`, which holds the last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChangedIn {

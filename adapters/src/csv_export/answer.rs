@@ -2,7 +2,7 @@
 
 use accord_proto::msisdn::Msisdn;
 use accord_proto::observation::{
-    Change, ChangedIn, Forwarding, ForwardingTarget, Observation, Observed, SourceClass, SwapKind,
+    Change, ChangedIn, Forwarding, Observation, Observed, SourceClass, SwapKind,
 };
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
@@ -61,11 +61,10 @@ impl CsvExport {
             Signal::CallForwarding => {
                 let active = row.forwarding.active();
                 let all_known = plan.forwarding().iter().all(Option::is_some);
-                let elsewhere = |one: &Forwarding| one.target != ForwardingTarget::OwnVoicemail;
                 // Of conditions that are not exported, none can be called inactive.
                 if all_known {
                     Observed::Forwarding(active)
-                } else if active.iter().any(elsewhere) {
+                } else if active.iter().any(Forwarding::leads_elsewhere) {
                     Observed::SomeForwarding(active)
                 } else {
                     return Err(Reason::NotAvailable);

@@ -202,10 +202,9 @@ impl Known {
                 target,
             });
         }
-        let elsewhere = |one: &Forwarding| one.target != ForwardingTarget::OwnVoicemail;
         let what = if all_known && newest <= observed_to {
             Observed::Forwarding(active)
-        } else if active.iter().any(elsewhere) {
+        } else if active.iter().any(Forwarding::leads_elsewhere) {
             Observed::SomeForwarding(active)
         } else if all_known {
             return Err(Reason::Undecided);

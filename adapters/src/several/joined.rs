@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use accord_proto::{
     msisdn::Msisdn,
-    observation::{Forwarding, ForwardingTarget, Observation, Observed},
+    observation::{Forwarding, Observation, Observed},
     reason::Reason,
     signal::Signal,
 };
@@ -173,13 +173,13 @@ fn fact(mut said: Observation) -> Option<Observation> {
 
 /// When that was which a bank would hear *yes* of; `None`: nothing of the kind is said.
 fn happened(said: &Observation) -> Option<Timestamp> {
-    let elsewhere = |one: &Forwarding| one.target != ForwardingTarget::OwnVoicemail;
     match &said.what {
         Observed::Change(change) => change.changed_in.map(|within| within.before()),
         Observed::Signalling(seen) => seen.passed_in.map(|within| within.before()),
-        Observed::Forwarding(active) | Observed::SomeForwarding(active) => {
-            active.iter().any(elsewhere).then_some(said.observed_at)
-        }
+        Observed::Forwarding(active) | Observed::SomeForwarding(active) => active
+            .iter()
+            .any(Forwarding::leads_elsewhere)
+            .then_some(said.observed_at),
         Observed::Roaming(roaming) => roaming.roaming.then_some(said.observed_at),
     }
 }

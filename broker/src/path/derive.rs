@@ -9,8 +9,8 @@ use accord_proto::{
     band::AgeBand,
     granularity::Granularity,
     observation::{
-        AttackKind, Change, ChangedIn, Forwarding, ForwardingTarget, Observation, Observed,
-        Roaming, Signalling, SwapKind,
+        AttackKind, Change, ChangedIn, Forwarding, Observation, Observed, Roaming, Signalling,
+        SwapKind,
     },
     reason::Reason,
     signal::Question,
@@ -317,7 +317,7 @@ fn forwarding_value(active: &[Forwarding], granularity: Granularity) -> Value {
         // A bank that may know yes or no is told whether calls may end with somebody else. A
         // target that the operator can't tell counts, since it may be another number.
         Granularity::YesNo | Granularity::Band | Granularity::Instant => {
-            Value::YesNo(leads_elsewhere(active))
+            Value::YesNo(active.iter().any(Forwarding::leads_elsewhere))
         }
     }
 }
@@ -327,7 +327,7 @@ fn forwarding_value(active: &[Forwarding], granularity: Granularity) -> Value {
 fn some_forwarding_value(active: &[Forwarding], granularity: Granularity) -> Result<Value, Reason> {
     match granularity {
         Granularity::YesNo | Granularity::Band | Granularity::Instant
-            if leads_elsewhere(active) =>
+            if active.iter().any(Forwarding::leads_elsewhere) =>
         {
             Ok(Value::YesNo(true))
         }
@@ -335,11 +335,6 @@ fn some_forwarding_value(active: &[Forwarding], granularity: Granularity) -> Res
             Err(Reason::NotAvailable)
         }
     }
-}
-
-fn leads_elsewhere(active: &[Forwarding]) -> bool {
-    let elsewhere = |one: &Forwarding| one.target != ForwardingTarget::OwnVoicemail;
-    active.iter().any(elsewhere)
 }
 
 fn roaming_value(roaming: Roaming, granularity: Granularity) -> Value {
@@ -372,4 +367,4 @@ fn later(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
