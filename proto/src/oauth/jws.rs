@@ -11,24 +11,27 @@ use serde::{
 use serde_json::{Map, Number, Value};
 
 /// Why a text is none. Nothing of it is repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JwsError {
     /// The parts.
-    #[error("it is not three parts with dots between")]
     Parts,
     /// The first part.
-    #[error("its header is not a JSON object in base64url, with each name once")]
     Header,
     /// The second.
-    #[error("its claims are not a JSON object in base64url, with each name once")]
     Claims,
     /// The third.
-    #[error("its signature is not base64url")]
     Signature,
     /// Whoever marks a header as critical wants it refused where it isn't understood (RFC 7515 section
     /// 4.1.11).
-    #[error("its header has `crit`")]
     Critical,
+}
+
+impl std::error::Error for JwsError {}
+
+impl fmt::Display for JwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rule())
+    }
 }
 
 impl JwsError {
