@@ -2,7 +2,7 @@
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 
-use crate::common::{EXPORTED, Export, at, file};
+use crate::common::{EXPORTED, Export, PLAIN, at, file};
 
 #[tokio::test]
 async fn a_line_begins_with_a_swap_whatever_the_column_of_swaps_says() {
@@ -30,28 +30,21 @@ async fn a_line_begins_with_a_swap_whatever_the_column_of_swaps_says() {
 }
 
 /// Number, device date and activation date of each row, as [`file`] writes SIM dates.
-const DEVICES: &str = r#"
-[exported_at]
-from = "column"
-name = "EXPORTED"
-format = "%Y-%m-%d %H:%M:%S"
-
-[complete]
-by = "final_newline"
-
-[columns]
-msisdn = "MSISDN"
-device_changed_at = { name = "SIM", format = "%d-%m-%Y", history_since = "2015-01-01" }
-activated_at = { name = "ACTIVE", format = "%d-%m-%Y" }
-"#;
+fn devices() -> String {
+    PLAIN.replace("sim_changed_at", "device_changed_at")
+}
 
 #[tokio::test]
 async fn a_device_is_known_from_the_beginning_of_its_line_and_not_from_before() {
-    let whole_life = DEVICES.replace(
+    let devices = devices();
+    let whole_life = devices.replace(
         "history_since = \"2015-01-01\"",
         "history_since = \"whole_life\"",
     );
-    for (tables, since) in [(DEVICES, Some("2015-01-01T00:00:00Z")), (&whole_life, None)] {
+    for (tables, since) in [
+        (&devices, Some("2015-01-01T00:00:00Z")),
+        (&whole_life, None),
+    ] {
         let export = Export::new("", tables);
         let rows = [
             // Never changed: in no device of this line. It began three days ago, or long ago.
@@ -98,7 +91,8 @@ async fn a_device_is_known_from_the_beginning_of_its_line_and_not_from_before() 
 
 #[tokio::test]
 async fn without_a_column_of_beginnings_a_device_is_known_for_as_long_as_its_column_says() {
-    let (tables, _) = DEVICES.split_once("activated_at").unwrap();
+    let devices = devices();
+    let (tables, _) = devices.split_once("activated_at").unwrap();
     let export = Export::new("", tables);
     let rows = [("07700900001", "01-01-1900", "18-11-2026")];
     export.take(file(&rows)).await.unwrap();

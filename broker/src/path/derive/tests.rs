@@ -2,7 +2,7 @@
 
 use accord_proto::{
     agreement::AgreementDocument,
-    observation::{ForwardingCondition, SourceClass},
+    observation::{ForwardingCondition, ForwardingTarget, SourceClass},
     signal::Signal,
 };
 
@@ -20,6 +20,11 @@ fn hours_ago(hours: i64) -> Timestamp {
 
 /// A clause that allows one signal, parsed from a whole agreement so that it passed every check.
 fn clause(signal: Signal, granularity: &str, more: &str) -> Clause {
+    clause_if_any(signal, granularity, more).unwrap()
+}
+
+/// The same; `None` where no agreement can have it.
+pub(crate) fn clause_if_any(signal: Signal, granularity: &str, more: &str) -> Option<Clause> {
     let text = format!(
         "[agreement]\nid = \"T\"\nversion = 1\ntitle = \"Test\"\neffective = 2026-01-01\n\
          expires = 2027-01-01\n\
@@ -35,8 +40,8 @@ fn clause(signal: Signal, granularity: &str, more: &str) -> Clause {
          age_max_minutes = 60\nconsent = \"not_required\"\nper_second = 1\n\
          retention_days = 365\n{more}"
     );
-    let document = AgreementDocument::parse(&text).unwrap();
-    document.clauses().first().unwrap().clone()
+    let document = AgreementDocument::parse(&text).ok()?;
+    document.clauses().first().cloned()
 }
 
 fn swap_clause(granularity: &str, more: &str) -> Clause {

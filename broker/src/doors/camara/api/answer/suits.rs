@@ -2,7 +2,7 @@
 //! of windows and every operation.
 
 use accord_proto::{
-    agreement::{AgreementDocument, Clause},
+    agreement::Clause,
     granularity::Granularity,
     observation::{Observation, Observed, Roaming, SourceClass},
     signal::{Question, Signal},
@@ -13,7 +13,7 @@ use super::{
     super::{fields::Said, question},
     *,
 };
-use crate::path::derive::derive;
+use crate::path::derive::{derive, tests::clause_if_any};
 
 fn now() -> Timestamp {
     "2026-11-21T12:00:00Z".parse().unwrap()
@@ -21,27 +21,6 @@ fn now() -> Timestamp {
 
 fn days_ago(days: i64) -> Timestamp {
     now() - SignedDuration::from_hours(24 * days)
-}
-
-/// A clause about one signal; `None` where no agreement can have it.
-fn clause(signal: Signal, granularity: Granularity, windows: &str) -> Option<Clause> {
-    let text = format!(
-        "[agreement]\nid = \"T\"\nversion = 1\ntitle = \"Test\"\neffective = 2026-01-01\n\
-         expires = 2027-01-01\n\
-         telecom_regulator = \"spiffe://accord.test/authority/telecom-regulator\"\n\
-         central_bank = \"spiffe://accord.test/authority/central-bank\"\n\
-         [share_keys]\n\
-         telecom_regulator = \"telecom-regulator+644c295f+ACDSJuw4Kae0GAeszUaVVfB6GbXxttv5K8j1GqlEkU0xNw==\"\n\
-         central_bank = \"central-bank+89444edd+ACAaNsDRk1NL+6dZeZ60W/cj24CkYddxtrcyJ3VORyvySA==\"\n\
-         [[clause]]\nid = \"1\"\ntitle = \"One\"\ntext = \"What was agreed.\"\n\
-         legal_basis = \"legitimate_interest\"\nbasis_reference = \"Test Act\"\n\
-         banks = [\"first-bank\"]\noperators = [\"north-mobile\"]\n\
-         signals = [\"{signal}\"]\npurposes = [\"payment\"]\ngranularity = \"{granularity}\"\n\
-         age_max_minutes = 60\nconsent = \"not_required\"\nper_second = 1\n\
-         retention_days = 365\n{windows}"
-    );
-    let document = AgreementDocument::parse(&text).ok()?;
-    document.clauses().first().cloned()
 }
 
 /// Every clause that an agreement can have about a signal.
@@ -54,7 +33,7 @@ fn clauses(signal: Signal) -> Vec<Clause> {
         windows.push(format!("{dated}thresholds_hours = {hours}\n"));
     }
     let of = |granularity: &Granularity| {
-        let one = |windows: &String| clause(signal, *granularity, windows);
+        let one = |windows: &String| clause_if_any(signal, granularity.name(), windows);
         windows.iter().filter_map(one).collect::<Vec<_>>()
     };
     Granularity::ALL.iter().flat_map(of).collect()
