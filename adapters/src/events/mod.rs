@@ -40,8 +40,8 @@ use tokio::{
 use self::answer::Known;
 pub use self::config::{Carried, EventsConfig, EventsConfigError, NatsSection, WebhookSection};
 use self::producers::Producers;
-use self::store::Store;
 pub use self::store::StoreError;
+use self::store::{Keyed, Store};
 pub(crate) use self::take::{Fresh, TakeError};
 use self::watch::{Pace, Watch, micros};
 use crate::source::{
@@ -155,9 +155,9 @@ impl EventSource {
     }
 
     /// What is known of a number, for each signal.
-    fn known(&self, msisdn: &Msisdn) -> impl Fn(Signal) -> Known {
+    fn known(&self, of: &Keyed) -> impl Fn(Signal) -> Known + use<> {
         let read = |all: &Producers| Carried::ALL.map(|carried| (carried, all.watch(carried)));
-        let (line, watches) = self.store.known(msisdn, read);
+        let (line, watches) = self.store.known(of, read);
         let (pace, now) = (self.pace, self.clock.now().as_microsecond());
         move |signal| {
             let of = watches
@@ -221,7 +221,7 @@ impl Source for EventSource {
         signals: &'a [Signal],
         _: Instant,
     ) -> SourceFuture<'a> {
-        let known = self.known(&msisdn);
+        let known = self.known(&self.store.keyed(msisdn));
         let of = |signal: &Signal| {
             let said = if self.signals.contains(signal) {
                 known(*signal).observation(*signal)

@@ -12,7 +12,7 @@
 
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,8 @@ const SPARE_MAX: usize = 4_096;
 /// No subscriber's number, for the digest in the header.
 const NOBODY: &str = "+999999999999999";
 
-type Digest = [u8; 16];
+/// What a number is known by here.
+pub(super) type Digest = [u8; 16];
 
 /// Why the journal can't be used. It never names a number.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +88,13 @@ struct Table {
     pending: Vec<u8>,
     /// Producers or place are not as they are on the disk.
     moved: bool,
+}
+
+/// A number and its digest, which is made once for all that is done with it.
+#[derive(Clone, Copy)]
+pub(super) struct Keyed {
+    pub(super) msisdn: Msisdn,
+    pub(super) digest: Digest,
 }
 
 /// A line, and whether what it says was pushed since the program began.
@@ -156,15 +164,16 @@ impl Store {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A number with its digest.
+    pub(super) fn keyed(&self, msisdn: Msisdn) -> Keyed {
+        let digest = self.key.subject(&msisdn).0;
+        Keyed { msisdn, digest }
+    }
+
     /// What is known of a number, and what is to be read of the producers beside it.
-    pub(super) fn known<T>(
-        &self,
-        msisdn: &Msisdn,
-        read: impl FnOnce(&Producers) -> T,
-    ) -> (Line, T) {
-        let digest = self.key.subject(msisdn).0;
+    pub(super) fn known<T>(&self, of: &Keyed, read: impl FnOnce(&Producers) -> T) -> (Line, T) {
         let table = self.table();
-        let kept = table.lines.get(&digest).copied();
+        let kept = table.lines.get(&of.digest).copied();
         (kept.unwrap_or_default().line, read(&table.producers))
     }
 
@@ -192,11 +201,13 @@ impl Store {
         table.place = place;
     }
 
-    /// What is known of a number was pushed.
-    pub(super) fn pushed(&self, msisdn: &Msisdn) {
-        let digest = self.key.subject(msisdn).0;
-        if let Some(kept) = self.table().lines.get_mut(&digest) {
-            kept.pushed = true;
+    /// What is known of these numbers was pushed.
+    pub(super) fn pushed<'a>(&self, all: impl Iterator<Item = &'a Keyed>) {
+        let mut table = self.table();
+        for of in all {
+            if let Some(kept) = table.lines.get_mut(&of.digest) {
+                kept.pushed = true;
+            }
         }
     }
 
@@ -205,26 +216,24 @@ impl Store {
     /// because a flush failed or the program ended in between.
     pub(super) fn change(
         &self,
-        msisdn: &Msisdn,
+        of: &Keyed,
         change: impl FnOnce(&mut Line) -> bool,
     ) -> Result<bool, StoreError> {
-        let digest = self.key.subject(msisdn).0;
         let mut table = self.table();
-        let known = table.lines.get(&digest).copied();
-        if known.is_none() && table.lines.len() >= self.lines_max {
-            return Err(StoreError::Full);
-        }
-        let Kept { mut line, pushed } = known.unwrap_or_default();
-        if !change(&mut line) {
-            return Ok(!pushed);
-        }
-        let kept = Kept {
-            line,
-            pushed: false,
+        let Table { lines, pending, .. } = &mut *table;
+        let full = lines.len() >= self.lines_max;
+        let entry = lines.entry(of.digest);
+        let mut kept = match &entry {
+            Entry::Vacant(_) if full => return Err(StoreError::Full),
+            Entry::Vacant(_) => Kept::default(),
+            Entry::Occupied(known) => *known.get(),
         };
-        table.lines.insert(digest, kept);
-        let record = line_record(&digest, &line);
-        table.pending.extend(record);
+        if !change(&mut kept.line) {
+            return Ok(!kept.pushed);
+        }
+        kept.pushed = false;
+        entry.insert_entry(kept);
+        pending.extend(line_record(&of.digest, &kept.line));
         Ok(true)
     }
 

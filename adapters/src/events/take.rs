@@ -1,14 +1,14 @@
 //! Takes events in: judged, into memory, on the disk, and pushed.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use accord_proto::{msisdn::Msisdn, reason::Reason, signal::Signal};
+use accord_proto::{reason::Reason, signal::Signal};
 use jiff::SignedDuration;
 
 use super::EventSource;
 use super::envelope::{Event, Happened, What};
 use super::producers::Producers;
-use super::store::StoreError;
+use super::store::{Digest, Keyed, StoreError};
 use crate::source::{Condition, SourceChange};
 
 /// Why events were not taken.
@@ -62,16 +62,10 @@ impl EventSource {
     /// Takes an event in, in memory.
     pub(crate) fn apply(&self, event: Event, fresh: &mut Fresh) -> Result<(), TakeError> {
         let at = event.time.as_microsecond();
-        if let What::Subscriber(msisdn, happened) = event.what
-            && self.store.change(&msisdn, |line| line.take(happened, at))?
-        {
-            let begins = matches!(happened, Happened::Activate(_) | Happened::PortIn);
-            let news = if begins { Word::Begins } else { Word::Goes };
-            for (signals, word) in [(touched(happened), news), (ended(happened), Word::Ends)] {
-                for signal in signals {
-                    let signal = *signal;
-                    fresh.add(msisdn, Due { signal, word });
-                }
+        if let What::Subscriber(msisdn, happened) = event.what {
+            let of = self.store.keyed(msisdn);
+            if self.store.change(&of, |line| line.take(happened, at))? {
+                fresh.tells(of, happened);
             }
         }
         // A producer that tells of other things lives too.
@@ -85,12 +79,10 @@ impl EventSource {
     pub(crate) async fn settle(&self, fresh: Fresh) -> Result<(), TakeError> {
         self.flush().await?;
         self.state.set(Condition::Up, "", self.clock.now());
-        for (msisdn, due) in &fresh.0 {
-            self.push(*msisdn, *due).await?;
+        for (of, due) in &fresh.due {
+            self.push(of, *due).await?;
         }
-        for (msisdn, _) in &fresh.0 {
-            self.store.pushed(msisdn);
-        }
+        self.store.pushed(fresh.due.iter().map(|(of, _)| of));
         Ok(())
     }
 
@@ -106,9 +98,9 @@ impl EventSource {
         Ok(flushed.map_err(|_| TakeError::Stopping)??)
     }
 
-    async fn push(&self, msisdn: Msisdn, due: Due) -> Result<(), TakeError> {
+    async fn push(&self, of: &Keyed, due: Due) -> Result<(), TakeError> {
         let signal = due.signal;
-        let known = self.known(&msisdn)(signal);
+        let known = self.known(of)(signal);
         let said = match known.observation(signal) {
             // What happened has happened, whatever was lost before.
             Err(Reason::NotWatched) => known.fact(signal),
@@ -124,7 +116,7 @@ impl EventSource {
             Ok(_) | Err(_) => return Ok(()),
         };
         let change = SourceChange {
-            msisdn,
+            msisdn: of.msisdn,
             signal,
             observation,
             begins: due.word == Word::Begins,
@@ -136,17 +128,21 @@ impl EventSource {
 
 /// What is to be pushed, each once.
 #[derive(Default)]
-pub(crate) struct Fresh(Vec<(Msisdn, Due)>);
+pub(crate) struct Fresh {
+    /// In the order in which it was heard.
+    due: Vec<(Keyed, Due)>,
+    all: HashSet<(Digest, Due)>,
+}
 
 /// One signal of which something is to be pushed.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Due {
     signal: Signal,
     word: Word,
 }
 
 /// What is to be pushed of a signal.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Word {
     /// What is said of a line that began. Where nothing can be said, what was said before is taken
     /// back.
@@ -158,9 +154,21 @@ enum Word {
 }
 
 impl Fresh {
-    fn add(&mut self, msisdn: Msisdn, due: Due) {
-        if !self.0.contains(&(msisdn, due)) {
-            self.0.push((msisdn, due));
+    /// What happened is to be told, and what it ended.
+    fn tells(&mut self, of: Keyed, happened: Happened) {
+        let begins = matches!(happened, Happened::Activate(_) | Happened::PortIn);
+        let news = if begins { Word::Begins } else { Word::Goes };
+        for (signals, word) in [(touched(happened), news), (ended(happened), Word::Ends)] {
+            for signal in signals {
+                let signal = *signal;
+                self.add(of, Due { signal, word });
+            }
+        }
+    }
+
+    fn add(&mut self, of: Keyed, due: Due) {
+        if self.all.insert((of.digest, due)) {
+            self.due.push((of, due));
         }
     }
 }

@@ -22,6 +22,13 @@ const KIND_LINE: u8 = 1;
 const KIND_PLACE: u8 = 2;
 const KIND_TOLD: u8 = 3;
 
+/// The beginning of a record; what it is about comes next.
+fn begun(kind: u8) -> Vec<u8> {
+    let mut body = Vec::with_capacity(RECORD_LEN);
+    body.extend([kind, 0, 0, 0, 0, 0, 0, 0]);
+    body
+}
+
 fn finished(mut body: Vec<u8>) -> Vec<u8> {
     body.resize(BODY_LEN, 0);
     let crc = crc32c::crc32c(&body);
@@ -30,7 +37,7 @@ fn finished(mut body: Vec<u8>) -> Vec<u8> {
 }
 
 pub(super) fn line_record(digest: &Digest, line: &Line) -> Vec<u8> {
-    let mut body = vec![KIND_LINE, 0, 0, 0, 0, 0, 0, 0];
+    let mut body = begun(KIND_LINE);
     body.extend(digest);
     for register in line.registers() {
         body.extend(register.at.to_le_bytes());
@@ -40,7 +47,7 @@ pub(super) fn line_record(digest: &Digest, line: &Line) -> Vec<u8> {
 }
 
 pub(super) fn told_record(id: &Id, told: &Told) -> Vec<u8> {
-    let mut body = vec![KIND_TOLD, 0, 0, 0, 0, 0, 0, 0];
+    let mut body = begun(KIND_TOLD);
     body.extend(id);
     for value in told.to_numbers() {
         body.extend(value.to_le_bytes());
@@ -49,7 +56,7 @@ pub(super) fn told_record(id: &Id, told: &Told) -> Vec<u8> {
 }
 
 pub(super) fn place_record(place: Place) -> Vec<u8> {
-    let mut body = vec![KIND_PLACE, 0, 0, 0, 0, 0, 0, 0];
+    let mut body = begun(KIND_PLACE);
     // Here stood one watch for all producers, which nobody may believe any more.
     body.extend([0; 16]);
     body.extend(place.stream_made.to_le_bytes());

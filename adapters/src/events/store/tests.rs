@@ -33,7 +33,7 @@ fn number(last: u16) -> Msisdn {
 }
 
 fn line(store: &Store, last: u16) -> Line {
-    store.known(&number(last), |_| ()).0
+    store.known(&store.keyed(number(last)), |_| ()).0
 }
 
 fn since(store: &Store) -> Micros {
@@ -42,7 +42,9 @@ fn since(store: &Store) -> Micros {
 
 fn swap(store: &Store, last: u16, at: Micros) -> bool {
     store
-        .change(&number(last), |line| line.take(Happened::SimSwap(None), at))
+        .change(&store.keyed(number(last)), |line| {
+            line.take(Happened::SimSwap(None), at)
+        })
         .unwrap()
 }
 
@@ -55,7 +57,7 @@ fn what_was_flushed_is_there_again_and_no_number_is_in_the_file() {
         swap(&store, 1, 5),
         "it was not pushed yet: the program may have ended before"
     );
-    store.pushed(&number(1));
+    store.pushed([store.keyed(number(1))].iter());
     assert!(
         !swap(&store, 1, 5),
         "an event that comes twice changes nothing"
@@ -135,7 +137,9 @@ fn it_grows_neither_beyond_its_limit_nor_without_need() {
     for last in 0..10 {
         assert!(swap(&store, last, 1));
     }
-    let full = store.change(&number(10), |line| line.take(Happened::Cease, 1));
+    let full = store.change(&store.keyed(number(10)), |line| {
+        line.take(Happened::Cease, 1)
+    });
     assert!(matches!(full, Err(StoreError::Full)));
     for at in 2..6_000 {
         swap(&store, 1, at);
