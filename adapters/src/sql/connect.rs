@@ -18,7 +18,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::config::{SqlConfig, SqlTls, WritableRole};
 use super::fault::SqlFault;
-use super::plan::Plan;
+use super::plan::{NO_ROW, Plan};
 
 /// The most bytes of a password file or variable.
 const PASSWORD_BYTES_MAX: usize = 4_096;
@@ -45,6 +45,8 @@ const SUPERUSER: &str = "select rolsuper from pg_catalog.pg_roles where rolname 
 pub(super) struct Live {
     pub(super) client: Client,
     pub(super) lookup: Statement,
+    /// What the server is, where the lookup has no row to say so.
+    pub(super) no_row: Statement,
     /// What tells how far a standby has replayed; `None` on a primary.
     pub(super) replayed: Option<Statement>,
     task: JoinHandle<()>,
@@ -115,8 +117,9 @@ impl Connector {
         }
         let lookup = client.prepare(&self.plan.lookup).await?;
         self.plan.check_types(&lookup)?;
-        let row = client.query_one("select pg_is_in_recovery()", &[]).await?;
-        let replayed = if row.try_get(0)? {
+        let no_row = client.prepare(NO_ROW).await?;
+        let row = client.query_one(&no_row, &[]).await?;
+        let replayed = if row.try_get(1)? {
             Some(client.prepare(REPLAYED).await?)
         } else {
             None
@@ -125,6 +128,7 @@ impl Connector {
         Ok(Live {
             client,
             lookup,
+            no_row,
             replayed,
             task,
         })
