@@ -2,10 +2,12 @@
 
 use std::{
     collections::HashMap,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures_util::future::{Either, select};
 use http::{
     Method, Request, StatusCode, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER},
@@ -13,7 +15,7 @@ use http::{
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     body::Bytes,
-    client::conn::http1::{self, SendRequest},
+    client::conn::http1::{self, Connection, SendRequest},
 };
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
@@ -23,7 +25,7 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::config::{CamaraConfig, CamaraError, refuse};
 
@@ -31,6 +33,9 @@ use super::config::{CamaraConfig, CamaraError, refuse};
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// The longest wait that an upstream is granted with `Retry-After`.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// A connection that nobody used for so long is closed by the upstream too, or soon.
+const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Why there is no answer. No text holds what was asked or said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +102,16 @@ pub(super) struct Said {
     pub(super) body: Bytes,
 }
 
-type Sender = SendRequest<Full<Bytes>>;
+type Driven = Connection<TokioIo<TlsStream<TcpStream>>, Full<Bytes>>;
+
+/// A connection, driven by whoever uses it: so a question passes through no other task, and a
+/// connection goes with the exchange that was given up on it.
+struct Line {
+    sender: SendRequest<Full<Bytes>>,
+    connection: Pin<Box<Driven>>,
+    ended: bool,
+    used: Instant,
+}
 
 /// Connections to the upstream.
 pub(super) struct Http {
@@ -105,7 +119,7 @@ pub(super) struct Http {
     timeout: Duration,
     in_flight: Semaphore,
     /// By host and port. Never more than were in flight at once.
-    idle: Mutex<HashMap<(String, u16), Vec<Sender>>>,
+    idle: Mutex<HashMap<(String, u16), Vec<Line>>>,
 }
 
 impl Http {
@@ -129,19 +143,19 @@ impl Http {
     async fn exchange(&self, post: &Post<'_>) -> Result<Said, HttpError> {
         // A connection that was kept may have been closed meanwhile. To ask again is safe: these
         // are questions.
-        if let Some(mut sender) = self.kept(post.place)
-            && let Ok(said) = send(&mut sender, post).await
+        if let Some(mut line) = self.kept(post.place)
+            && let Ok(said) = line.exchange(post).await
         {
-            self.keep(post.place, sender);
+            self.keep(post.place, line);
             return Ok(said);
         }
-        let mut sender = self.connect(post.place).await?;
-        let said = send(&mut sender, post).await?;
-        self.keep(post.place, sender);
+        let mut line = self.connect(post.place).await?;
+        let said = line.exchange(post).await?;
+        self.keep(post.place, line);
         Ok(said)
     }
 
-    async fn connect(&self, place: &Place) -> Result<Sender, HttpError> {
+    async fn connect(&self, place: &Place) -> Result<Line, HttpError> {
         let tcp = TcpStream::connect((place.host.as_str(), place.port));
         let tcp = tcp.await.map_err(|_| HttpError::Connect)?;
         let name = ServerName::try_from(place.host.clone()).map_err(|_| HttpError::Tls)?;
@@ -153,33 +167,52 @@ impl Http {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|_| HttpError::Broken)?;
-        // It ends when the sender is dropped.
-        tokio::spawn(connection);
-        Ok(sender)
+        Ok(Line {
+            sender,
+            connection: Box::pin(connection),
+            ended: false,
+            used: Instant::now(),
+        })
     }
 
-    fn kept(&self, place: &Place) -> Option<Sender> {
+    fn kept(&self, place: &Place) -> Option<Line> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let senders = idle.get_mut(&(place.host.clone(), place.port))?;
-        while let Some(sender) = senders.pop() {
-            if sender.is_ready() {
-                return Some(sender);
-            }
-        }
-        None
+        idle.get_mut(&(place.host.clone(), place.port))?.pop()
     }
 
-    fn keep(&self, place: &Place, sender: Sender) {
-        if !sender.is_closed() {
+    fn keep(&self, place: &Place, mut line: Line) {
+        if !line.ended {
+            let now = Instant::now();
+            line.used = now;
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let senders = idle.entry((place.host.clone(), place.port)).or_default();
-            senders.retain(|sender| !sender.is_closed());
-            senders.push(sender);
+            let lines = idle.entry((place.host.clone(), place.port)).or_default();
+            lines.retain(|line| now.duration_since(line.used) < IDLE_MAX);
+            lines.push(line);
         }
     }
 }
 
-async fn send(sender: &mut Sender, post: &Post<'_>) -> Result<Said, HttpError> {
+impl Line {
+    async fn exchange(&mut self, post: &Post<'_>) -> Result<Said, HttpError> {
+        let Self {
+            sender,
+            connection,
+            ended,
+            ..
+        } = self;
+        let exchange = pin!(send(sender, post));
+        match select(exchange, connection).await {
+            Either::Left((said, _)) => said,
+            // What it had read by then is there to be taken.
+            Either::Right((_, exchange)) => {
+                *ended = true;
+                exchange.await
+            }
+        }
+    }
+}
+
+async fn send(sender: &mut SendRequest<Full<Bytes>>, post: &Post<'_>) -> Result<Said, HttpError> {
     let Place { host, port, path } = post.place;
     let slash = if post.operation.is_empty() { "" } else { "/" };
     let mut request = Request::builder()
