@@ -38,34 +38,49 @@ pub(super) fn read(reply: &Reply, msisdn: &Msisdn) -> Looked {
     }
 }
 
-fn parse(text: &str, msisdn: &Msisdn) -> Result<Info, &'static str> {
-    let field = |name: &str| {
-        let mut values = text.lines().filter_map(|line| match line.split_once('\t') {
-            Some((its, value)) if its == name => Some(value),
-            _ => None,
-        });
-        match (values.next(), values.next()) {
-            (_, Some(_)) => Err("a field stands twice"),
-            (value, None) => Ok(value.filter(|value| !value.is_empty())),
+/// The fields that are read, in the order in which the HLR writes them.
+const FIELDS: [&str; 6] = [
+    "imsi",
+    "msisdn",
+    "vlr_number",
+    "ms_purged_cs",
+    "sgsn_number",
+    "ms_purged_ps",
+];
+
+/// The value of each of [`FIELDS`], where it is not empty.
+fn fields(text: &str) -> Result<[Option<&str>; FIELDS.len()], &'static str> {
+    let mut found = [None; FIELDS.len()];
+    for (name, value) in text.lines().filter_map(|line| line.split_once('\t')) {
+        let of = FIELDS.iter().zip(&mut found).find(|(of, _)| **of == name);
+        if let Some((_, found)) = of
+            && found.replace(value).is_some()
+        {
+            return Err("a field stands twice");
         }
-    };
-    if field("msisdn")? != Some(msisdn.expose_digits()) {
+    }
+    Ok(found.map(|value| value.filter(|value| !value.is_empty())))
+}
+
+fn parse(text: &str, asked: &Msisdn) -> Result<Info, &'static str> {
+    let [imsi, msisdn, vlr, purged_cs, sgsn, purged_ps] = fields(text)?;
+    if msisdn != Some(asked.expose_digits()) {
         return Err("the reply is about another number");
     }
-    let imsi = field("imsi")?.ok_or("the reply has no IMSI")?;
+    let imsi = imsi.ok_or("the reply has no IMSI")?;
     // 3GPP TS 23.003 section 2.2: at most 15 digits.
     if !(6..=15).contains(&imsi.len()) || !imsi.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("the reply has no well-formed IMSI");
     }
-    let registration = |number, purged| {
-        // A purged registration says where the subscriber was.
-        let current = field(purged)? != Some("1");
-        Ok::<_, &'static str>(field(number)?.filter(|_| current).map(str::to_owned))
+    // A purged registration says where the subscriber was.
+    let registration = |number: Option<&str>, purged: Option<&str>| {
+        let current = purged != Some("1");
+        number.filter(|_| current).map(str::to_owned)
     };
     Ok(Info {
         imsi: imsi.to_owned(),
-        vlr: registration("vlr_number", "ms_purged_cs")?,
-        sgsn: registration("sgsn_number", "ms_purged_ps")?,
+        vlr: registration(vlr, purged_cs),
+        sgsn: registration(sgsn, purged_ps),
     })
 }
 
