@@ -51,7 +51,7 @@ impl OsmoHlr {
         signals: &[Signal],
         deadline: Instant,
     ) -> Result<Observations, Reason> {
-        // The semaphore bounds the asks that wait for the one connection.
+        // The semaphore bounds the asks that wait for a connection.
         let _permit = self.asks.try_acquire().map_err(|_| Reason::Overloaded)?;
         let deadline = deadline.min(Instant::now() + self.request_timeout);
         let found = match self.find(&msisdn, signals, deadline).await {

@@ -4,25 +4,36 @@
 //! payload; the payload begins with 0x00 for CTRL, then text: `GET <id> <variable>` and
 //! `GET_REPLY <id> <variable> <value>`, or `ERROR <id> <text>`. Replies come in order.
 //!
-//! One connection, one exchange at a time: an exchange writes up to [`PIPELINE_MAX`] requests
-//! before it reads, those of all who wait for it. An exchange that does not end (deadline, error, dropped future) takes its
-//! connection with it, so that no reply is ever taken for another's.
+//! A few connections ([`CONNECTIONS`]), one exchange at a time on each: an exchange writes up to
+//! [`EXCHANGE_MAX`] requests before it reads, those of all who wait for it. So the HLR has something to
+//! do while the replies of one exchange are read. An exchange that does not end (deadline, error,
+//! dropped future) takes its connection with it, so that no reply is ever taken for another's.
 
 mod waiting;
 
+use std::fmt;
+use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout_at};
 
 use self::waiting::Waiting;
 
-/// The most requests written before the replies are read. They and their replies fit in the
-/// smallest socket buffers, so that neither side waits for the other to read.
+/// The most requests of one caller. They and their replies fit in the smallest socket buffers, so
+/// that neither side waits for the other to read.
 pub const PIPELINE_MAX: usize = 64;
+
+/// The requests of several callers that share an exchange: as many as leave something for the other
+/// connection.
+pub const EXCHANGE_MAX: usize = 32;
+
+/// Connections that are used at the same time, where more than one caller asks.
+pub const CONNECTIONS: usize = 2;
 
 /// The longest payload accepted. The `info` of a subscriber takes about 400 bytes.
 pub const FRAME_BYTES_MAX: usize = 4096;
@@ -31,6 +42,8 @@ pub const FRAME_BYTES_MAX: usize = 4096;
 pub const RECONNECT_AFTER: Duration = Duration::from_millis(250);
 
 const GET: &str = "GET";
+/// Length and protocol.
+const HEAD_LEN: usize = 3;
 const IPA_OSMO: u8 = 0xEE;
 const EXTENSION_CTRL: u8 = 0x00;
 /// Frames in between that are no replies (traps, other protocols), for each exchange.
@@ -59,8 +72,8 @@ pub enum Reply {
     Refused(String),
 }
 
-impl std::fmt::Debug for Reply {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Value(_) => "Value([subscriber])",
             Self::Refused(_) => "Refused([subscriber])",
@@ -72,7 +85,7 @@ impl std::fmt::Debug for Reply {
 #[derive(Debug)]
 pub struct CtrlClient {
     address: String,
-    slot: Mutex<Slot>,
+    slots: [Mutex<Slot>; CONNECTIONS],
     waiting: Waiting,
 }
 
@@ -90,7 +103,7 @@ impl CtrlClient {
     pub fn new(address: impl Into<String>) -> Self {
         Self {
             address: address.into(),
-            slot: Mutex::default(),
+            slots: Default::default(),
             waiting: Waiting::default(),
         }
     }
@@ -126,31 +139,44 @@ impl CtrlClient {
         if texts.len() > PIPELINE_MAX {
             return Err(CtrlError::Protocol("too many requests at once"));
         }
+        let texts: Arc<[String]> = texts.into();
         let work = async {
-            let mut done = self.waiting.enqueue(verb, texts);
+            let mut done = self.waiting.enqueue(verb, &texts);
             loop {
                 tokio::select! {
                     biased;
                     replies = &mut done => match replies {
                         Ok(replies) => return replies,
                         // Whoever asked for all stopped half-way.
-                        Err(_) => done = self.waiting.enqueue(verb, texts),
+                        Err(_) => done = self.waiting.enqueue(verb, &texts),
                     },
-                    mut slot = self.slot.lock() => {
-                        let jobs = self.waiting.next();
-                        if let Some(first) = jobs.first() {
-                            let verb = first.verb;
-                            let texts = jobs.iter().flat_map(|job| job.texts.clone());
-                            let texts: Vec<String> = texts.collect();
-                            let replies = slot.ask(&self.address, verb, &texts, deadline).await;
-                            waiting::tell(jobs, replies);
-                        }
-                    }
+                    slot = self.free_slot() => self.ask_for_all(slot, deadline).await,
                 }
             }
         };
         let expired = |_| CtrlError::Timeout;
         timeout_at(deadline, work).await.map_err(expired)?
+    }
+
+    /// A connection that nobody else uses.
+    async fn free_slot(&self) -> MutexGuard<'_, Slot> {
+        let [one, other] = &self.slots;
+        tokio::select! {
+            biased;
+            slot = one.lock() => slot,
+            slot = other.lock() => slot,
+        }
+    }
+
+    /// Asks what waits, as far as it fits into one exchange.
+    async fn ask_for_all(&self, mut slot: MutexGuard<'_, Slot>, deadline: Instant) {
+        let jobs = self.waiting.next();
+        let Some(first) = jobs.first() else { return };
+        let texts = jobs.iter().flat_map(|job| job.texts.iter());
+        let texts: Vec<&str> = texts.map(String::as_str).collect();
+        let replies = slot.ask(&self.address, first.verb, &texts, deadline).await;
+        // Before another one has the connection: it may be one of these, and be done.
+        waiting::tell(jobs, replies);
     }
 }
 
@@ -159,7 +185,7 @@ impl Slot {
         &mut self,
         address: &str,
         verb: &str,
-        texts: &[String],
+        texts: &[&str],
         deadline: Instant,
     ) -> Result<Vec<Reply>, CtrlError> {
         if let Some(kept) = self.connection.take() {
@@ -179,7 +205,7 @@ impl Slot {
         &mut self,
         mut connection: Connection,
         verb: &str,
-        texts: &[String],
+        texts: &[&str],
     ) -> Result<Vec<Reply>, CtrlError> {
         let first_id = self.next_id.max(1);
         let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
@@ -229,11 +255,11 @@ impl Connection {
         &mut self,
         verb: &str,
         first_id: u32,
-        texts: &[String],
+        texts: &[&str],
     ) -> Result<Vec<Reply>, CtrlError> {
         let mut requests = Vec::new();
         for (id, text) in (first_id..).zip(texts) {
-            frame(&format!("{verb} {id} {text}"), &mut requests)?;
+            frame(format_args!("{verb} {id} {text}"), &mut requests)?;
         }
         self.stream.write_all(&requests).await.map_err(down)?;
         let mut replies = Vec::with_capacity(texts.len());
@@ -248,19 +274,20 @@ impl Connection {
             let Some(message) = self.message().await? else {
                 continue;
             };
+            let message = message_text(&message)?;
             if message.starts_with("TRAP ") {
                 continue;
             }
-            return parse_reply(&message, verb, id, text);
+            return parse_reply(message, verb, id, text);
         }
         Err(CtrlError::Protocol("too many frames that are no replies"))
     }
 
     /// The next frame; `None` if it is not CTRL.
-    async fn message(&mut self) -> Result<Option<String>, CtrlError> {
+    async fn message(&mut self) -> Result<Option<Bytes>, CtrlError> {
         loop {
-            if let Some(text) = take(&mut self.received)? {
-                return Ok(text);
+            if let Some(message) = take(&mut self.received)? {
+                return Ok(message);
             }
             let count = self.stream.read_buf(&mut self.received).await;
             if count.map_err(down)? == 0 {
@@ -271,8 +298,8 @@ impl Connection {
 }
 
 /// Takes the first frame off what was received, if it is whole: `Some(None)` is one that is not CTRL.
-fn take(received: &mut BytesMut) -> Result<Option<Option<String>>, CtrlError> {
-    let Some((head, rest)) = received.split_first_chunk::<3>() else {
+fn take(received: &mut BytesMut) -> Result<Option<Option<Bytes>>, CtrlError> {
+    let Some((head, rest)) = received.split_first_chunk::<HEAD_LEN>() else {
         return Ok(None);
     };
     let [high, low, protocol] = *head;
@@ -280,18 +307,20 @@ fn take(received: &mut BytesMut) -> Result<Option<Option<String>>, CtrlError> {
     if length > FRAME_BYTES_MAX {
         return Err(CtrlError::Protocol("a frame is too long"));
     }
-    let Some(payload) = rest.get(..length) else {
+    if rest.len() < length {
         return Ok(None);
-    };
-    let text = match (protocol, payload.split_first()) {
-        (IPA_OSMO, Some((&EXTENSION_CTRL, text))) => Some(
-            String::from_utf8(text.to_vec())
-                .map_err(|_| CtrlError::Protocol("a reply is no text"))?,
-        ),
-        _ => None,
-    };
-    let _ = received.split_to(3 + length);
-    Ok(Some(text))
+    }
+    received.advance(HEAD_LEN);
+    let mut payload = received.split_to(length).freeze();
+    let is_ctrl = protocol == IPA_OSMO && payload.first() == Some(&EXTENSION_CTRL);
+    if is_ctrl {
+        payload.advance(1);
+    }
+    Ok(Some(is_ctrl.then_some(payload)))
+}
+
+fn message_text(message: &[u8]) -> Result<&str, CtrlError> {
+    std::str::from_utf8(message).map_err(|_| CtrlError::Protocol("a reply is no text"))
 }
 
 /// The replies in what was received to `GET variable` with this id, until something is none, and how
@@ -301,8 +330,8 @@ fn take(received: &mut BytesMut) -> Result<Option<Option<String>>, CtrlError> {
 pub fn replies_in(received: &[u8], id: u32, variable: &str) -> (Vec<Reply>, usize) {
     let mut left = BytesMut::from(received);
     let mut replies = Vec::new();
-    while let Ok(Some(text)) = take(&mut left) {
-        let reply = text.map(|text| parse_reply(&text, GET, id, variable));
+    while let Ok(Some(message)) = take(&mut left) {
+        let reply = message.map(|message| parse_reply(message_text(&message)?, GET, id, variable));
         match reply.transpose() {
             Ok(reply) => replies.extend(reply),
             Err(_) => break,
@@ -311,13 +340,18 @@ pub fn replies_in(received: &[u8], id: u32, variable: &str) -> (Vec<Reply>, usiz
     (replies, received.len() - left.len())
 }
 
-fn frame(text: &str, to: &mut Vec<u8>) -> Result<(), CtrlError> {
-    let length = u16::try_from(text.len() + 1).ok();
+fn frame(text: fmt::Arguments<'_>, to: &mut Vec<u8>) -> Result<(), CtrlError> {
+    let begin = to.len();
+    to.extend([0, 0, IPA_OSMO, EXTENSION_CTRL]);
+    // Writing into memory can't fail.
+    let _ = to.write_fmt(text);
+    let payload = to.len().saturating_sub(begin + HEAD_LEN);
+    let length = u16::try_from(payload).ok();
     let length = length.filter(|length| usize::from(*length) <= FRAME_BYTES_MAX);
     let length = length.ok_or(CtrlError::Protocol("a request is too long"))?;
-    to.extend(length.to_be_bytes());
-    to.extend([IPA_OSMO, EXTENSION_CTRL]);
-    to.extend(text.as_bytes());
+    for (at, byte) in to.iter_mut().skip(begin).zip(length.to_be_bytes()) {
+        *at = byte;
+    }
     Ok(())
 }
 
@@ -347,48 +381,4 @@ fn down(error: std::io::Error) -> CtrlError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_frame_has_length_protocol_and_extension() {
-        let mut bytes = Vec::new();
-        frame("GET 1 x", &mut bytes).unwrap();
-        assert_eq!(bytes, b"\x00\x08\xee\x00GET 1 x");
-        assert!(frame(&"x".repeat(FRAME_BYTES_MAX), &mut bytes).is_err());
-    }
-
-    #[test]
-    fn a_reply_must_be_to_this_request_and_about_this_variable() {
-        let value = |text: &str| Ok(Reply::Value(text.to_owned()));
-        assert_eq!(
-            parse_reply("GET_REPLY 7 a.b v w", "GET", 7, "a.b"),
-            value("v w")
-        );
-        assert_eq!(
-            parse_reply("SET_REPLY 7 a.b OK", "SET", 7, "a.b 1"),
-            value("OK")
-        );
-        assert_eq!(
-            parse_reply("ERROR 7 No such subscriber.", "GET", 7, "a.b"),
-            Ok(Reply::Refused("No such subscriber.".to_owned()))
-        );
-        for bad in [
-            "GET_REPLY 8 a.b v",
-            "GET_REPLY 7 a.c v",
-            "GET_REPLY 7 a.bc v",
-            "SET_REPLY 7 a.b v",
-            "ERROR err Invalid message ID number",
-            "ERROR",
-            "",
-        ] {
-            assert!(parse_reply(bad, "GET", 7, "a.b").is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_reply_is_redacted_in_debug() {
-        let reply = Reply::Refused("by-msisdn-447700900001".to_owned());
-        assert!(!format!("{reply:?}").contains("447700900001"));
-    }
-}
+mod tests;

@@ -30,8 +30,8 @@ pub(crate) enum Mood {
     Closing,
     /// Closes the connection once, and is honest then.
     ClosingOnce,
-    /// Says nothing on this connection, and is honest on the next.
-    SilentOnce,
+    /// Says nothing on its first connections, and is honest on the others.
+    SilentOnFirst(usize),
     /// Answers to another id.
     WrongId,
     /// Announces a frame longer than the limit.
@@ -71,11 +71,9 @@ impl FakeHlr {
             while let Ok((stream, _)) = listener.accept().await {
                 let mut script = shared.lock().unwrap();
                 script.connections += 1;
-                if script.mood == Mood::SilentOnce && script.connections > 1 {
-                    script.mood = Mood::Honest;
-                }
+                let nth = script.connections;
                 drop(script);
-                tokio::spawn(serve(stream, Arc::clone(&shared)));
+                tokio::spawn(serve(stream, nth, Arc::clone(&shared)));
             }
         });
         Self { script, address }
@@ -116,7 +114,7 @@ impl FakeHlr {
     }
 }
 
-async fn serve(mut stream: TcpStream, script: Arc<Mutex<Script>>) {
+async fn serve(mut stream: TcpStream, nth: usize, script: Arc<Mutex<Script>>) {
     loop {
         let mut head = [0; 3];
         if stream.read_exact(&mut head).await.is_err() {
@@ -127,7 +125,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Mutex<Script>>) {
             return;
         }
         let text = String::from_utf8(payload[1..].to_vec()).unwrap();
-        let Some(bytes) = answer(&text, &mut script.lock().unwrap()) else {
+        let Some(bytes) = answer(&text, nth, &mut script.lock().unwrap()) else {
             return;
         };
         if stream.write_all(&bytes).await.is_err() {
@@ -137,7 +135,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Mutex<Script>>) {
 }
 
 /// `None`: close the connection.
-fn answer(text: &str, script: &mut Script) -> Option<Vec<u8>> {
+fn answer(text: &str, nth: usize, script: &mut Script) -> Option<Vec<u8>> {
     script.asked.push(text.to_owned());
     let mut words = text.split(' ');
     let (verb, id) = (words.next()?, words.next()?);
@@ -151,10 +149,10 @@ fn answer(text: &str, script: &mut Script) -> Option<Vec<u8>> {
         |info| format!("GET_REPLY {id} {variable} {info}"),
     );
     Some(match script.mood {
-        Mood::Honest => frame(0xEE, 0, &honest),
+        Mood::SilentOnFirst(silent) if nth <= silent => Vec::new(),
+        Mood::Honest | Mood::SilentOnFirst(_) => frame(0xEE, 0, &honest),
         Mood::Silent => Vec::new(),
         Mood::Closing => return None,
-        Mood::SilentOnce => Vec::new(),
         Mood::ClosingOnce => {
             script.mood = Mood::Honest;
             return None;

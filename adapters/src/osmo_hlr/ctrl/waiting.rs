@@ -1,11 +1,11 @@
 //! Requests that wait for the next exchange: whoever has the connection asks for all of them.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::{CtrlError, PIPELINE_MAX, Reply};
+use super::{CtrlError, EXCHANGE_MAX, Reply};
 
 type Replies = Result<Vec<Reply>, CtrlError>;
 
@@ -13,7 +13,7 @@ type Replies = Result<Vec<Reply>, CtrlError>;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) verb: &'static str,
-    pub(super) texts: Vec<String>,
+    pub(super) texts: Arc<[String]>,
     done: oneshot::Sender<Replies>,
 }
 
@@ -27,15 +27,15 @@ impl Waiting {
     pub(super) fn enqueue(
         &self,
         verb: &'static str,
-        texts: &[String],
+        texts: &Arc<[String]>,
     ) -> oneshot::Receiver<Replies> {
         let (done, replies) = oneshot::channel();
-        let texts = texts.to_vec();
+        let texts = Arc::clone(texts);
         self.queue().push_back(Job { verb, texts, done });
         replies
     }
 
-    /// The next ones that are of one kind and fit into one exchange.
+    /// The next ones that are of one kind and fit into one exchange, and one at least.
     pub(super) fn next(&self) -> Vec<Job> {
         let mut queue = self.queue();
         let (mut jobs, mut count) = (Vec::<Job>::new(), 0);
@@ -44,8 +44,10 @@ impl Waiting {
             if job.done.is_closed() {
                 continue;
             }
-            let of_kind = jobs.first().is_none_or(|first| first.verb == job.verb);
-            if !of_kind || count + job.texts.len() > PIPELINE_MAX {
+            let fits = jobs.first().is_none_or(|first| {
+                first.verb == job.verb && count + job.texts.len() <= EXCHANGE_MAX
+            });
+            if !fits {
                 queue.push_front(job);
                 break;
             }
