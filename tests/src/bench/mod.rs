@@ -58,7 +58,7 @@ pub use operator::serve_adapter;
 pub use portability::{Porting, measure_portability};
 pub use report::Report;
 pub use rig::serve_broker;
-pub use sources::{SourceLine, SourcesPlan, SourcesReport, measure_sources};
+pub use sources::{SourceLine, SourcesPlan, SourcesReport, System, measure_sources};
 pub use speed::{IN_FLIGHT, Line, Speed};
 pub use unmask::{Unmasking, measure_unmask};
 pub use upkeep::Upkeep;

@@ -15,6 +15,7 @@ mod sql;
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{BenchError, Figures, Machine, judge::Judge};
@@ -24,6 +25,39 @@ const AIM: f64 = 0.80;
 
 /// Questions in flight.
 const IN_FLIGHT: [usize; 2] = [1, 64];
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum System {
+    /// An HLR: osmo-hlr.
+    Hlr,
+    /// A billing or CRM view: PostgreSQL.
+    Sql,
+    /// An HSS: python-diameter.
+    Diameter,
+    /// A stream of events: nats-server.
+    Events,
+    /// Another operator's CAMARA APIs: a server in the program itself.
+    Camara,
+    /// An export in memory.
+    Export,
+    /// A source beside one that hangs.
+    Hung,
+}
+
+impl System {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Hlr => "osmo-hlr",
+            Self::Sql => "PostgreSQL",
+            Self::Diameter => "an HSS over Diameter Sh (python-diameter)",
+            Self::Events => "NATS JetStream (nats-server)",
+            Self::Camara => "a CAMARA upstream",
+            Self::Export => "an export",
+            Self::Hung => "osmo-hlr beside one that hangs",
+        }
+    }
+}
 
 /// How long each is measured, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -91,12 +125,13 @@ pub struct SourcesReport {
     pub left_out: Vec<String>,
 }
 
-/// Measures, in a directory that is empty. `progress` is told what goes on.
+/// Measures all, or one system's alone, in a directory that is empty. `progress` is told what goes on.
 ///
 /// # Errors
 /// [`BenchError`]; no figure is an error, and a system that is not installed is none either.
 pub async fn measure_sources(
     plan: SourcesPlan,
+    only: Option<System>,
     dir: &Path,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<SourcesReport, BenchError> {
@@ -107,39 +142,37 @@ pub async fn measure_sources(
         lines: Vec::new(),
         left_out: Vec::new(),
     };
-    progress("sources: osmo-hlr");
-    let measured = hlr::measure(plan, &dir.join("hlr")).await?;
-    report.take("osmo-hlr", measured);
-    progress("sources: PostgreSQL");
-    let measured = sql::measure(plan, &dir.join("sql")).await?;
-    report.take("PostgreSQL", measured);
-    progress("sources: an HSS over Diameter Sh");
-    let measured = diameter::measure(plan, &dir.join("diameter")).await?;
-    report.take("python-diameter", measured);
-    progress("sources: NATS JetStream");
-    let measured = events::measure(plan, &dir.join("events")).await?;
-    report.take("nats-server", measured);
-    progress("sources: a CAMARA upstream");
-    report
-        .lines
-        .extend(camara::measure(plan, &dir.join("camara")).await?);
-    progress("sources: an export");
-    report
-        .lines
-        .extend(export::measure(plan, &dir.join("export")).await?);
-    progress("sources: one that hangs");
-    let measured = hung::measure(plan, &dir.join("hung")).await?;
-    report.take("osmo-hlr beside one that hangs", measured);
+    for system in System::value_variants().iter().copied() {
+        if only.is_none_or(|only| only == system) {
+            progress(system.name());
+            report.measure(system, plan, dir).await?;
+        }
+    }
     Ok(report)
 }
 
 impl SourcesReport {
-    /// What was measured of a system, or why it can't be started here.
-    fn take(&mut self, system: &str, measured: Result<Vec<SourceLine>, String>) {
+    /// Adds what was measured of a system, or why it can't be started here.
+    async fn measure(
+        &mut self,
+        system: System,
+        plan: SourcesPlan,
+        dir: &Path,
+    ) -> Result<(), BenchError> {
+        let measured = match system {
+            System::Hlr => hlr::measure(plan, &dir.join("hlr")).await?,
+            System::Sql => sql::measure(plan, &dir.join("sql")).await?,
+            System::Diameter => diameter::measure(plan, &dir.join("diameter")).await?,
+            System::Events => events::measure(plan, &dir.join("events")).await?,
+            System::Camara => Ok(camara::measure(plan, &dir.join("camara")).await?),
+            System::Export => Ok(export::measure(plan, &dir.join("export")).await?),
+            System::Hung => hung::measure(plan, &dir.join("hung")).await?,
+        };
         match measured {
             Ok(lines) => self.lines.extend(lines),
-            Err(why) => self.left_out.push(format!("{system}: {why}")),
+            Err(why) => self.left_out.push(format!("{}: {why}", system.name())),
         }
+        Ok(())
     }
 
     /// As JSON.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use accord_tests::{
-    bench::{self, BenchError, Plan, SourcesPlan},
+    bench::{self, BenchError, Plan, SourcesPlan, System},
     soak,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -90,9 +90,12 @@ enum Command {
     Unmask,
     /// Each source beside the fastest client of the same system, and beside one that hangs.
     ///
-    /// It starts the systems that are installed here (osmo-hlr), each in the directory of the run,
-    /// and says what it left out. Takes a minute. Leave the machine alone meanwhile.
+    /// It starts the systems that are installed here, each in the directory of the run, and says what
+    /// it left out. Takes four minutes. Leave the machine alone meanwhile.
     Sources {
+        /// Measure this alone.
+        #[arg(long, value_name = "SYSTEM")]
+        only: Option<System>,
         /// A few seconds, for CI: it shows that all works, the figures are noise.
         #[arg(long)]
         short: bool,
@@ -205,7 +208,9 @@ async fn with_runtime(cli: &Cli) -> Result<(), String> {
         Some(Command::MirrorVerifier(_) | Command::SoakWriter(_) | Command::Unmask) => Ok(()),
         Some(Command::Index { entries }) => index(cli, *entries).await.map_err(chained),
         Some(Command::Portability { rows }) => portability(cli, *rows).map_err(chained),
-        Some(Command::Sources { short }) => sources(cli, *short).await.map_err(chained),
+        Some(Command::Sources { only, short }) => {
+            sources(cli, *only, *short).await.map_err(chained)
+        }
         None => measure(cli).await.map_err(chained),
     }
 }
@@ -213,8 +218,6 @@ async fn with_runtime(cli: &Cli) -> Result<(), String> {
 /// Runs every fault and prints the table.
 async fn harm(soak: &Soak) -> Result<(), String> {
     let writer = std::env::current_exe().map_err(|error| error.to_string())?;
-    let beside = writer.parent().unwrap_or_else(|| Path::new("."));
-    let parent = soak.dir.as_deref().unwrap_or(beside);
     let mut plan = match soak.short {
         // `serve` of this program is what `accord-broker serve` is.
         true => soak::Plan::short(writer.clone(), writer.clone()),
@@ -224,7 +227,8 @@ async fn harm(soak: &Soak) -> Result<(), String> {
         plan.ledger_kills = rounds;
         plan.broker_kills = rounds;
     }
-    let dir = temporary(parent, "accord-soak-").map_err(|error| error.chain())?;
+    let dir =
+        temporary(&parent(soak.dir.as_deref()), "accord-soak-").map_err(|error| error.chain())?;
     let mut table = soak::rows();
     let done = tokio::select! {
         done = soak::run(&plan, dir.path(), &mut table, &progress) => done.map_err(|error| error.chain()),
@@ -313,10 +317,9 @@ async fn serve(server: &Server) -> Result<(), BenchError> {
 }
 
 async fn measure(cli: &Cli) -> Result<(), BenchError> {
-    let mut plan = if cli.short {
-        Plan::short()
-    } else {
-        Plan::full()
+    let mut plan = match cli.short {
+        true => Plan::short(),
+        false => Plan::full(),
     };
     if let Some(part) = cli.only {
         plan.speed &= matches!(part, Part::Speed);
@@ -356,15 +359,14 @@ fn unmask(cli: &Cli) -> Result<(), BenchError> {
     })
 }
 
-async fn sources(cli: &Cli, short: bool) -> Result<(), BenchError> {
-    let plan = if short || cli.short {
-        SourcesPlan::short()
-    } else {
-        SourcesPlan::full()
+async fn sources(cli: &Cli, only: Option<System>, short: bool) -> Result<(), BenchError> {
+    let plan = match short || cli.short {
+        true => SourcesPlan::short(),
+        false => SourcesPlan::full(),
     };
     let dir = temporary(&parent(cli.dir.as_deref()), "accord-bench-")?;
     let measured = tokio::select! {
-        measured = bench::measure_sources(plan, dir.path(), &progress) => measured?,
+        measured = bench::measure_sources(plan, only, dir.path(), &progress) => measured?,
         // The directory goes with this function.
         _ = tokio::signal::ctrl_c() => return Err(BenchError::Interrupted),
     };
@@ -381,12 +383,10 @@ async fn index(cli: &Cli, entries: u64) -> Result<(), BenchError> {
         // The directory goes with this function.
         _ = tokio::signal::ctrl_c() => return Err(BenchError::Interrupted),
     };
-    let text = if cli.json {
-        serde_json::to_string(&measured).unwrap_or_default() + "\n"
-    } else {
-        measured.to_table()
-    };
-    print(&text)
+    print(&match cli.json {
+        true => serde_json::to_string(&measured).unwrap_or_default() + "\n",
+        false => measured.to_table(),
+    })
 }
 
 fn portability(cli: &Cli, rows: u64) -> Result<(), BenchError> {
