@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_nats::jetstream::{
     self, Message,
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
+    stream::RetentionPolicy,
 };
 use async_nats::{Client, ConnectOptions};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -82,6 +83,7 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
     let client = connect(section).await?;
     let answered = timeout(ANSWER_MAX, open(source, section, &client)).await;
     let (mut stream, consumer, made) = answered.map_err(|_| NatsFault::Silent)??;
+    let acknowledges_all = consumer.cached_info().config.ack_policy == AckPolicy::All;
     let messages = consumer
         .stream()
         .max_messages_per_batch(BATCH_MAX)
@@ -111,6 +113,7 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
         }
         if !batch.is_empty() {
             take(source, &batch, made).await?;
+            acknowledge(&batch, acknowledges_all).await;
         }
         if Instant::now() >= look_at {
             look_at = Instant::now() + LOOK_EVERY;
@@ -201,13 +204,16 @@ async fn open(
     look(source, info).await?;
     let made = made_at(info);
     let taken = source.store.place().sequence;
-    let config = pull::Config {
+    let work_queue = info.config.retention == RetentionPolicy::WorkQueue;
+    let config = |ack_policy| pull::Config {
         durable_name: Some(section.durable.clone()),
-        ack_policy: AckPolicy::Explicit,
+        ack_policy,
         ack_wait: ACK_WAIT,
         filter_subject: section.subject.clone().unwrap_or_default(),
         deliver_policy: match taken {
             0 => DeliverPolicy::All,
+            // It has nothing any more of what was taken, and is read in no other way.
+            _ if work_queue => DeliverPolicy::All,
             taken => DeliverPolicy::ByStartSequence {
                 start_sequence: taken.saturating_add(1),
             },
@@ -218,7 +224,11 @@ async fn open(
     // given comes again much later, behind newer events. With the consumer it goes; where to begin
     // is in the journal.
     let _ = stream.delete_consumer(&section.durable).await;
-    let consumer = stream.create_consumer(config).await;
+    // One word for a whole batch. A work queue, and servers before 2.9, want one for each message.
+    let consumer = match stream.create_consumer(config(AckPolicy::All)).await {
+        Ok(consumer) => Ok(consumer),
+        Err(_) => stream.create_consumer(config(AckPolicy::Explicit)).await,
+    };
     let consumer = consumer.map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
     Ok((stream, consumer, made))
 }
@@ -293,9 +303,16 @@ async fn take(
         stream_made,
         sequence,
     });
-    for message in batch {
-        // One that gets lost comes again, and changes nothing then.
+    Ok(())
+}
+
+/// Acknowledges a batch that was taken: each message, or the newest and with it all before.
+async fn acknowledge(batch: &[Message], all_before: bool) {
+    let place = |message: &&Message| message.info().map_or(0, |info| info.stream_sequence);
+    let newest = batch.iter().max_by_key(place).filter(|_| all_before);
+    let each = batch.iter().filter(|_| !all_before);
+    for message in newest.into_iter().chain(each) {
+        // What gets lost comes again, and changes nothing then.
         let _ = message.ack().await;
     }
-    Ok(())
 }

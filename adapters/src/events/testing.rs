@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use async_nats::{ConnectOptions, jetstream};
+use async_nats::{
+    ConnectOptions,
+    jetstream::{self, consumer, stream::RetentionPolicy},
+};
 use tokio::time::Instant;
 
 /// The program, from the Debian package of the same name.
@@ -186,14 +189,49 @@ impl Producer {
     /// # Errors
     /// [`TestingError::Refused`]
     pub async fn make_stream(&self, messages_max: i64) -> Result<(), TestingError> {
+        self.make(messages_max, RetentionPolicy::Limits).await
+    }
+
+    /// Makes the stream `EVENTS` as a work queue, which keeps what is not acknowledged.
+    ///
+    /// # Errors
+    /// [`TestingError::Refused`]
+    pub async fn make_work_queue(&self) -> Result<(), TestingError> {
+        self.make(-1, RetentionPolicy::WorkQueue).await
+    }
+
+    async fn make(
+        &self,
+        max_messages: i64,
+        retention: RetentionPolicy,
+    ) -> Result<(), TestingError> {
         let config = jetstream::stream::Config {
             name: "EVENTS".to_owned(),
             subjects: vec!["crm.>".to_owned()],
-            max_messages: messages_max,
+            max_messages,
+            retention,
             ..jetstream::stream::Config::default()
         };
         self.0.create_stream(config).await.map_err(refused)?;
         Ok(())
+    }
+
+    /// How many messages the stream has.
+    ///
+    /// # Errors
+    /// [`TestingError::Refused`]
+    pub async fn messages(&self) -> Result<u64, TestingError> {
+        let stream = self.0.get_stream("EVENTS").await.map_err(refused)?;
+        Ok(stream.cached_info().state.messages)
+    }
+
+    /// A consumer, as the server has it.
+    ///
+    /// # Errors
+    /// [`TestingError::Refused`]: also while there is none of this name.
+    pub async fn consumer(&self, durable: &str) -> Result<consumer::Info, TestingError> {
+        let stream = self.0.get_stream("EVENTS").await.map_err(refused)?;
+        stream.consumer_info(durable).await.map_err(refused)
     }
 
     /// Deletes it.

@@ -7,6 +7,7 @@ use accord_proto::clock::{Clock as _, SystemClock};
 use accord_proto::observation::{AttackKind, Observed, SwapKind};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
+use async_nats::jetstream::consumer::AckPolicy;
 use tempfile::TempDir;
 
 use super::rig::{Running, event, heartbeat, number, wait_until};
@@ -103,6 +104,46 @@ async fn events_are_taken_whatever_their_order_and_however_often_they_come() {
         next.msisdn == number(2),
         "the older swap and the duplicates are no news"
     );
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn what_was_taken_is_acknowledged_by_batches_and_of_a_work_queue_one_by_one() {
+    let rig = Rig::start().await;
+    let running = rig.source("");
+    rig.publish(heartbeat(60)).await;
+    for id in 0..40 {
+        let told = event(&id.to_string(), "sim_swap", id, 50 - i64::from(id), "{}");
+        rig.publish(told).await;
+    }
+    let consumer = async || rig.producer.consumer("accord-adapter").await;
+    let acknowledged = async || consumer().await.is_ok_and(|of| of.num_ack_pending == 0);
+    wait_until("all to be acknowledged", || async {
+        running.swap(39).await.is_ok() && acknowledged().await
+    })
+    .await;
+    let policy = consumer().await.unwrap().config.ack_policy;
+    assert_eq!(policy, AckPolicy::All);
+    running.stop().await;
+
+    // A work queue keeps what is not acknowledged, and wants a word for each message.
+    rig.producer.delete_stream().await.unwrap();
+    rig.producer.make_work_queue().await.unwrap();
+    for round in 0..2_u16 {
+        let running = rig.source("");
+        rig.publish(heartbeat(0)).await;
+        let last = 50 + round;
+        rig.publish(event("x", "sim_swap", last, 0, "{}")).await;
+        wait_until("the queue to be empty", || async {
+            running
+                .swap(last)
+                .await
+                .is_ok_and(|of| of.changed_in.is_some())
+                && rig.producer.messages().await.unwrap() == 0
+        })
+        .await;
+        running.stop().await;
+    }
 }
 
 #[tokio::test]
