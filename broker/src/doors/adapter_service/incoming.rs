@@ -322,7 +322,12 @@ impl<'a> Incoming<'a> {
         &self,
         change: &v1::Change,
     ) -> Result<(Msisdn, Signal, Option<Observation>), FieldError> {
-        let msisdn = self.own_number(&change.msisdn)?;
+        let msisdn = match change.withdrawn {
+            // Whichever operator serves the number now, to which it may have gone: what is held is this
+            // operator's word only.
+            true => Msisdn::parse(&change.msisdn)?,
+            false => self.own_number(&change.msisdn)?,
+        };
         let signal = Signal::from_wire(change.signal)
             .ok_or_else(|| FieldError::new("changes.signal", "a known signal is required"))?;
         let observation = match (&change.observation, change.withdrawn) {
