@@ -3,6 +3,7 @@
 mod changes;
 mod sets;
 mod state;
+mod told;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -12,9 +13,10 @@ use tokio::{
     time::Instant,
 };
 
-pub(crate) use changes::ChangesOut;
+pub(crate) use changes::{ChangesIn, ChangesOut};
 pub(crate) use sets::{SignalSets, signal_bit};
 pub use state::{Condition, SourceState, StateCell, words};
+pub(crate) use told::{Told, WITHDRAWALS_MAX, Withdrawals};
 
 /// What a source says about one number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +72,7 @@ impl SourceChange {
     }
 
     /// What was said before of a signal holds no more: of a subscription that ended, of a number that
-    /// left, or of the holder before this one.
+    /// left, of the holder before this one, or of what the source would say otherwise now.
     #[must_use]
     pub const fn withdrawal(msisdn: Msisdn, signal: Signal) -> Self {
         Self {

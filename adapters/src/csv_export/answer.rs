@@ -16,68 +16,84 @@ use crate::source::Observations;
 
 impl CsvExport {
     pub(super) fn answer(&self, msisdn: &Msisdn, signals: &[Signal]) -> Observations {
+        // Before the table is looked at: if another one comes meanwhile, this number is compared.
+        self.inner.asked.note(*msisdn, ());
         let table = self.inner.state().table.clone();
-        let Some(table) = table else {
-            return Observations::all(signals, Reason::SourceDown);
-        };
-        let absent = if table.has_unreadable_numbers {
-            Reason::NotAvailable
-        } else {
-            Reason::UnknownNumber
-        };
-        let Some(row) = table.row(msisdn) else {
-            return Observations::all(signals, absent);
-        };
-        let doubt = [
-            (Flags::CONTRADICTED, Reason::Contradicted),
-            (Flags::UNREADABLE, Reason::NotAvailable),
-            (Flags::ENDED, Reason::UnknownNumber),
-        ];
-        let doubt = doubt.iter().find(|(flag, _)| row.flags.has(*flag));
-        let mut answer = match doubt {
-            Some((_, reason)) => Observations::all(signals, *reason),
-            None => Observations {
-                signals: signals
-                    .iter()
-                    .map(|signal| (*signal, self.observation(&table, row, *signal)))
-                    .collect(),
-                ..Observations::default()
-            },
-        };
-        answer.customer_lock = row.flags.has(Flags::SWAP_LOCKED);
-        answer.opted_out = row.flags.has(Flags::OPTED_OUT);
-        answer
+        said(&self.inner.plan, table.as_deref(), msisdn, signals)
     }
+}
 
-    fn observation(&self, table: &Table, row: &Row, signal: Signal) -> Result<Observation, Reason> {
-        let plan = &self.inner.plan;
-        let at = table.exported_at;
-        let what = match signal {
-            Signal::SimSwap => Observed::Change(sim_change(plan, row, at)?),
-            Signal::DeviceSwap => Observed::Change(device_change(plan, row, at)?),
-            Signal::NumberRecycling | Signal::Tenure => {
-                Observed::Change(change(&plan.activated, row.holder, None, at)?)
+/// What a file says of a number; without one, that there is none.
+pub(super) fn said(
+    plan: &Plan,
+    table: Option<&Table>,
+    msisdn: &Msisdn,
+    signals: &[Signal],
+) -> Observations {
+    let Some(table) = table else {
+        return Observations::all(signals, Reason::SourceDown);
+    };
+    let absent = if table.has_unreadable_numbers {
+        Reason::NotAvailable
+    } else {
+        Reason::UnknownNumber
+    };
+    let Some(row) = table.row(msisdn) else {
+        return Observations::all(signals, absent);
+    };
+    let doubt = [
+        (Flags::CONTRADICTED, Reason::Contradicted),
+        (Flags::UNREADABLE, Reason::NotAvailable),
+        (Flags::ENDED, Reason::UnknownNumber),
+    ];
+    let doubt = doubt.iter().find(|(flag, _)| row.flags.has(*flag));
+    let mut answer = match doubt {
+        Some((_, reason)) => Observations::all(signals, *reason),
+        None => Observations {
+            signals: signals
+                .iter()
+                .map(|signal| (*signal, observation(plan, table, row, *signal)))
+                .collect(),
+            ..Observations::default()
+        },
+    };
+    answer.customer_lock = row.flags.has(Flags::SWAP_LOCKED);
+    answer.opted_out = row.flags.has(Flags::OPTED_OUT);
+    answer
+}
+
+fn observation(
+    plan: &Plan,
+    table: &Table,
+    row: &Row,
+    signal: Signal,
+) -> Result<Observation, Reason> {
+    let at = table.exported_at;
+    let what = match signal {
+        Signal::SimSwap => Observed::Change(sim_change(plan, row, at)?),
+        Signal::DeviceSwap => Observed::Change(device_change(plan, row, at)?),
+        Signal::NumberRecycling | Signal::Tenure => {
+            Observed::Change(change(&plan.activated, row.holder, None, at)?)
+        }
+        Signal::CallForwarding => {
+            let active = row.forwarding.active();
+            let all_known = plan.forwarding().iter().all(Option::is_some);
+            // Of conditions that are not exported, none can be called inactive.
+            if all_known {
+                Observed::Forwarding(active)
+            } else if active.iter().any(Forwarding::leads_elsewhere) {
+                Observed::SomeForwarding(active)
+            } else {
+                return Err(Reason::NotAvailable);
             }
-            Signal::CallForwarding => {
-                let active = row.forwarding.active();
-                let all_known = plan.forwarding().iter().all(Option::is_some);
-                // Of conditions that are not exported, none can be called inactive.
-                if all_known {
-                    Observed::Forwarding(active)
-                } else if active.iter().any(Forwarding::leads_elsewhere) {
-                    Observed::SomeForwarding(active)
-                } else {
-                    return Err(Reason::NotAvailable);
-                }
-            }
-            Signal::Roaming | Signal::SignallingAnomaly => return Err(Reason::NotAvailable),
-        };
-        Ok(Observation {
-            what,
-            observed_at: at,
-            source: SourceClass::Export,
-        })
-    }
+        }
+        Signal::Roaming | Signal::SignallingAnomaly => return Err(Reason::NotAvailable),
+    };
+    Ok(Observation {
+        what,
+        observed_at: at,
+        source: SourceClass::Export,
+    })
 }
 
 pub(super) fn signals(plan: &Plan) -> Vec<Signal> {

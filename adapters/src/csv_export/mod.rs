@@ -28,18 +28,18 @@ pub(crate) mod number;
 mod plan;
 mod refusal;
 mod table;
+mod take;
 mod told;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use accord_proto::clock::SharedClock;
 use accord_proto::msisdn::Msisdn;
 use accord_proto::signal::Signal;
-use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 pub use self::config::{
@@ -48,15 +48,16 @@ pub use self::config::{
 };
 #[cfg(any(test, feature = "test-util"))]
 pub use self::files::checksum;
-use self::files::{Accepted, Candidate, Stamp};
-use self::hashed::{Content, Hashed};
+use self::files::{Accepted, Stamp};
+use self::hashed::Content;
 pub use self::plan::CsvConfigError;
 use self::plan::Plan;
 pub use self::refusal::{BadCell, Refusal, Report};
 use self::table::Table;
 use crate::file_drop::{self, FileDrop, SftpConfigError};
 use crate::source::{
-    RestrictionsWatch, Source, SourceFuture, SourceRestrictions, SourceState, StateCell,
+    ChangesIn, ChangesOut, RestrictionsWatch, Source, SourceChange, SourceFuture,
+    SourceRestrictions, SourceState, StateCell, Told,
 };
 
 /// Why the source could not be opened.
@@ -92,13 +93,17 @@ pub enum Reload {
 #[derive(Debug)]
 pub struct CsvExport {
     inner: Arc<Inner>,
-    signals: Vec<Signal>,
     files: Option<Arc<FileDrop>>,
+    changes: ChangesIn,
+    changes_out: ChangesOut,
 }
 
 #[derive(Debug)]
 struct Inner {
     plan: Plan,
+    signals: Vec<Signal>,
+    /// Of whom an answer may lie at a broker.
+    asked: Told<()>,
     clock: SharedClock,
     state: Mutex<State>,
     restrictions: watch::Sender<Option<Arc<SourceRestrictions>>>,
@@ -152,16 +157,20 @@ impl CsvExport {
         };
         let inner = Arc::new(Inner {
             plan,
+            signals,
+            asked: Told::default(),
             clock,
             state: Mutex::new(state),
             restrictions: watch::Sender::new(None),
             told: StateCell::default(),
             reloading: Mutex::default(),
         });
+        let (changes, changes_out) = ChangesOut::ends();
         Ok(Self {
             inner,
-            signals,
             files,
+            changes,
+            changes_out,
         })
     }
 
@@ -188,16 +197,18 @@ impl CsvExport {
         }
     }
 
-    /// Looks for a new file once and takes the newest that can be taken.
+    /// Looks for a new file once and takes the newest that can be taken. What it says otherwise of numbers
+    /// that were asked about than the one before is taken back from brokers.
     ///
     /// # Errors
     /// Why the newest new file was refused, if none was taken. It is tried again only once it
     /// changed, unless the reason may pass.
     pub async fn reload_once(&self) -> Result<Reload, Refusal> {
         let inner = Arc::clone(&self.inner);
-        let reloaded = tokio::task::spawn_blocking(move || inner.reload()).await;
-        let reloaded = reloaded.map_err(|_| Refusal::Interrupted)?;
+        let reloaded = tokio::task::spawn_blocking(move || inner.reload_and_compare()).await;
+        let (reloaded, differs) = reloaded.map_err(|_| Refusal::Interrupted)?;
         self.inner.tell(&reloaded);
+        self.changes.withdraw(differs).await;
         reloaded
     }
 
@@ -220,7 +231,7 @@ impl CsvExport {
     ///
     /// # Errors
     /// Why it was refused; then what was in force stays so.
-    pub fn hold(&self, exported_at: Timestamp, file: &[u8]) -> Result<Report, Refusal> {
+    pub fn hold(&self, exported_at: jiff::Timestamp, file: &[u8]) -> Result<Report, Refusal> {
         let before = load::Before {
             exported_at: Some(exported_at),
             rows: None,
@@ -235,7 +246,7 @@ impl CsvExport {
 
 impl Source for CsvExport {
     fn signals(&self) -> &[Signal] {
-        &self.signals
+        &self.inner.signals
     }
 
     fn observe<'a>(
@@ -251,135 +262,13 @@ impl Source for CsvExport {
         file_drop::state(self.inner.tell_age(), self.files.as_ref())
     }
 
+    fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {
+        self.changes_out.take()
+    }
+
     fn restrictions(&self) -> Option<RestrictionsWatch> {
         let columns = &self.inner.plan.config.columns;
         let knows = columns.opted_out.is_some() || columns.swap_locked.is_some();
         knows.then(|| self.inner.restrictions.subscribe())
-    }
-}
-
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn reload(&self) -> Result<Reload, Refusal> {
-        let _one = self
-            .reloading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (mut first, mut standing) = (None, None);
-        for candidate in files::candidates(&self.plan, self.clock.now())? {
-            let (in_force, at, refused) = {
-                let state = self.state();
-                let at = state.table.as_ref().map(|table| table.exported_at);
-                let refused = state.refused.get(&candidate.stamp).cloned();
-                (state.stamp.as_ref() == Some(&candidate.stamp), at, refused)
-            };
-            // What follows is older.
-            if candidate.exported_at.is_some() && candidate.exported_at < at {
-                break;
-            }
-            if let Some(why) = refused {
-                standing = standing.or(why);
-                continue;
-            }
-            if in_force {
-                continue;
-            }
-            match self.take(&candidate, at) {
-                Ok(Some(report)) => {
-                    self.state().standing = standing;
-                    return Ok(Reload::Taken(report));
-                }
-                Ok(None) => self.refuse(&candidate, None),
-                Err(refusal) => {
-                    let why = refusal.to_string();
-                    if !refusal.may_pass() {
-                        self.refuse(&candidate, Some(why.clone()));
-                    }
-                    standing = standing.or(Some(why));
-                    first.get_or_insert(refusal);
-                }
-            }
-        }
-        self.state().standing = standing;
-        first.map_or(Ok(Reload::Unchanged), Err)
-    }
-
-    fn refuse(&self, candidate: &Candidate, why: Option<String>) {
-        /// Files are few; this many refused ones mean that names are being made up.
-        const REFUSED_MAX: usize = 1024;
-        let mut state = self.state();
-        if state.refused.len() >= REFUSED_MAX {
-            state.refused.clear();
-        }
-        state.refused.insert(candidate.stamp.clone(), why);
-    }
-
-    /// Takes a file; `None`: it is the one in force once more.
-    fn take(
-        &self,
-        candidate: &Candidate,
-        in_force: Option<Timestamp>,
-    ) -> Result<Option<Arc<Report>>, Refusal> {
-        if let Some(at) = candidate.exported_at.filter(|at| *at > self.clock.now()) {
-            return Err(Refusal::Future(at));
-        }
-        let declared = candidate.declared(&self.plan)?;
-        let before = load::Before {
-            exported_at: candidate.exported_at,
-            rows: declared.rows,
-            previous_rows: self.state().previous_rows,
-            now: self.clock.now(),
-        };
-        let file = std::fs::File::open(&candidate.path);
-        let file = file.map_err(|error| Refusal::Io("open the file", error))?;
-        let mut file = Hashed::new(file);
-        let loaded = load::load(&self.plan, before, &mut file);
-        // Whatever was found in a file that is being written is not to be remembered.
-        if !candidate.is_unchanged() {
-            return Err(Refusal::Changing);
-        }
-        // What is wrong with a file that is not the one that was sent is no matter.
-        let loaded = match declared.sha256 {
-            None => Ok(loaded?),
-            Some(_) => loaded,
-        };
-        let content = file.finish_reading();
-        let content = content.map_err(|error| Refusal::Io("read the file", error))?;
-        if declared.sha256.is_some_and(|sha256| sha256 != content) {
-            return Err(Refusal::Checksum);
-        }
-        let (table, report) = loaded?;
-        if Some(report.exported_at) < in_force {
-            return Err(Refusal::Older(report.exported_at));
-        }
-        if Some(report.exported_at) == in_force {
-            return if self.state().content == Some(content) {
-                Ok(None)
-            } else {
-                Err(Refusal::SameTime(report.exported_at))
-            };
-        }
-        if let Some(path) = &self.plan.config.state_file
-            && let Err(error) = (Accepted { rows: report.rows }).store(path)
-        {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "can't remember the size of the export"
-            );
-        }
-        let report = Arc::new(report);
-        let restrictions = Arc::new(table.restrictions());
-        let mut state = self.state();
-        state.previous_rows = Some(report.rows);
-        state.table = Some(Arc::new(table));
-        state.report = Some(Arc::clone(&report));
-        state.stamp = Some(candidate.stamp.clone());
-        state.content = Some(content);
-        drop(state);
-        self.restrictions.send_replace(Some(restrictions));
-        Ok(Some(report))
     }
 }

@@ -24,7 +24,10 @@ use std::{
 use accord_proto::{clock::SharedClock, msisdn::Msisdn, reason::Reason, signal::Signal};
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval},
+};
 
 pub use config::{Covers, ListColumns, ListComplete, ListConfig, ListDate};
 pub use read::ListError;
@@ -36,7 +39,10 @@ use self::{
 };
 use crate::{
     file_drop::{self, FileDrop, FilesConfigError},
-    source::{Condition, Observations, Source, SourceFuture, SourceState, StateCell, words},
+    source::{
+        ChangesIn, ChangesOut, Condition, Observations, Source, SourceChange, SourceFuture,
+        SourceState, StateCell, Told, Withdrawals, words,
+    },
 };
 
 /// The lists of a directory.
@@ -49,6 +55,10 @@ pub struct NumberList {
     /// What was read last; `None`: nothing, or the directory could not be read since.
     read: Mutex<Option<Vec<Stamp>>>,
     state: StateCell,
+    /// Of whom an answer may lie at a broker.
+    asked: Told<()>,
+    changes: ChangesIn,
+    changes_out: ChangesOut,
 }
 
 impl NumberList {
@@ -66,6 +76,7 @@ impl NumberList {
                 Some(Arc::new(FileDrop::open(sftp, spool, wanted, clock)?))
             }
         };
+        let (changes, changes_out) = ChangesOut::ends();
         Ok(Self {
             plan,
             clock,
@@ -73,6 +84,9 @@ impl NumberList {
             book: ArcSwapOption::empty(),
             read: Mutex::default(),
             state: StateCell::default(),
+            asked: Told::default(),
+            changes,
+            changes_out,
         })
     }
 
@@ -152,13 +166,35 @@ impl NumberList {
         (lists, refused)
     }
 
-    /// As [`Self::reload`], where nothing may block.
+    /// As [`Self::reload`], where nothing may block. What the lists say otherwise than before of numbers
+    /// that were asked about is taken back from brokers.
     ///
     /// # Errors
     /// [`ListError`].
     pub async fn reload_now(self: Arc<Self>) -> Result<(), ListError> {
-        let reloading = tokio::task::spawn_blocking(move || self.reload());
-        reloading.await.map_err(|_| ListError::Interrupted)?
+        let reading = Arc::clone(&self);
+        let reloading = tokio::task::spawn_blocking(move || {
+            let before = reading.book.load_full();
+            (reading.reload(), reading.differing(before.as_deref()))
+        });
+        let (reloaded, differs) = reloading.await.map_err(|_| ListError::Interrupted)?;
+        self.changes.withdraw(differs).await;
+        reloaded
+    }
+
+    /// What the lists in force say otherwise than those before.
+    fn differing(&self, before: Option<&Book>) -> Withdrawals {
+        let mut differs = Withdrawals::default();
+        let after = self.book.load_full();
+        let after = after.as_deref();
+        if before.map(std::ptr::from_ref) == after.map(std::ptr::from_ref) {
+            return differs;
+        }
+        for msisdn in self.asked.numbers(self.clock.now()) {
+            let (before, after) = (said(before, &msisdn), said(after, &msisdn));
+            differs.compare(msisdn, &before, &after);
+        }
+        differs
     }
 
     /// Looks for lists for ever. A refusal is logged once, until it is another one.
@@ -214,12 +250,14 @@ impl Source for NumberList {
         _deadline: Instant,
     ) -> SourceFuture<'a> {
         Box::pin(async move {
-            let book = self.book.load_full();
+            // Before the lists are looked at: if others come meanwhile, this number is compared.
+            self.asked.note(msisdn, ());
+            let known = said(self.book.load().as_deref(), &msisdn);
             let mut answer = Observations::all(signals, Reason::NotAvailable);
             for (signal, said) in &mut answer.signals {
-                if *signal == Signal::NumberRecycling {
-                    let book = book.as_ref().ok_or(Reason::SourceDown);
-                    *said = book.and_then(|book| book.observation(&msisdn));
+                let mut known = known.signals.iter();
+                if let Some((_, known)) = known.find(|(of, _)| of == signal) {
+                    *said = known.clone();
                 }
             }
             answer
@@ -228,6 +266,20 @@ impl Source for NumberList {
 
     fn state(&self) -> SourceState {
         file_drop::state(self.state.get(), self.files.as_ref())
+    }
+
+    fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {
+        self.changes_out.take()
+    }
+}
+
+/// What the lists say of a number; without any, that there are none.
+fn said(book: Option<&Book>, msisdn: &Msisdn) -> Observations {
+    let book = book.ok_or(Reason::SourceDown);
+    let said = book.and_then(|book| book.observation(msisdn));
+    Observations {
+        signals: vec![(Signal::NumberRecycling, said)],
+        ..Observations::default()
     }
 }
 

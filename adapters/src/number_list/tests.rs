@@ -275,3 +275,41 @@ fn limits_are_kept_and_each_rule_is_named_by_its_key() {
         "covers.days"
     );
 }
+
+#[tokio::test]
+async fn a_list_that_names_a_number_takes_back_what_was_said_of_it_and_of_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = open(dir.path(), MONTHLY);
+    let mut changes = source.changes().unwrap();
+    let mut taken_back = || {
+        let mut taken = Vec::new();
+        while let Ok(change) = changes.try_recv() {
+            assert_eq!(change.observation, None);
+            let last = change.msisdn.expose_digits().chars().last();
+            taken.push((last.unwrap().to_string(), change.signal));
+        }
+        taken
+    };
+    let reload = || Arc::clone(&source).reload_now();
+    put(dir.path(), "mnrl-2026-10.csv", "MOBILE_NO\n7700900002\n");
+    reload().await.unwrap();
+    for last in [1, 2, 3] {
+        said(&source, last).await.unwrap();
+    }
+    assert_eq!(taken_back(), []);
+    // 4 is another operator's, or of one whom nobody asked about.
+    let november = "MOBILE_NO\n7700900001\n7700900004\n";
+    put(dir.path(), "mnrl-2026-11.csv", november);
+    reload().await.unwrap();
+    let all = Signal::ALL.iter();
+    let expected: Vec<_> = all.map(|signal| ("1".to_owned(), *signal)).collect();
+    assert_eq!(taken_back(), expected);
+    // A list of before, which comes late, says nothing else of the numbers that it does not name.
+    put(dir.path(), "mnrl-2026-09.csv", "MOBILE_NO\n7700900009\n");
+    reload().await.unwrap();
+    assert_eq!(taken_back(), []);
+    // A list that is taken away, as a regulator does after a month: what it said is known no more.
+    fs::remove_file(dir.path().join("mnrl-2026-11.csv")).unwrap();
+    reload().await.unwrap();
+    assert_eq!(taken_back(), expected);
+}

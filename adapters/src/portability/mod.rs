@@ -6,7 +6,13 @@
 
 mod config;
 
-use std::{fs::File, os::unix::fs::MetadataExt as _, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use accord_proto::{
     clock::SharedClock,
@@ -18,12 +24,18 @@ use accord_proto::{
 };
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval},
+};
 
 pub use config::PortabilityConfig;
 
 use crate::file_drop::{self, FileDrop, FilesConfigError, Role};
-use crate::source::{Condition, Observations, Source, SourceFuture, SourceState, StateCell};
+use crate::source::{
+    ChangesIn, ChangesOut, Condition, Observations, Source, SourceChange, SourceFuture,
+    SourceState, StateCell, Told, Withdrawals,
+};
 
 /// Why a file is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +65,20 @@ pub struct Portability {
     clock: SharedClock,
     current: ArcSwapOption<PortabilityDatabase>,
     state: StateCell,
+    /// Of whom an answer may lie at a broker.
+    asked: Told<()>,
+    compared: Mutex<Compared>,
+    changes: ChangesIn,
+    changes_out: ChangesOut,
+}
+
+/// What was said when numbers were compared last.
+#[derive(Debug, Default)]
+struct Compared {
+    database: Option<Arc<PortabilityDatabase>>,
+    at: Timestamp,
+    /// When the next port comes that the database has planned.
+    next: Option<Timestamp>,
 }
 
 /// What the database says of a number.
@@ -87,12 +113,17 @@ impl Portability {
                 Some(Arc::new(files))
             }
         };
+        let (changes, changes_out) = ChangesOut::ends();
         Ok(Self {
             files,
             config,
             clock,
             current: ArcSwapOption::empty(),
             state: StateCell::default(),
+            asked: Told::default(),
+            compared: Mutex::default(),
+            changes,
+            changes_out,
         })
     }
 
@@ -116,13 +147,47 @@ impl Portability {
         read
     }
 
-    /// As [`Self::reload`], where nothing may block.
+    /// As [`Self::reload`], where nothing may block. What was told of numbers that came or left since is
+    /// taken back from brokers, if they were asked about.
     ///
     /// # Errors
     /// [`PortabilityError`].
     pub async fn reload_now(self: Arc<Self>) -> Result<(), PortabilityError> {
-        let reloading = tokio::task::spawn_blocking(move || self.reload());
-        reloading.await.map_err(|_| PortabilityError::Interrupted)?
+        let reading = Arc::clone(&self);
+        let reloading = tokio::task::spawn_blocking(move || (reading.reload(), reading.moved()));
+        let (reloaded, moved) = reloading.await.map_err(|_| PortabilityError::Interrupted)?;
+        self.changes.withdraw(moved).await;
+        reloaded
+    }
+
+    /// The numbers that were asked about and came or left since they were compared last: with another
+    /// database, or because the moment has come that it had planned.
+    fn moved(&self) -> Withdrawals {
+        let (current, now) = (self.current.load_full(), self.clock.now());
+        let mut moved = Withdrawals::default();
+        let Some(database) = current else {
+            return moved;
+        };
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = compared.database.as_ref();
+        let is_same = known.is_some_and(|known| Arc::ptr_eq(known, &database));
+        if is_same && compared.next.is_none_or(|next| now < next) {
+            return moved;
+        }
+        for msisdn in self.asked.numbers(now) {
+            let was = known.map_or(Standing::Unported, |known| {
+                self.standing_in(known, &msisdn, compared.at)
+            });
+            if was != self.standing_in(&database, &msisdn, now) {
+                moved.add(msisdn, Signal::ALL);
+            }
+        }
+        *compared = Compared {
+            next: database.next_after(now),
+            at: now,
+            database: Some(database),
+        };
+        moved
     }
 
     /// The server that the file comes from, where there is one.
@@ -155,6 +220,7 @@ impl Portability {
         let (mut read, mut seen) = (None, self.stamp());
         loop {
             ticks.tick().await;
+            self.tell_planned().await;
             let stamp = self.stamp();
             let still = stamp == seen;
             seen = stamp;
@@ -166,6 +232,14 @@ impl Portability {
                 tracing::error!(error, "refused a portability database");
             }
             read = Some(stamp);
+        }
+    }
+
+    /// Takes back what was told of numbers whose planned port has come.
+    async fn tell_planned(self: &Arc<Self>) {
+        let comparing = Arc::clone(self);
+        if let Ok(moved) = tokio::task::spawn_blocking(move || comparing.moved()).await {
+            self.changes.withdraw(moved).await;
         }
     }
 
@@ -183,13 +257,22 @@ impl Portability {
     fn standing(&self, msisdn: &Msisdn) -> Option<Standing> {
         let current = self.current.load();
         let database = current.as_ref()?;
-        Some(match database.find(msisdn, self.clock.now()) {
+        Some(self.standing_in(database, msisdn, self.clock.now()))
+    }
+
+    fn standing_in(
+        &self,
+        database: &PortabilityDatabase,
+        msisdn: &Msisdn,
+        now: Timestamp,
+    ) -> Standing {
+        match database.find(msisdn, now) {
             None => Standing::Unported,
             Some(port) if self.config.own.iter().any(|own| own == port.recipient) => {
                 Standing::Came(port.ported_in)
             }
             Some(_) => Standing::Lost,
-        })
+        }
     }
 }
 
@@ -226,6 +309,8 @@ impl Source for Portability {
         _deadline: Instant,
     ) -> SourceFuture<'a> {
         Box::pin(async move {
+            // Before the database is looked at: if another comes meanwhile, this number is compared.
+            self.asked.note(msisdn, ());
             let came = match self.standing(&msisdn) {
                 None => return Observations::all(signals, Reason::SourceDown),
                 Some(Standing::Lost) => return Observations::all(signals, Reason::NotOurs),
@@ -245,6 +330,10 @@ impl Source for Portability {
 
     fn state(&self) -> SourceState {
         file_drop::state(self.state.get(), self.files.as_ref())
+    }
+
+    fn changes(&self) -> Option<mpsc::Receiver<SourceChange>> {
+        self.changes_out.take()
     }
 }
 

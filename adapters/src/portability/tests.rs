@@ -190,6 +190,95 @@ async fn without_a_database_it_is_down_and_a_bad_one_changes_nothing() {
     assert_eq!(words(&sim(&source, 1).await), "not_available");
 }
 
+/// The numbers of which something waits to be taken back, and how often: of each all signals.
+fn taken_back(changes: &mut mpsc::Receiver<SourceChange>) -> Vec<u16> {
+    let mut taken = Vec::new();
+    while let Ok(change) = changes.try_recv() {
+        assert_eq!(change.observation, None);
+        taken.push(
+            (0..999)
+                .find(|last| number(*last) == change.msisdn)
+                .unwrap(),
+        );
+    }
+    taken.sort_unstable();
+    let each = taken.chunk_by(|one, other| one == other);
+    each.map(|all| {
+        assert_eq!(all.len(), Signal::ALL.len());
+        all[0]
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn what_was_told_of_a_number_that_left_or_came_is_taken_back_when_it_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("portability.csv");
+    let stays = "+447700900005,sud-mobile,2024-05-01\n+447700900006,north-mobile,2024-05-01\n";
+    write(&path, "2026-11-26T02:00:00Z", stays);
+    let clock = ManualClock::at(at(NOW));
+    let source = Arc::new(Portability::open(config(dir.path()), clock.clone()).unwrap());
+    let mut changes = source.changes().unwrap();
+    let reload = || Arc::clone(&source).reload_now();
+    reload().await.unwrap();
+    for last in [1, 2, 4, 5, 6, 7, 150] {
+        let _ = sim(&source, last).await;
+    }
+    assert!(taken_back(&mut changes).is_empty());
+    // The same once more, as of later.
+    write(&path, "2026-11-26T03:00:00Z", stays);
+    reload().await.unwrap();
+    assert!(taken_back(&mut changes).is_empty());
+    // 1 leaves, 2 comes, 4 leaves by its range; of 3, which left too, nobody was told anything; 6 came on
+    // another day than was said; and 7 leaves the day after tomorrow.
+    let rows = "+447700900001,sud-mobile,2026-11-26\n+447700900002,north-mobile,2026-11-26\n\
+                +447700900003-+447700900004,sud-mobile,2026-11-26\n\
+                +447700900005,sud-mobile,2024-05-01\n+447700900006,north-mobile,2024-05-02\n\
+                +447700900007,sud-mobile,2026-11-28\n\
+                +447700900100-+447700900199,sud-mobile,2026-11-29T10:30:00Z\n";
+    write(&path, "2026-11-26T04:00:00Z", rows);
+    reload().await.unwrap();
+    assert_eq!(taken_back(&mut changes), [1, 2, 4, 6]);
+    // What was planned comes without another file.
+    let tell = async |now: &str| {
+        clock.set(at(now));
+        source.tell_planned().await;
+    };
+    for (now, moved) in [
+        ("2026-11-27T23:59:59Z", &[][..]),
+        ("2026-11-28T00:00:00Z", &[7]),
+        ("2026-11-28T00:00:01Z", &[]),
+        ("2026-11-29T10:29:59Z", &[]),
+        ("2026-11-29T10:30:00Z", &[150]),
+        ("2026-11-30T00:00:00Z", &[]),
+    ] {
+        tell(now).await;
+        assert_eq!(taken_back(&mut changes), moved, "{now}");
+    }
+    assert_eq!(words(&sim(&source, 7).await), "not_ours");
+}
+
+#[tokio::test]
+async fn what_others_said_before_the_first_database_is_taken_back_where_the_number_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = opened(dir.path());
+    let mut changes = source.changes().unwrap();
+    for last in [1, 2] {
+        assert_eq!(words(&sim(&source, last).await), "source_down");
+    }
+    let lost = "+447700900001,sud-mobile,2024-05-01\n";
+    write(&dir.path().join("portability.csv"), NOW, lost);
+    let watching = tokio::spawn(Arc::clone(&source).watch());
+    let first = tokio::time::timeout(Duration::from_secs(20), changes.recv()).await;
+    assert!(first.unwrap().unwrap().msisdn == number(1));
+    while words(&sim(&source, 1).await) != "not_ours" {
+        tokio::task::yield_now().await;
+    }
+    watching.abort();
+    let rest = std::iter::from_fn(|| changes.try_recv().ok());
+    assert!(rest.into_iter().all(|change| change.msisdn == number(1)));
+}
+
 #[test]
 fn each_rule_is_named_by_its_key() {
     let good = config(Path::new("."));

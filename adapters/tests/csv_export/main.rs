@@ -10,3 +10,4 @@ mod common;
 mod content;
 mod files;
 mod fixture;
+mod news;

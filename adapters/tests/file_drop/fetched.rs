@@ -131,6 +131,42 @@ async fn an_export_with_its_checksum_is_fetched_and_answered_from() {
 
 #[tokio::test]
 #[ignore = "needs sshd"]
+async fn what_the_next_days_file_says_otherwise_is_taken_back_from_brokers() {
+    const OTHER: &str = "+447700900002";
+    let stage = Stage::new("by = \"final_newline\"");
+    stage.put(
+        "subscribers-20261122.csv",
+        &export(&[(ONE, "2026-11-20"), (OTHER, "-")]),
+    );
+    let mut changes = stage.source.changes().unwrap();
+    let watching = {
+        let source = Arc::clone(&stage.source);
+        let files = source.files().unwrap();
+        tokio::spawn(async move { tokio::join!(files.watch(), source.watch()) })
+    };
+    let by = Instant::now() + Duration::from_secs(20);
+    while stage.ask(ONE).await.is_err() || stage.ask(OTHER).await.is_err() {
+        assert!(Instant::now() < by, "the first file");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // Both were asked about before there was a file.
+    while changes.try_recv().is_ok() {}
+    let first = stage.ask(ONE).await.unwrap();
+    stage.put(
+        "subscribers-20261123.csv",
+        &export(&[(ONE, "2026-11-22"), (OTHER, "-")]),
+    );
+    let gone = tokio::time::timeout(Duration::from_secs(20), changes.recv()).await;
+    let gone = gone.unwrap().unwrap();
+    assert!(gone.msisdn == Msisdn::parse(ONE).unwrap());
+    assert_eq!((gone.signal, gone.observation), (Signal::SimSwap, None));
+    assert_ne!(stage.ask(ONE).await.unwrap().what, first.what);
+    assert!(changes.try_recv().is_err(), "the other is as it was");
+    watching.abort();
+}
+
+#[tokio::test]
+#[ignore = "needs sshd"]
 async fn a_file_that_is_not_what_its_checksum_says_changes_nothing_until_it_is() {
     let stage = Stage::new("by = \"sha256_file\"");
     let good = export(&[(ONE, "2026-11-20")]);

@@ -120,6 +120,17 @@ impl PortabilityDatabase {
         ChangedIn::new(after, after.checked_add(length).ok()?)
     }
 
+    /// When the next port comes that is planned for later than `now`; `None`: none is. It looks at every
+    /// row.
+    #[must_use]
+    pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let come = When::latest(now);
+        let numbers = self.numbers.iter().map(|row| row.when());
+        let ranges = self.ranges.iter().map(|row| row.when());
+        let planned = numbers.chain(ranges).filter(|when| when.word() > come);
+        planned.min_by_key(|when| when.word())?.start()
+    }
+
     /// When the database was made: what happened later is not in it.
     #[must_use]
     pub const fn as_of(&self) -> Timestamp {

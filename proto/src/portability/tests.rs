@@ -108,6 +108,28 @@ fn the_last_port_that_has_come_counts() {
 }
 
 #[test]
+fn the_next_port_that_is_planned_is_known_and_what_has_come_is_none() {
+    let rows = "+447700900001,third,2026-11-28\n+447700900001,first,2020-01-01\n\
+                +447700900002,planned,2026-11-27T10:30:20Z\n+447700900003,ported,\n\
+                +447700900100-+447700900199,later,2026-11-29\n";
+    let database = read(&file(rows)).unwrap();
+    let next = |now: &str| database.next_after(now.parse().unwrap());
+    let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+    // Local days may begin 14 hours earlier.
+    for (now, planned) in [
+        ("2026-11-26T12:00:00Z", at("2026-11-27T10:00:00Z")),
+        ("2026-11-27T10:00:00Z", at("2026-11-27T10:30:00Z")),
+        ("2026-11-27T10:30:00Z", at("2026-11-28T10:00:00Z")),
+        ("2026-11-28T10:00:00Z", None),
+    ] {
+        assert_eq!(next(now), planned, "{now}");
+        let come = |when: Timestamp| database.find(&number("+447700900002"), when).is_some();
+        let minute = planned.filter(|at| *at == "2026-11-27T10:30:00Z".parse().unwrap());
+        assert!(minute.is_none_or(|at| come(at) && !come(at - SignedDuration::from_secs(1))));
+    }
+}
+
+#[test]
 fn the_many_ports_of_one_number_are_told_apart_over_the_blocks_of_the_search() {
     let mut rows = String::new();
     for number in 0..3 {

@@ -11,13 +11,9 @@ use accord_proto::{
 use accord_tests::world::{World, WorldFiles, wait_until};
 use jiff::SignedDuration;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::Instant,
-};
+use tokio::time::Instant;
 
-use super::spec;
+use super::{spec, view_served};
 
 const CEASED: &str = "+447700900002";
 const LEFT: &str = "+447700900003";
@@ -100,19 +96,6 @@ async fn a_swap_that_happens_reaches_a_banks_lookup() {
     );
 }
 
-/// A number that the broker exposes.
-#[expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
-async fn metric(admin_port: u16, name: &str) -> u64 {
-    let mut stream = TcpStream::connect(("127.0.0.1", admin_port)).await.unwrap();
-    let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let mut lines = text.lines();
-    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.unwrap().parse().unwrap()
-}
-
 #[tokio::test]
 #[ignore = "needs nats-server"]
 async fn a_line_that_ends_leaves_or_begins_ends_what_the_broker_answers_from_its_view() {
@@ -152,12 +135,9 @@ async fn a_line_that_ends_leaves_or_begins_ends_what_the_broker_answers_from_its
         let known = wait_until(what, || async { asked(number).await == swapped });
         known.await.unwrap();
         // And now it is the view that answers.
-        let served = metric(admin_port, "accord_view_served_total").await;
+        let served = view_served(admin_port).await;
         assert_eq!(asked(number).await, swapped);
-        assert_eq!(
-            metric(admin_port, "accord_view_served_total").await,
-            served + 1
-        );
+        assert_eq!(view_served(admin_port).await, served + 1);
     }
     for (kind, number, ago, expected) in [
         ("cease", CEASED, 10, Err(Reason::UnknownNumber)),
