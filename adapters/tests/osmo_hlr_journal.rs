@@ -62,7 +62,8 @@ fn a_sweep_does_not_vouch_for_a_missing_number() {
     let dir = tempfile::tempdir().unwrap();
     let journal = open(dir.path()).unwrap();
     seen(&journal, "901700000000001", 0);
-    assert!(journal.missed(&number()).unwrap().unwrap().missing);
+    assert!(journal.missed(&number()).unwrap().unwrap().newly);
+    assert!(!journal.missed(&number()).unwrap().unwrap().newly);
     journal.swept(at(20));
     journal.flush().unwrap();
     drop(journal);

@@ -30,11 +30,10 @@ impl DiameterSh {
         let data = answer.data.as_ref().map_err(|error| error.reason())?;
         let Some(identity) = diff.identity(data.as_ref()) else {
             // Seen before and not now: not "no change". Never seen: this HSS doesn't tell.
-            let missed = diff
-                .journal
-                .missed(&msisdn)
-                .map_err(|_| Reason::SourceDown)?;
-            return Err(missed.map_or(Reason::NotAvailable, |_| Reason::Undecided));
+            return Err(match self.missed(diff, &msisdn)? {
+                true => Reason::Undecided,
+                false => Reason::NotAvailable,
+            });
         };
         let seen = diff.journal.seen(msisdn, identity, sent, answer.received);
         // `None`: a number that there is no room to watch.
@@ -51,7 +50,9 @@ impl DiameterSh {
             })?;
         }
         if changed {
-            self.push(msisdn, diff.signal, diff.observation(&known));
+            for change in self.changed(diff, msisdn, &known) {
+                let _ = self.changes.try_tell(change);
+            }
         }
         let known = known.by(self.clock.now()).ok_or(Reason::NotWatched)?;
         Ok(diff.observation(&known))

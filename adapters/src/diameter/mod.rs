@@ -22,6 +22,7 @@ mod config;
 pub mod diversion;
 mod location;
 pub mod node;
+mod notified;
 pub mod peer;
 pub mod peers;
 pub mod sh;
@@ -56,7 +57,9 @@ use self::sh::{Domain, Manner, Question, Reference, ShError};
 use self::sh_data::ShData;
 pub use self::watch::Sweep;
 use crate::interval_journal::{IntervalJournal, Known};
-use crate::source::{ChangesOut, Observations, Source, SourceChange, SourceFuture, SourceState};
+use crate::source::{
+    ChangesIn, ChangesOut, Observations, Source, SourceChange, SourceFuture, SourceState,
+};
 
 /// The source. Make it with [`DiameterSh::open`] and run [`DiameterSh::watch`] beside it.
 #[derive(Debug)]
@@ -76,7 +79,7 @@ pub struct DiameterSh {
     poll_in_flight: usize,
     request_timeout: Duration,
     asks: Semaphore,
-    changes: mpsc::Sender<SourceChange>,
+    changes: ChangesIn,
     changes_out: ChangesOut,
     health: state::Health,
 }
@@ -116,7 +119,7 @@ impl DiameterSh {
                 .then_some(Signal::CallForwarding),
         );
         signals.extend((!checked.places.is_empty()).then_some(Signal::Roaming));
-        let (changes, changes_out) = ChangesOut::channel();
+        let (changes, changes_out) = ChangesOut::ends();
         Ok(Self {
             peers: Peers::new(checked.node, checked.peers, &*clock),
             manner: checked.manner,
@@ -237,11 +240,7 @@ impl DiameterSh {
     fn ask_missing(&self, msisdn: &Msisdn, signals: &[Signal]) -> Result<Observations, Reason> {
         let mut known = false;
         for diff in &self.diffs {
-            let missed = diff
-                .journal
-                .missed(msisdn)
-                .map_err(|_| Reason::SourceDown)?;
-            known |= missed.is_some();
+            known |= self.missed(diff, msisdn)?;
         }
         if !known {
             return Err(Reason::UnknownNumber);
@@ -261,10 +260,44 @@ impl DiameterSh {
         self.diffs.iter().find(|diff| diff.signal == signal)
     }
 
-    /// Tells the runtime of a change; `false` if it has no room.
-    fn push(&self, msisdn: Msisdn, signal: Signal, observation: Observation) -> bool {
-        let change = SourceChange::told(msisdn, signal, observation);
-        self.changes.try_send(change).is_ok()
+    /// Journals that an identity can't be told now, and takes back what was told of it: a swap may be
+    /// under way, and a broker would go on to say that there was none. False: it was never seen.
+    fn missed(&self, diff: &Diff, msisdn: &Msisdn) -> Result<bool, Reason> {
+        let missed = diff.journal.missed(msisdn);
+        let missed = missed.map_err(|_| Reason::SourceDown)?;
+        if missed.is_some_and(|missed| missed.newly) {
+            for signal in self.missing(diff) {
+                // What there is no room for gets old at the broker.
+                let _ = self
+                    .changes
+                    .try_tell(SourceChange::withdrawal(*msisdn, signal));
+            }
+        }
+        Ok(missed.is_some())
+    }
+
+    /// The signals of which nothing is known while an identity can't be told.
+    fn missing(&self, diff: &Diff) -> impl Iterator<Item = Signal> {
+        std::iter::once(diff.signal).chain(self.of_old(diff))
+    }
+
+    /// What was said of the old card, and holds no more with a new one.
+    fn of_old(&self, diff: &Diff) -> Option<Signal> {
+        let moves = diff.signal == Signal::SimSwap && self.signals.contains(&Signal::Roaming);
+        moves.then_some(Signal::Roaming)
+    }
+
+    /// That an identity changed, and what holds no more since then.
+    fn changed(
+        &self,
+        diff: &Diff,
+        msisdn: Msisdn,
+        known: &Known,
+    ) -> impl Iterator<Item = SourceChange> {
+        let change = SourceChange::told(msisdn, diff.signal, diff.observation(known));
+        let of_old = self.of_old(diff);
+        let of_old = of_old.map(|signal| SourceChange::withdrawal(msisdn, signal));
+        std::iter::once(change).chain(of_old)
     }
 }
 

@@ -1,24 +1,19 @@
-//! What the source does beside answering: polls the watched numbers, subscribes to their changes,
-//! and looks at what the server notifies of.
+//! What the source does beside answering: polls the watched numbers, and what comes of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::error::Error;
-use std::time::Duration;
 
 use accord_proto::msisdn::Msisdn;
 use accord_proto::signal::Signal;
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::answer::Answer;
-use super::node::Message;
-use super::sh::{self, Reference, ShError};
+use super::notified::Subscriptions;
+use super::sh::ShError;
 use super::{DiameterError, DiameterSh};
 use crate::interval_journal::{Outcome, PENDING_FRAMES_MAX};
-
-/// A subscription is asked for again after this time: the server may have lost it.
-const SUBSCRIPTION_LASTS: Duration = Duration::from_secs(3_600);
+use crate::source::{SourceChange, WITHDRAWALS_MAX};
 
 /// So many questions one after the other that were not answered, or answered *too busy*, are a server's
 /// failure, and not their numbers'. An HSS behind a relay that can't be delivered to is told of at once, and
@@ -40,27 +35,32 @@ pub struct Sweep {
     pub unusable: usize,
     /// Numbers newly subscribed to.
     pub subscribed: usize,
-    /// Changes that the runtime had no room for.
+    /// Signals of numbers that were taken back, since the identity can't be told now.
+    pub withdrawn: usize,
+    /// Changes that nobody took, or that were too many to be taken back at once.
     pub dropped: usize,
 }
 
 /// What one number's sample found.
+#[derive(Default)]
 struct Sample {
     found: Sweep,
+    /// What is to be taken back, since nobody has the number now.
+    gone: Vec<SourceChange>,
     /// Why it was not answered, if that need not be the number's own fault.
     failed: Option<ShError>,
 }
 
 /// Tells the failure of a few numbers from that of the server.
 #[derive(Default)]
-struct Failures {
+pub(super) struct Failures {
     answered: bool,
     in_a_row: usize,
     last: Option<ShError>,
 }
 
 impl Failures {
-    fn count(&mut self, failed: Option<ShError>) -> Result<(), ShError> {
+    pub(super) fn count(&mut self, failed: Option<ShError>) -> Result<(), ShError> {
         let Some(error) = failed else {
             self.answered = true;
             self.in_a_row = 0;
@@ -82,10 +82,6 @@ impl Failures {
         }
     }
 }
-
-/// When each number was last subscribed to.
-#[derive(Debug, Default)]
-pub(super) struct Subscriptions(HashMap<Msisdn, Instant>);
 
 impl DiameterSh {
     /// Keeps the connections, polls, and looks at what comes, for ever. Failures are logged once
@@ -112,10 +108,18 @@ impl DiameterSh {
                         tracing::info!("the server answers again");
                     }
                     failing = false;
-                    if sweep.changed + sweep.unusable + sweep.dropped > 0 {
-                        let (asked, changed) = (sweep.asked, sweep.changed);
-                        let (unusable, dropped) = (sweep.unusable, sweep.dropped);
-                        tracing::info!(asked, changed, unusable, dropped, "polled by Sh");
+                    if sweep.changed + sweep.unusable + sweep.withdrawn + sweep.dropped > 0 {
+                        let (asked, changed, unusable) =
+                            (sweep.asked, sweep.changed, sweep.unusable);
+                        let (withdrawn, dropped) = (sweep.withdrawn, sweep.dropped);
+                        tracing::info!(
+                            asked,
+                            changed,
+                            unusable,
+                            withdrawn,
+                            dropped,
+                            "polled by Sh"
+                        );
                     }
                 }
                 Err(error) if !failing => {
@@ -161,6 +165,16 @@ impl DiameterSh {
         while let Some(one) = samples.next().await {
             let one = one?;
             failures.count(one.failed)?;
+            for change in one.gone {
+                let may = sweep.withdrawn < WITHDRAWALS_MAX;
+                let told = may && self.changes.tell(change).await;
+                let count = if told {
+                    &mut sweep.withdrawn
+                } else {
+                    &mut sweep.dropped
+                };
+                *count += 1;
+            }
             let one = one.found;
             sweep.asked += 1;
             sweep.began += one.began;
@@ -188,7 +202,7 @@ impl DiameterSh {
     /// is missed, and takes nothing from the others.
     async fn sample(&self, msisdn: Msisdn) -> Result<Sample, DiameterError> {
         let signals: Vec<Signal> = self.diffs.iter().map(|diff| diff.signal).collect();
-        let (mut found, mut failed) = (Sweep::default(), None);
+        let mut sample = Sample::default();
         for question in self.questions(&signals) {
             let deadline = Instant::now() + self.request_timeout;
             let sent = self.clock.now();
@@ -198,14 +212,14 @@ impl DiameterSh {
                     return Err(error.into());
                 }
                 if error.is_of_the_server() {
-                    failed = Some(error);
+                    sample.failed = Some(error);
                 }
             }
             for place in 0..self.diffs.len() {
-                self.take(place, msisdn, &answer, sent, &mut found).await?;
+                self.take(place, msisdn, &answer, sent, &mut sample).await?;
             }
         }
-        Ok(Sample { found, failed })
+        Ok(sample)
     }
 
     /// Journals what an answer says of one identity.
@@ -215,8 +229,9 @@ impl DiameterSh {
         msisdn: Msisdn,
         answer: &Answer,
         sent: jiff::Timestamp,
-        found: &mut Sweep,
+        sample: &mut Sample,
     ) -> Result<(), DiameterError> {
+        let found = &mut sample.found;
         let Some(diff) = self.diffs.get(place) else {
             return Ok(());
         };
@@ -230,15 +245,23 @@ impl DiameterSh {
         found.unusable += usize::from(unusable);
         let data = answer.data.as_ref().ok().and_then(Option::as_ref);
         let Some(identity) = diff.identity(data) else {
-            found.missing += usize::from(diff.journal.missed(&msisdn)?.is_some());
+            if let Some(missed) = diff.journal.missed(&msisdn)? {
+                found.missing += 1;
+                if missed.newly {
+                    let gone = self.missing(diff);
+                    let gone = gone.map(|signal| SourceChange::withdrawal(msisdn, signal));
+                    sample.gone.extend(gone);
+                }
+            }
             return Ok(());
         };
         match diff.journal.seen(msisdn, identity, sent, answer.received)? {
             Some((Outcome::Changed, known)) => {
                 found.changed += 1;
                 diff.flush().await?;
-                let told = self.push(msisdn, diff.signal, diff.observation(&known));
-                found.dropped += usize::from(!told);
+                for change in self.changed(diff, msisdn, &known) {
+                    found.dropped += usize::from(!self.changes.tell(change).await);
+                }
             }
             Some((Outcome::Began, _)) => found.began += 1,
             Some((
@@ -255,88 +278,6 @@ impl DiameterSh {
             diff.flush().await?;
         }
         Ok(())
-    }
-
-    /// Subscribes to those that are due, beside the sweep, as many at once as are polled.
-    async fn subscribe_to(
-        &self,
-        numbers: &HashSet<Msisdn>,
-        subscriptions: &mut Subscriptions,
-    ) -> Result<Sweep, DiameterError> {
-        let (mut sweep, mut failures) = (Sweep::default(), Failures::default());
-        if self.subscribe.is_empty() {
-            return Ok(sweep);
-        }
-        let now = Instant::now();
-        subscriptions.0.retain(|msisdn, _| numbers.contains(msisdn));
-        let due = |msisdn: &&Msisdn| {
-            let last = subscriptions.0.get(*msisdn);
-            last.is_none_or(|last| now.duration_since(*last) >= SUBSCRIPTION_LASTS)
-        };
-        let due: Vec<Msisdn> = numbers.iter().filter(due).copied().collect();
-        let asking = stream::iter(due).map(async |msisdn| {
-            let deadline = Instant::now() + self.request_timeout;
-            let (peers, manner) = (&self.peers, &self.manner);
-            let asked = sh::subscribe(peers, manner, &msisdn, &self.subscribe, deadline).await;
-            (msisdn, asked)
-        });
-        let mut asking = std::pin::pin!(asking.buffer_unordered(self.poll_in_flight));
-        while let Some((msisdn, asked)) = asking.next().await {
-            match asked {
-                Ok(()) => {
-                    failures.count(None)?;
-                    sweep.subscribed += 1;
-                }
-                Err(error) if error.is_of_the_link() => return Err(error.into()),
-                Err(error) => {
-                    sweep.unusable += 1;
-                    tracing::debug!(%error, "a subscription was refused");
-                    if error.is_of_the_server() {
-                        // Tried again with the next sweep.
-                        failures.count(Some(error))?;
-                        continue;
-                    }
-                    // A refusal of one number is none of all, and is tried again after the same time.
-                    failures.count(None)?;
-                }
-            }
-            subscriptions.0.insert(msisdn, now);
-        }
-        Ok(sweep)
-    }
-
-    async fn keep_looking(&self, mut notified: mpsc::Receiver<Message>) {
-        while let Some(message) = notified.recv().await {
-            let Some(msisdn) = sh::notified(&message) else {
-                tracing::warn!("a notification about nobody who has a number");
-                continue;
-            };
-            self.look(msisdn).await;
-        }
-    }
-
-    /// Asks about a number of which the server said that something changed.
-    async fn look(&self, msisdn: Msisdn) {
-        let known = |diff: &super::Diff| diff.journal.known(&msisdn).is_some();
-        if !self.configured.contains(&msisdn) && !self.diffs.iter().any(known) {
-            return;
-        }
-        let forwarding = self.subscribe.contains(&Reference::RepositoryData);
-        let mut signals: Vec<Signal> = self.diffs.iter().map(|diff| diff.signal).collect();
-        signals.extend(forwarding.then_some(Signal::CallForwarding));
-        let deadline = Instant::now() + self.request_timeout;
-        // A swap is told as soon as it is journalled; a state is told here.
-        let Ok(observed) = self.ask(msisdn, &signals, deadline).await else {
-            return;
-        };
-        for (signal, said) in observed.signals {
-            if signal == Signal::CallForwarding
-                && let Ok(observation) = said
-                && !self.push(msisdn, signal, observation)
-            {
-                tracing::warn!("no room to tell of a change");
-            }
-        }
     }
 }
 

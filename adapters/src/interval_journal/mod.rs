@@ -123,6 +123,13 @@ pub struct Opened {
     pub damaged: bool,
 }
 
+/// A number that was seen before, and that nobody has now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// At the sample before somebody had it.
+    pub newly: bool,
+}
+
 /// The journal.
 pub struct IntervalJournal {
     settings: Settings,
@@ -220,12 +227,12 @@ impl IntervalJournal {
         Ok(Some((outcome, entry.known())))
     }
 
-    /// Records that a poll found no subscriber with this number, or could not tell, and gives what
-    /// was known. `None`: never seen, so there is nothing to protect.
+    /// Records that a poll found no subscriber with this number, or could not tell. `None`: never seen,
+    /// so there is nothing to protect.
     ///
     /// # Errors
     /// [`JournalError::Crypto`]; nothing was recorded then.
-    pub fn missed(&self, msisdn: &Msisdn) -> Result<Option<Known>, JournalError> {
+    pub fn missed(&self, msisdn: &Msisdn) -> Result<Option<Missed>, JournalError> {
         let mut table = self.table();
         let Some(entry) = table.entries.get_mut(msisdn) else {
             return Ok(None);
@@ -238,7 +245,7 @@ impl IntervalJournal {
             let sealed = self.keys.seal(msisdn)?;
             table.pending.push(Frame::State { sealed, entry });
         }
-        Ok(Some(entry.known()))
+        Ok(Some(Missed { newly }))
     }
 
     /// Records that every watched number that is not missing was sampled at `began` or later and

@@ -12,7 +12,7 @@ use super::ctrl::CtrlError;
 use super::database::Row;
 use super::info::{self, Info, Looked};
 use super::track::Track;
-use crate::source::Observations;
+use crate::source::{Observations, SourceChange};
 
 /// How far the HLR's clock may be ahead of this one before its times are not believed.
 const CLOCK_AHEAD_MAX: SignedDuration = SignedDuration::from_secs(60);
@@ -65,7 +65,7 @@ impl OsmoHlr {
             let observed = match signal {
                 Signal::SimSwap => self.sim_swap(msisdn, &found).await,
                 Signal::DeviceSwap => self.device_swap(msisdn, &found).await,
-                Signal::Roaming => self.roaming(&found),
+                Signal::Roaming => self.roaming(msisdn, &found),
                 Signal::CallForwarding
                 | Signal::NumberRecycling
                 | Signal::Tenure
@@ -151,7 +151,7 @@ impl OsmoHlr {
 
     /// Where the subscriber is registered. With the file, the HLR vouches for a registration for
     /// some time after the last location update; what is older than that ages.
-    fn roaming(&self, found: &Found) -> Result<Observation, Reason> {
+    fn roaming(&self, msisdn: Msisdn, found: &Found) -> Result<Observation, Reason> {
         let roaming = self.serving.roaming(&found.info)?;
         let mut observed_at = found.sent;
         if let Some(device) = &self.device {
@@ -160,6 +160,13 @@ impl OsmoHlr {
             let until = newest.ok_or(Reason::Stale)?.saturating_add(device.vouched);
             observed_at = observed_at.min(until.map_err(|_| Reason::Stale)?);
         }
+        // The broker that asked is told now; others may hold what was said before.
+        let told = self.told_roaming.of(&msisdn);
+        if told.is_some_and(|told| told != roaming) {
+            let change = SourceChange::withdrawal(msisdn, Signal::Roaming);
+            let _ = self.changes.try_tell(change);
+        }
+        self.told_roaming.note(msisdn, roaming);
         Ok(Observation {
             what: Observed::Roaming(roaming),
             observed_at,

@@ -72,7 +72,7 @@ impl Device {
             return Ok(false);
         };
         let received = clock.now();
-        let mut changed = Vec::new();
+        let (mut changed, mut gone) = (Vec::new(), Vec::new());
         for ((msisdn, info), row) in found.into_iter().zip(rows) {
             let row = row.filter(|row| info.is_some_and(|info| row.agrees(&info)));
             let imei = row.as_ref().and_then(|row| {
@@ -80,7 +80,8 @@ impl Device {
                 row.imei.known()
             });
             let Some(imei) = imei else {
-                self.track.journal.missed(&msisdn)?;
+                let missed = self.track.journal.missed(&msisdn)?;
+                gone.extend(missed.filter(|missed| missed.newly).map(|_| msisdn));
                 continue;
             };
             let seen = self
@@ -95,10 +96,13 @@ impl Device {
             self.track.flush().await?;
         }
         sweep.devices_changed += changed.len();
-        let dropped = changed
-            .iter()
-            .filter(|(msisdn, known)| !self.track.push(*msisdn, known));
-        sweep.dropped += dropped.count();
+        for (msisdn, known) in changed {
+            sweep.dropped += usize::from(!self.track.tell(msisdn, &known).await);
+        }
+        for msisdn in gone {
+            let told = sweep.may_withdraw() && self.track.withdraw(msisdn).await;
+            sweep.count_withdrawn(told);
+        }
         Ok(true)
     }
 

@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use accord_proto::clock::SharedClock;
 use accord_proto::msisdn::Msisdn;
+use accord_proto::observation::Roaming;
 use accord_proto::signal::Signal;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -53,7 +54,8 @@ pub(crate) use self::serving::Serving;
 pub use self::serving::ServingNetwork;
 use self::track::Track;
 use crate::source::{
-    ChangesOut, Condition, Observations, Source, SourceChange, SourceFuture, SourceState, StateCell,
+    ChangesIn, ChangesOut, Condition, Observations, Source, SourceChange, SourceFuture,
+    SourceState, StateCell, Told,
 };
 
 /// The source. Make it with [`OsmoHlr::open`] and run [`OsmoHlr::watch`] beside it.
@@ -63,6 +65,8 @@ pub struct OsmoHlr {
     sim: Track,
     device: Option<Device>,
     serving: Serving,
+    /// Where numbers were told to be.
+    told_roaming: Told<Roaming>,
     signals: Vec<Signal>,
     configured: Vec<Msisdn>,
     clock: SharedClock,
@@ -71,6 +75,7 @@ pub struct OsmoHlr {
     asks: Semaphore,
     /// Of the control interface.
     state: StateCell,
+    changes: ChangesIn,
     changes_out: ChangesOut,
 }
 
@@ -81,14 +86,21 @@ impl OsmoHlr {
     /// [`OsmoHlrError`]: a configuration that breaks a rule, or a journal that can't be used.
     pub fn open(config: &OsmoHlrConfig, clock: SharedClock) -> Result<Self, OsmoHlrError> {
         let checked = config.check()?;
-        let (changes, changes_out) = ChangesOut::channel();
+        let (changes, changes_out) = ChangesOut::ends();
         let mut signals = vec![Signal::SimSwap];
-        let sim = Track::open(Signal::SimSwap, checked.journal, changes.clone())?;
+        // Where the old card was says nothing of the new one.
+        let of_old: &[Signal] = match checked.serving.is_empty() {
+            true => &[],
+            false => &[Signal::Roaming],
+        };
+        let (kept, tell) = (checked.journal, changes.clone());
+        let sim = Track::open(Signal::SimSwap, of_old, kept, tell)?;
         let device = match checked.file {
             None => None,
             Some(file) => {
                 signals.push(Signal::DeviceSwap);
-                let track = Track::open(Signal::DeviceSwap, file.journal, changes)?;
+                let (kept, tell) = (file.journal, changes.clone());
+                let track = Track::open(Signal::DeviceSwap, &[], kept, tell)?;
                 let database = Database::new(&file.path)?;
                 Some(Device::new(database, track, file.vouched))
             }
@@ -108,6 +120,8 @@ impl OsmoHlr {
             request_timeout: checked.request_timeout,
             asks: Semaphore::new(config.asks_max),
             state: StateCell::default(),
+            told_roaming: Told::default(),
+            changes,
             changes_out,
         })
     }

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 
 use accord_proto::msisdn::Msisdn;
+use accord_proto::signal::Signal;
 use tokio::time::Instant;
 
 use super::ctrl::PIPELINE_MAX;
 use super::info::{self, Looked};
 use super::{OsmoHlr, OsmoHlrError};
-use crate::interval_journal::{Outcome, PENDING_FRAMES_MAX};
+use crate::interval_journal::{Known, Outcome, PENDING_FRAMES_MAX};
+use crate::source::{SourceChange, WITHDRAWALS_MAX};
 
 /// What one sweep over the watched numbers found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +27,9 @@ pub struct Sweep {
     pub unusable: usize,
     /// Configured, and never seen.
     pub unknown: usize,
-    /// Changes that the runtime had no room for.
+    /// Numbers of which something was taken back, since nobody has them now or they are elsewhere.
+    pub withdrawn: usize,
+    /// Changes that nobody took, or that were too many to be taken back at once.
     pub dropped: usize,
     /// Seen with another device.
     pub devices_changed: usize,
@@ -33,6 +37,21 @@ pub struct Sweep {
     pub devices_unread: usize,
     /// What stands in the file where an IMEI should and is none.
     pub devices_unusable: usize,
+}
+
+impl Sweep {
+    /// Whether what was told of one more number may be taken back.
+    pub(super) const fn may_withdraw(&self) -> bool {
+        self.withdrawn < WITHDRAWALS_MAX
+    }
+
+    pub(super) const fn count_withdrawn(&mut self, told: bool) {
+        if told {
+            self.withdrawn += 1;
+        } else {
+            self.dropped += 1;
+        }
+    }
 }
 
 impl OsmoHlr {
@@ -91,10 +110,12 @@ impl OsmoHlr {
         Ok(sweep)
     }
 
-    /// A sweep vouches for all that either journal has, so all of that must be asked about.
+    /// A sweep vouches for all that either journal has, so all of that must be asked about; and who was
+    /// told to be somewhere may have moved.
     fn watched(&self) -> Vec<Msisdn> {
         let mut numbers: HashSet<Msisdn> = self.configured.iter().copied().collect();
         numbers.extend(self.sim.journal.watched());
+        numbers.extend(self.told_roaming.numbers(self.clock.now()));
         if let Some(device) = &self.device {
             numbers.extend(device.track.journal.watched());
         }
@@ -109,7 +130,7 @@ impl OsmoHlr {
         let replies = self.get(&variables, deadline).await?;
         let received = self.clock.now();
         sweep.asked += numbers.len();
-        let mut changed = Vec::new();
+        let (mut changed, mut gone, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         let mut found = Vec::with_capacity(numbers.len());
         for (msisdn, reply) in numbers.iter().zip(&replies) {
             let info = match info::read(reply, msisdn) {
@@ -117,15 +138,26 @@ impl OsmoHlr {
                 looked @ (Looked::Missing | Looked::Unusable(_)) => {
                     sweep.unusable += usize::from(matches!(looked, Looked::Unusable(_)));
                     match self.sim.journal.missed(msisdn)? {
-                        Some(_) => sweep.missing += 1,
-                        None => sweep.unknown += 1,
+                        Some(missed) => {
+                            sweep.missing += 1;
+                            gone.extend(missed.newly.then_some(*msisdn));
+                        }
+                        None => {
+                            sweep.unknown += 1;
+                            let told = self.told_roaming.of(msisdn);
+                            moved.extend(told.map(|_| *msisdn));
+                        }
                     }
                     found.push((*msisdn, None));
                     continue;
                 }
             };
             match self.sim.journal.seen(*msisdn, &info.imsi, sent, received)? {
-                Some((Outcome::Changed, known)) => changed.push((*msisdn, known)),
+                Some((Outcome::Changed, known)) => {
+                    // It is taken back with the old card.
+                    self.told_roaming.forget(msisdn);
+                    changed.push((*msisdn, known));
+                }
                 Some((Outcome::Began, _)) => sweep.began += 1,
                 Some((
                     Outcome::Same
@@ -137,19 +169,48 @@ impl OsmoHlr {
                 ))
                 | None => {}
             }
+            if let Some(told) = self.told_roaming.of(msisdn)
+                && self.serving.roaming(&info) != Ok(told)
+            {
+                moved.push(*msisdn);
+            }
             found.push((*msisdn, Some(info)));
         }
         if !changed.is_empty() || self.sim.journal.pending_count() > PENDING_FRAMES_MAX {
             self.sim.flush().await?;
         }
-        sweep.changed += changed.len();
-        sweep.dropped += changed
-            .into_iter()
-            .filter(|(msisdn, known)| !self.sim.push(*msisdn, known))
-            .count();
+        self.tell(changed, gone, moved, sweep).await;
         match &self.device {
             Some(device) => device.poll(found, &*self.clock, deadline, sweep).await,
             None => Ok(true),
+        }
+    }
+
+    /// Tells of other cards, and takes back what was said of numbers that nobody has now and of subscribers
+    /// who are elsewhere.
+    async fn tell(
+        &self,
+        changed: Vec<(Msisdn, Known)>,
+        gone: Vec<Msisdn>,
+        moved: Vec<Msisdn>,
+        sweep: &mut Sweep,
+    ) {
+        sweep.changed += changed.len();
+        for (msisdn, known) in changed {
+            sweep.dropped += usize::from(!self.sim.tell(msisdn, &known).await);
+        }
+        for msisdn in gone {
+            let told = sweep.may_withdraw() && self.sim.withdraw(msisdn).await;
+            sweep.count_withdrawn(told);
+            self.told_roaming.forget(&msisdn);
+        }
+        for msisdn in moved {
+            let change = SourceChange::withdrawal(msisdn, Signal::Roaming);
+            let told = sweep.may_withdraw() && self.changes.tell(change).await;
+            sweep.count_withdrawn(told);
+            if told {
+                self.told_roaming.forget(&msisdn);
+            }
         }
     }
 }
@@ -157,6 +218,7 @@ impl OsmoHlr {
 fn tell(sweep: &Sweep) {
     let worth = sweep.changed
         + sweep.unusable
+        + sweep.withdrawn
         + sweep.dropped
         + sweep.devices_changed
         + sweep.devices_unusable;
@@ -165,6 +227,7 @@ fn tell(sweep: &Sweep) {
             asked = sweep.asked,
             changed = sweep.changed,
             unusable = sweep.unusable,
+            withdrawn = sweep.withdrawn,
             dropped = sweep.dropped,
             devices_changed = sweep.devices_changed,
             devices_unusable = sweep.devices_unusable,

@@ -8,27 +8,29 @@ use accord_proto::observation::{Observation, Observed, SourceClass};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 
 use super::OsmoHlrError;
 use crate::interval_journal::{
-    IntervalJournal, JournalError, Known, Outcome, PENDING_FRAMES_MAX, Settings,
+    IntervalJournal, JournalError, Known, Missed, Outcome, PENDING_FRAMES_MAX, Settings,
 };
-use crate::source::SourceChange;
+use crate::source::{ChangesIn, SourceChange};
 
 /// The journal of a signal, and the way to tell the runtime of changes.
 #[derive(Debug)]
 pub(super) struct Track {
     signal: Signal,
+    /// What was said of another card, and so holds no more with a new one.
+    of_old: &'static [Signal],
     pub(super) journal: Arc<IntervalJournal>,
-    changes: mpsc::Sender<SourceChange>,
+    changes: ChangesIn,
 }
 
 impl Track {
     pub(super) fn open(
         signal: Signal,
+        of_old: &'static [Signal],
         settings: Settings,
-        changes: mpsc::Sender<SourceChange>,
+        changes: ChangesIn,
     ) -> Result<Self, JournalError> {
         let journal = Arc::new(IntervalJournal::open(settings)?);
         let opened = journal.opened();
@@ -43,6 +45,7 @@ impl Track {
         }
         Ok(Self {
             signal,
+            of_old,
             journal,
             changes,
         })
@@ -56,10 +59,44 @@ impl Track {
         }
     }
 
-    /// Tells the runtime of a change; `false` if it has no room.
-    pub(super) fn push(&self, msisdn: Msisdn, known: &Known) -> bool {
+    /// Tells the runtime of a change where a question waits; what it has no room for is left out.
+    fn push(&self, msisdn: Msisdn, known: &Known) {
+        for change in self.changed(msisdn, known) {
+            let _ = self.changes.try_tell(change);
+        }
+    }
+
+    /// Tells the runtime of a change; `false` if nobody takes it.
+    pub(super) async fn tell(&self, msisdn: Msisdn, known: &Known) -> bool {
+        let mut told = true;
+        for change in self.changed(msisdn, known) {
+            told &= self.changes.tell(change).await;
+        }
+        told
+    }
+
+    /// That it changed, and what holds no more since then.
+    fn changed(&self, msisdn: Msisdn, known: &Known) -> impl Iterator<Item = SourceChange> {
         let change = SourceChange::told(msisdn, self.signal, Self::observation(known));
-        self.changes.try_send(change).is_ok()
+        let of_old = self.of_old.iter();
+        let of_old = of_old.map(move |signal| SourceChange::withdrawal(msisdn, *signal));
+        std::iter::once(change).chain(of_old)
+    }
+
+    /// Takes back what was said of a number that nobody has now: a swap may be under way, and a broker
+    /// would go on to say that there was none.
+    pub(super) async fn withdraw(&self, msisdn: Msisdn) -> bool {
+        let mut told = true;
+        for signal in self.missing() {
+            let change = SourceChange::withdrawal(msisdn, signal);
+            told &= self.changes.tell(change).await;
+        }
+        told
+    }
+
+    /// The signals of which nothing is known while nobody has the number.
+    fn missing(&self) -> impl Iterator<Item = Signal> {
+        std::iter::once(self.signal).chain(self.of_old.iter().copied())
     }
 
     pub(super) async fn flush(&self) -> Result<(), OsmoHlrError> {
@@ -90,7 +127,7 @@ impl Track {
         }
         Ok(seen.map(|(_, known)| {
             if changed {
-                let _ = self.push(msisdn, &known);
+                self.push(msisdn, &known);
             }
             known
         }))
@@ -106,9 +143,17 @@ impl Track {
         })
     }
 
-    /// Journals that the identity of a number can't be told now, and gives what was known of it;
+    /// Journals that the identity of a number can't be told now, and takes back what was told of it;
     /// `None`: the number was never seen.
-    pub(super) fn missed(&self, msisdn: &Msisdn) -> Result<Option<Known>, Reason> {
-        self.journal.missed(msisdn).map_err(|_| Reason::SourceDown)
+    pub(super) fn missed(&self, msisdn: &Msisdn) -> Result<Option<Missed>, Reason> {
+        let missed = self.journal.missed(msisdn);
+        let missed = missed.map_err(|_| Reason::SourceDown)?;
+        if missed.is_some_and(|missed| missed.newly) {
+            for signal in self.missing() {
+                let change = SourceChange::withdrawal(*msisdn, signal);
+                let _ = self.changes.try_tell(change);
+            }
+        }
+        Ok(missed)
     }
 }

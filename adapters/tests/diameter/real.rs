@@ -259,6 +259,52 @@ async fn a_notified_change_is_told_without_being_asked() {
     watching.abort();
 }
 
+/// Of what the server says that it changed, and then does not tell, nothing that was said before holds.
+#[tokio::test]
+#[ignore = "needs python3 and python-diameter"]
+async fn a_notified_change_that_can_not_be_told_takes_back_what_was_told_before() {
+    let keys = "subscribe = [\"imsi\", \"repository_data\"]\npoll_ms = 3600000\ngap_max_ms = 7200000\n\
+        home_plmns = [\"90170\"]\nwatch = [\"+447700900001\"]";
+    let (hss, source, _dir) = start(keys, FORWARDING).await;
+    let known = json!({ "imsi": OLD, "repository": {
+        "MMTEL-Services": "<communication-diversion active='false'/>" }});
+    hss.know(&json!({ digits(1): known })).unwrap();
+    let mut changes = source.changes().unwrap();
+    let watching = tokio::spawn({
+        let source = Arc::clone(&source);
+        async move { source.watch().await }
+    });
+    support::eventually("known", async || swap(&source, 1).await.is_ok()).await;
+    let subscribed = async || hss.requests().iter().any(|one| one["command"] == 308);
+    support::eventually("subscribed", subscribed).await;
+    assert_eq!(forwarding(&source, 1).await, Ok(Vec::new()));
+    let mut taken = async |count: usize| {
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            let change = tokio::time::timeout(support::WAIT_MAX, changes.recv()).await;
+            let change = change.unwrap().unwrap();
+            assert!(change.msisdn == support::number(1));
+            assert_eq!(change.observation, None);
+            taken.push(change.signal);
+        }
+        taken
+    };
+    // A document that nobody understands.
+    let strange =
+        json!({ "imsi": OLD, "repository": { "MMTEL-Services": "<diversion-of-our-own/>" }});
+    hss.know(&json!({ digits(1): strange })).unwrap();
+    hss.push(&support::number(1)).unwrap();
+    assert_eq!(taken(1).await, [Signal::CallForwarding]);
+    // Nobody has the number: a swap is under way, and where the old card was says nothing.
+    hss.know(&json!({})).unwrap();
+    hss.push(&support::number(1)).unwrap();
+    let gone = taken(4).await;
+    for signal in [Signal::SimSwap, Signal::Roaming, Signal::CallForwarding] {
+        assert!(gone.contains(&signal), "{signal}: {gone:?}");
+    }
+    watching.abort();
+}
+
 #[tokio::test]
 #[ignore = "needs python3 and python-diameter"]
 async fn a_hundred_questions_at_once_each_get_their_own_answer() {

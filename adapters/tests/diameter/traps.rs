@@ -93,12 +93,31 @@ async fn a_number_never_seen_is_unknown_and_one_in_the_gap_of_a_swap_is_not() {
         "and not watched"
     );
     bench.fake.imsi(1, OLD);
+    bench.fake.imsi(2, OLD);
     swap(&bench.source, 1).await.unwrap();
+    swap(&bench.source, 2).await.unwrap();
+    let mut changes = bench.source.changes().unwrap();
+    let mut taken_back = |last| {
+        let mut taken = Vec::new();
+        while let Ok(change) = changes.try_recv() {
+            assert!(change.msisdn == support::number(last));
+            assert_eq!(change.observation, None);
+            taken.push(change.signal);
+        }
+        taken
+    };
     bench.fake.forget(1);
     bench.wait(10);
     assert_eq!(swap(&bench.source, 1).await, Err(Reason::Undecided));
     assert_eq!(roaming(&bench.source, 1).await, Err(Reason::Stale));
-    assert_eq!(bench.source.poll_once().await.unwrap().missing, 1);
+    let sweep = bench.source.poll_once().await.unwrap();
+    assert_eq!((sweep.missing, sweep.withdrawn), (1, 0));
+    // What a broker may hold is taken back, once, by whatever finds it out first.
+    assert_eq!(taken_back(1), [Signal::SimSwap, Signal::Roaming]);
+    bench.fake.forget(2);
+    assert_eq!(bench.source.poll_once().await.unwrap().withdrawn, 2);
+    assert_eq!(taken_back(2), [Signal::SimSwap, Signal::Roaming]);
+    assert_eq!(bench.source.poll_once().await.unwrap().withdrawn, 0);
     bench.fake.imsi(1, NEW);
     bench.wait(10);
     assert_eq!(

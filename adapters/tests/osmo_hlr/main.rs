@@ -53,6 +53,11 @@ async fn a_number_that_moves_to_a_new_imsi_changed_between_two_polls() {
     let in_gap = ask(&source, number(1), Signal::SimSwap).await;
     assert_eq!(in_gap, Err(Reason::Undecided));
     assert_eq!(source.poll_once().await.unwrap().missing, 1);
+    // What a broker may hold, which says that there was none, is taken back meanwhile.
+    let gone = changes.try_recv().unwrap();
+    assert!(gone.msisdn == number(1) && gone.signal == Signal::SimSwap);
+    assert_eq!(gone.observation, None);
+    assert!(changes.try_recv().is_err(), "once");
 
     admin.give(NEW, &number(1)).await.unwrap();
     let sweep = source.poll_once().await.unwrap();
@@ -150,6 +155,15 @@ async fn a_subscriber_roams_where_its_vlr_is_and_a_new_card_is_nowhere_yet() {
         };
         assert_eq!(observed.what, Observed::Roaming(expected));
     }
+    let mut changes = source.changes().unwrap();
+    while changes.try_recv().is_ok() {}
+    assert_eq!(source.poll_once().await.unwrap().withdrawn, 0);
+    hlr.register("vlr-901-70", OLD).await.unwrap();
+    // A poll finds out that what was told is so no longer.
+    assert_eq!(source.poll_once().await.unwrap().withdrawn, 1);
+    let moved = changes.try_recv().unwrap();
+    assert!(moved.msisdn == number(4) && moved.signal == Signal::Roaming);
+    assert_eq!(moved.observation, None);
     hlr.register("vlr-262-99", OLD).await.unwrap();
     assert_eq!(
         ask(&source, number(4), Signal::Roaming).await,

@@ -9,6 +9,7 @@
 mod disk;
 mod fake;
 mod file;
+mod news;
 mod together;
 
 use std::time::Duration;
