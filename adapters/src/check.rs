@@ -9,7 +9,8 @@ use std::{
 
 use accord_adapters::{
     config::{AdapterConfig, ConfigError},
-    conformance::{Asked, Found, Plan, Report, Scratch, ScratchError, examine_source},
+    conformance::{Asked, Found, Plan, Report, Scratch, ScratchError, TlsFound, examine_source},
+    runtime::{RestrictionsFileError, check_restrictions},
     several::Several,
     source::{Source as _, words},
     sources::{self, OpenError, Opened},
@@ -84,6 +85,8 @@ pub(crate) enum CheckError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    Restrictions(#[from] RestrictionsFileError),
+    #[error(transparent)]
     Source(#[from] OpenError),
     #[error("interrupted by {name}: nothing was concluded, and what was fetched is removed")]
     Interrupted { name: &'static str, code: u8 },
@@ -120,10 +123,22 @@ async fn examine_all(
     scratch: &mut Scratch,
 ) -> Result<(), CheckError> {
     let numbers = numbers(arguments, &config)?;
+    config.check_journal_keys()?;
+    if let Some(file) = &config.restrictions.file {
+        check_restrictions(file)?;
+    }
+    let clock = SystemClock::shared();
+    let plan = Plan {
+        rounds: arguments.rounds.unwrap_or(ROUNDS).clamp(1, ROUNDS_MAX),
+        time: Duration::from_millis(arguments.deadline_ms.clamp(1, DEADLINE_MS_MAX)),
+        budget: ASKING_MAX,
+    };
+    let mut report = report(path, &config, numbers.len(), plan, &*clock)?;
+    // At once: it is known, and what follows may take most of a minute, or find a source's section wrong.
+    print(&report.head())?;
     for section in &mut config.sources {
         section.kind.keep_apart(&section.name, scratch)?;
     }
-    let clock = SystemClock::shared();
     let Opened {
         sources,
         background,
@@ -143,11 +158,6 @@ async fn examine_all(
     let unprepared: Vec<(String, String)> =
         join_all(prepared).await.into_iter().flatten().collect();
     let _background = Beside::start(background);
-    let plan = Plan {
-        rounds: arguments.rounds.unwrap_or(ROUNDS).clamp(1, ROUNDS_MAX),
-        time: Duration::from_millis(arguments.deadline_ms.clamp(1, DEADLINE_MS_MAX)),
-        budget: ASKING_MAX,
-    };
     let examining = sources.parts().zip(&config.sources).map(|(part, section)| {
         let why = unprepared.iter().find(|(name, _)| name == part.name());
         let why = why.map(|(_, why)| why.clone());
@@ -168,8 +178,9 @@ async fn examine_all(
     if config.sources.len() > 1 {
         found.push(together(&sources, &config, &numbers, plan, &*clock).await);
     }
-    let report = report(path, &config, numbers.len(), plan, found, &*clock)?;
-    io::stdout().write_all(report.to_text().as_bytes())?;
+    report.sources = found;
+    let report = report.concluded();
+    print(&report.body())?;
     if let Some(file) = &arguments.report {
         write(file, &report)?;
     }
@@ -204,12 +215,18 @@ async fn together(
     examine_source(asked, None, numbers, plan, clock).await
 }
 
+fn print(text: &str) -> Result<(), CheckError> {
+    let mut out = io::stdout();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Of no source yet.
 fn report(
     path: &Path,
     config: &AdapterConfig,
     numbers: usize,
     plan: Plan,
-    sources: Vec<Found>,
     clock: &dyn Clock,
 ) -> Result<Report, CheckError> {
     let bytes = fs::read(path).map_err(|error| ConfigError::Read {
@@ -217,7 +234,7 @@ fn report(
         error,
     })?;
     let hash = digest(&SHA256, &bytes);
-    let report = Report {
+    Ok(Report {
         program: concat!("accord-adapter ", env!("CARGO_PKG_VERSION")),
         at: clock.now(),
         operator: config.operator.as_str().to_owned(),
@@ -230,11 +247,11 @@ fn report(
         numbers,
         rounds: plan.rounds,
         deadline_ms: u64::try_from(plan.time.as_millis()).unwrap_or(u64::MAX),
-        sources,
+        tls: TlsFound::of(&config.tls_files(), &config.operator, clock.now()),
+        sources: Vec::new(),
         never: Vec::new(),
         conforms: false,
-    };
-    Ok(report.concluded())
+    })
 }
 
 fn write(file: &Path, report: &Report) -> Result<(), CheckError> {

@@ -1,7 +1,6 @@
 //! The commands of `accord-adapter`.
 
 use std::{
-    error::Error,
     io::{self, IsTerminal as _, Write as _},
     net::SocketAddr,
     path::Path,
@@ -10,22 +9,23 @@ use std::{
 
 use crate::check::CheckError;
 use accord_adapters::{
-    config::{AdapterConfig, ConfigError, LogFormat, LogSection},
+    config::{AdapterConfig, ConfigError, LogFormat},
+    conformance::TlsFound,
     diameter::DiameterError,
     journal::{self, JournalError},
     reconcile::ReconcileError,
     runtime::{Runtime, RuntimeError},
+    source::words,
     sources::{self, Background, OpenError, SourceError},
     status::Status,
 };
 use accord_proto::clock::SystemClock;
+use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
 };
-use tracing_subscriber::EnvFilter;
-
 /// `EX_USAGE` of sysexits.
 pub(crate) const EXIT_USAGE: u8 = 64;
 const EXIT_FAILURE: u8 = 1;
@@ -39,8 +39,6 @@ pub(crate) enum Failure {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Journal(#[from] JournalError),
-    #[error("log.filter: {0}")]
-    LogFilter(#[from] tracing_subscriber::filter::ParseError),
     #[error("cannot print")]
     Print(#[from] io::Error),
     #[error("the journal and the ledger differ in {0} place(s), see above")]
@@ -70,7 +68,6 @@ impl Failure {
         match self {
             Self::Broker(_)
             | Self::Config(_)
-            | Self::LogFilter(_)
             | Self::Runtime(RuntimeError::Setting { .. } | RuntimeError::Restrictions(_)) => {
                 EXIT_USAGE
             }
@@ -79,7 +76,8 @@ impl Failure {
                 | CheckError::NumbersFile { .. }
                 | CheckError::NumbersLine { .. }
                 | CheckError::TooMany
-                | CheckError::Config(_),
+                | CheckError::Config(_)
+                | CheckError::Restrictions(_),
             ) => EXIT_USAGE,
             Self::Check(CheckError::Interrupted { code, .. }) => *code,
             Self::Check(CheckError::Source(failed)) | Self::Source(failed) => not_opened(failed),
@@ -127,29 +125,22 @@ const fn not_opened(failed: &OpenError) -> u8 {
 
 /// Prints a failure with its causes.
 pub(crate) fn complain(failure: &Failure) {
-    let mut text = format!("accord-adapter: {failure}");
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
     // Nobody is left to hear of a failure to complain.
-    writeln!(io::stderr(), "{text}").ok();
+    writeln!(io::stderr(), "accord-adapter: {}", words(failure)).ok();
 }
 
 pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
     let config = AdapterConfig::load(path)?;
-    start_log(&config.log)?;
+    start_log(&config)?;
     tracing::info!(config = %path.display(), "accord-adapter {}", env!("CARGO_PKG_VERSION"));
     let clock = SystemClock::shared();
+    // Before a source is opened, which may take a while.
+    let attached_as = config.runtime()?;
+    warn_of_certificate(&config, clock.now());
     let opened = sources::open(&config.sources, &clock)?;
     let mut beside = Beside::start(opened.background);
     let sources = opened.sources;
-    let runtime = Runtime::new(config.runtime()?, Arc::clone(&sources) as _, clock)?;
+    let runtime = Runtime::new(attached_as, Arc::clone(&sources) as _, clock)?;
     if let Some(section) = config.status {
         let listener = TcpListener::bind(section.listen).await;
         let listener = listener.map_err(|error| Failure::Status {
@@ -170,6 +161,15 @@ pub(crate) async fn run(path: &Path) -> Result<(), Failure> {
         })
         .await;
     Ok(ended?)
+}
+
+/// What doesn't keep it from running, since the files can be replaced meanwhile: above all a
+/// certificate that expired, with which no broker lets it in.
+fn warn_of_certificate(config: &AdapterConfig, now: Timestamp) {
+    let found = TlsFound::of(&config.tls_files(), &config.operator, now);
+    for what in &found.wrong {
+        tracing::warn!(what, "the adapter's certificate needs attention");
+    }
 }
 
 /// What runs beside a command, until it ends.
@@ -209,14 +209,14 @@ pub(crate) fn verify_journal(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start_log(log: &LogSection) -> Result<(), Failure> {
-    let filter = EnvFilter::builder().parse(&log.filter)?;
+fn start_log(config: &AdapterConfig) -> Result<(), Failure> {
+    let filter = config.log_filter()?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         // A file or a journal of the system shows the colours as signs.
         .with_ansi(io::stderr().is_terminal());
-    match log.format {
+    match config.log.format {
         LogFormat::Json => lines.json().init(),
         LogFormat::Text => lines.init(),
     }

@@ -56,16 +56,21 @@
 mod sections;
 
 use std::{
+    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use accord_proto::{c2sp::VerifierKey, party::OrgName};
 use serde::Deserialize;
+use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::{
     journal::{JournalSettings, KeyFileError, SubjectKey, load_or_make_checkpoint_key},
-    runtime::{BrokerEndpoint, CREDIT_DEFAULT, RuntimeConfig, TlsFiles},
+    runtime::{
+        BrokerEndpoint, CREDIT_DEFAULT, CredentialsError, RuntimeConfig, RuntimeError, TlsFiles,
+        check_settings,
+    },
     sources::{SOURCES_MAX, SourceSection},
 };
 
@@ -77,9 +82,21 @@ pub use sections::{
 /// What is wrong with a configuration: the file, and the key and the rule or the line.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// The adapter's certificate, its key or its roots can't be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// A key file can't be used.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// The filter of the log is none.
+    #[error("`{}`: log.filter", path.display())]
+    LogFilter {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        error: ParseError,
+    },
     /// The key of the journal's checkpoints is not there.
     #[error(
         "journal.checkpoint_key_file: `{}` is not there; `accord-adapter run` makes it at its first start",
@@ -181,12 +198,15 @@ impl AdapterConfig {
             let path = self.path.clone();
             Err(ConfigError::Rule { path, key, rule })
         };
-        if self
-            .brokers
-            .iter()
-            .any(|broker| !broker.endpoint.starts_with("https://"))
-        {
-            return rule("broker.endpoint", "begins with `https://`");
+        let settings = check_settings(&self.instance, self.credit, self.brokers.len());
+        if let Err(RuntimeError::Setting { key, rule: broken }) = settings {
+            return rule(key, broken);
+        }
+        if let Some((key, broken)) = self.brokers.iter().find_map(BrokerSection::broken) {
+            return rule(key, broken);
+        }
+        if !all_differ(self.brokers.iter().map(|broker| &broker.endpoint)) {
+            return rule("broker.endpoint", "two brokers have one; give each its own");
         }
         if !(1..=4_096).contains(&self.journal.file_mib_max) {
             return rule("journal.file_mib_max", "1 to 4096 MiB");
@@ -206,16 +226,25 @@ impl AdapterConfig {
         if !(1..=SOURCES_MAX).contains(&self.sources.len()) {
             return rule("source", "1 to 16 sources");
         }
-        let mut names: Vec<_> = self.sources.iter().map(|source| &source.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        if names.len() < self.sources.len() {
+        if !all_differ(self.sources.iter().map(|source| &source.name)) {
             return rule(
                 "source.name",
                 "two sources have one name; give each its own",
             );
         }
-        Ok(())
+        self.log_filter().map(drop)
+    }
+
+    /// The filter of the log.
+    ///
+    /// # Errors
+    /// [`ConfigError::LogFilter`]; a configuration that was loaded has none.
+    pub fn log_filter(&self) -> Result<EnvFilter, ConfigError> {
+        let parsed = EnvFilter::builder().parse(&self.log.filter);
+        parsed.map_err(|error| ConfigError::LogFilter {
+            path: self.path.clone(),
+            error,
+        })
     }
 
     fn resolve(&mut self, dir: &Path) {
@@ -236,23 +265,31 @@ impl AdapterConfig {
         }
     }
 
+    /// The files of the adapter's certificate, for a broker whose own has its host's name.
+    #[must_use]
+    pub fn tls_files(&self) -> TlsFiles {
+        TlsFiles {
+            roots: self.tls.roots.clone(),
+            certificate: self.tls.certificate.clone(),
+            key: self.tls.key.clone(),
+            domain: None,
+        }
+    }
+
     /// What the runtime needs. Keys of the journal that don't exist yet are made.
     ///
     /// # Errors
-    /// [`ConfigError::Key`] for a key file, [`ConfigError::Read`] for a TLS file that is absent.
+    /// [`ConfigError::Key`] for a key file, [`ConfigError::Credentials`] for a certificate that can't
+    /// be used at all; one that expired can be replaced while the adapter runs.
     pub fn runtime(&self) -> Result<RuntimeConfig, ConfigError> {
         let endpoint = |broker: &BrokerSection| BrokerEndpoint {
             uri: broker.endpoint.clone(),
             tls: Some(TlsFiles {
-                roots: self.tls.roots.clone(),
-                certificate: self.tls.certificate.clone(),
-                key: self.tls.key.clone(),
                 domain: broker.domain.clone(),
+                ..self.tls_files()
             }),
         };
-        for path in [&self.tls.roots, &self.tls.certificate, &self.tls.key] {
-            exists(path)?;
-        }
+        self.tls_files().load(&self.operator)?;
         Ok(RuntimeConfig {
             operator: self.operator.clone(),
             instance: self.instance.clone(),
@@ -275,6 +312,24 @@ impl AdapterConfig {
         })
     }
 
+    /// Looks at those keys of the journal that were made, and makes none.
+    ///
+    /// # Errors
+    /// [`ConfigError::Key`], if one can't be used.
+    pub fn check_journal_keys(&self) -> Result<(), ConfigError> {
+        let (subject, checkpoint) = (
+            &self.journal.subject_key_file,
+            &self.journal.checkpoint_key_file,
+        );
+        if subject.exists() {
+            SubjectKey::load_or_make(subject)?;
+        }
+        if checkpoint.exists() {
+            load_or_make_checkpoint_key(checkpoint, self.operator.as_str())?;
+        }
+        Ok(())
+    }
+
     /// The public key of the journal's checkpoints. It makes no key.
     ///
     /// # Errors
@@ -290,6 +345,11 @@ impl AdapterConfig {
         let key = load_or_make_checkpoint_key(path, self.operator.as_str())?;
         Ok(key.verifier().clone())
     }
+}
+
+fn all_differ<'a>(names: impl Iterator<Item = &'a String> + Clone) -> bool {
+    let different: HashSet<_> = names.clone().collect();
+    different.len() == names.count()
 }
 
 fn exists(path: &Path) -> Result<(), ConfigError> {

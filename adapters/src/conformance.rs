@@ -3,6 +3,7 @@
 mod kit;
 mod report;
 mod scratch;
+mod tls;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 pub use kit::{Asked, Example, Found, Plan, SignalFound, examine_source};
 pub use report::Report;
 pub use scratch::{Scratch, ScratchError};
+pub use tls::{EXPIRES_SOON, TlsFound};
 
 use crate::source::{Observations, Source};
 

@@ -23,4 +23,5 @@ pub mod source;
 pub mod sources;
 pub mod sql;
 pub mod status;
+pub mod tls_files;
 pub mod virtual_operator;

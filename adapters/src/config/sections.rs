@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use http::Uri;
+use rustls_pki_types::ServerName;
 use serde::Deserialize;
 
 /// One broker node.
@@ -12,6 +14,31 @@ pub struct BrokerSection {
     pub endpoint: String,
     /// The name in its certificate, if it isn't the host.
     pub domain: Option<String>,
+}
+
+impl BrokerSection {
+    /// The key and the rule that it breaks.
+    pub(super) fn broken(&self) -> Option<(&'static str, &'static str)> {
+        let uri: Option<Uri> = self.endpoint.parse().ok();
+        let is_name = |name: &str| ServerName::try_from(name).is_ok();
+        let good = uri.as_ref().is_some_and(|uri| {
+            let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+            let at = uri.authority().filter(|at| {
+                // The library takes any text for a port, and gives none then.
+                let port = at.as_str() == at.host() || at.port_u16().is_some();
+                port && !at.as_str().contains('@') && is_name(at.host().trim_matches(['[', ']']))
+            });
+            uri.scheme_str() == Some("https") && bare && at.is_some()
+        });
+        if !good {
+            return Some(("broker.endpoint", "reads `https://host:port`"));
+        }
+        if !self.domain.as_deref().is_none_or(is_name) {
+            let rule = "is the DNS name or the address in the broker's certificate";
+            return Some(("broker.domain", rule));
+        }
+        None
+    }
 }
 
 /// PEM files.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::kit::{Found, SignalFound};
+use super::tls::TlsFound;
 
 /// What was checked, when, and what was found.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +29,8 @@ pub struct Report {
     pub rounds: u32,
     /// The time that a source had for each question, in milliseconds.
     pub deadline_ms: u64,
+    /// The adapter's certificate.
+    pub tls: TlsFound,
     /// Each source.
     pub sources: Vec<Found>,
     /// Signals that no source knows.
@@ -53,7 +56,8 @@ impl Report {
     /// How much looks wrong.
     #[must_use]
     pub fn wrong(&self) -> usize {
-        self.sources.iter().map(|source| source.wrong.len()).sum()
+        let of_sources = self.sources.iter().map(|source| source.wrong.len());
+        self.tls.wrong.len() + of_sources.sum::<usize>()
     }
 
     /// As JSON.
@@ -66,6 +70,12 @@ impl Report {
     /// As a table.
     #[must_use]
     pub fn to_text(&self) -> String {
+        self.head() + &self.body()
+    }
+
+    /// Its beginning, which is known before any source is asked.
+    #[must_use]
+    pub fn head(&self) -> String {
         let mut text = String::new();
         // Writing into a text can't fail.
         let _ = writeln!(
@@ -81,6 +91,14 @@ impl Report {
             self.rounds,
             self.deadline_ms,
         );
+        put_tls(&mut text, &self.tls);
+        text
+    }
+
+    /// What its sources said, and the result.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let mut text = String::new();
         for source in &self.sources {
             put_source(&mut text, source);
         }
@@ -88,12 +106,23 @@ impl Report {
             [] => "none".to_owned(),
             some => some.join(", "),
         };
+        // Writing into a text can't fail.
         let _ = writeln!(text, "\nsignals that no source knows: {never}");
         let _ = match self.wrong() {
             0 => writeln!(text, "result: conforms"),
             wrong => writeln!(text, "result: {wrong} thing(s) look wrong, see above"),
         };
         text
+    }
+}
+
+fn put_tls(text: &mut String, tls: &TlsFound) {
+    let name = tls.name.as_deref().unwrap_or("nobody yet");
+    let until = tls.valid_until;
+    let until = until.map_or_else(String::new, |until| format!(", good until {until}"));
+    let _ = writeln!(text, "\nto brokers the adapter is {name}{until}");
+    for wrong in &tls.wrong {
+        let _ = writeln!(text, "  wrong: {wrong}");
     }
 }
 

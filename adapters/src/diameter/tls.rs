@@ -1,12 +1,11 @@
 //! TLS to a peer, from the first byte (RFC 6733 section 13: the port of its own, usually 5658).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::ClientConfig;
+
+use crate::tls_files::{self, TlsFileError};
 
 /// The section `source.tls`: PEM files, read for each dial, so that they can be replaced. Unknown
 /// keys are refused.
@@ -24,12 +23,9 @@ pub struct TlsConfig {
 /// Why TLS can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A PEM file.
-    #[error("`{}` holds no usable PEM", .0.display())]
-    Pem(PathBuf, #[source] pem::Error),
-    /// A root or the certificate and its key.
-    #[error("the certificates can't be used")]
-    Rustls(#[from] rustls::Error),
+    /// A file, or two that don't belong together.
+    #[error("`source.tls`")]
+    File(#[from] TlsFileError),
     /// One of the two without the other.
     #[error("`tls.certificate` and `tls.key` are given together or not at all")]
     Half,
@@ -48,33 +44,11 @@ impl TlsConfig {
     /// # Errors
     /// [`TlsError`] names the file.
     pub fn load(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for root in certificates(&self.roots)? {
-            roots.add(root)?;
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots);
-        let config = match (&self.certificate, &self.key) {
-            (None, None) => config.with_no_client_auth(),
-            (Some(certificate), Some(key)) => {
-                let failed = |error| TlsError::Pem(key.clone(), error);
-                let key = PrivateKeyDer::from_pem_file(key).map_err(failed)?;
-                config.with_client_auth_cert(certificates(certificate)?, key)?
-            }
+        let identity = match (&self.certificate, &self.key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate.as_path(), key.as_path())),
             (None, Some(_)) | (Some(_), None) => return Err(TlsError::Half),
         };
-        Ok(Arc::new(config))
+        Ok(Arc::new(tls_files::client_config(&self.roots, identity)?))
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |error| TlsError::Pem(path.to_owned(), error);
-    let certificates = CertificateDer::pem_file_iter(path).map_err(failed)?;
-    let certificates: Result<Vec<_>, _> = certificates.collect();
-    let certificates = certificates.map_err(failed)?;
-    if certificates.is_empty() {
-        return Err(failed(pem::Error::NoItemsFound));
-    }
-    Ok(certificates)
 }

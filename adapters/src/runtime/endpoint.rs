@@ -1,6 +1,6 @@
 //! One broker: dials it with mTLS, and dials again.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use accord_proto::v1::adapter_service_client::AdapterServiceClient;
 use aws_lc_rs::rand;
@@ -8,10 +8,11 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep},
 };
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 use super::{
     RuntimeError, Shared,
+    credentials::{CredentialsError, Kept, TlsFiles},
     cursor::Cursor,
     link::{self, stopped},
     link_end::LinkEnd,
@@ -40,58 +41,11 @@ pub struct BrokerEndpoint {
     pub tls: Option<TlsFiles>,
 }
 
-/// PEM files. They are read for each dial, so that a certificate can be replaced while the adapter
-/// runs.
-#[derive(Clone, Debug)]
-pub struct TlsFiles {
-    /// Roots that the broker's certificate must lead to.
-    pub roots: PathBuf,
-    /// The adapter's certificate chain.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-    /// The name in the broker's certificate, if it isn't the host of the URI.
-    pub domain: Option<String>,
-}
-
-/// A PEM file can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read `{}`", path.display())]
-pub struct TlsFilesError {
-    path: PathBuf,
-    #[source]
-    error: std::io::Error,
-}
-
-impl TlsFiles {
-    /// Reads the three files.
-    ///
-    /// # Errors
-    /// Names the file that can't be read.
-    pub fn load(&self) -> Result<ClientTlsConfig, TlsFilesError> {
-        let read = |path: &PathBuf| {
-            std::fs::read(path).map_err(|error| TlsFilesError {
-                path: path.clone(),
-                error,
-            })
-        };
-        let identity = Identity::from_pem(read(&self.certificate)?, read(&self.key)?);
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(read(&self.roots)?))
-            .identity(identity)
-            .timeout(CONNECT_MAX);
-        Ok(match &self.domain {
-            Some(domain) => tls.domain_name(domain),
-            None => tls,
-        })
-    }
-}
-
 /// Why a dial failed.
 #[derive(Debug, thiserror::Error)]
 enum DialError {
     #[error(transparent)]
-    Tls(#[from] TlsFilesError),
+    Credentials(#[from] CredentialsError),
     #[error("cannot connect")]
     Connect(#[from] tonic::transport::Error),
 }
@@ -104,6 +58,10 @@ pub(super) async fn keep_attached(
 ) -> Result<(), RuntimeError> {
     let mut cursor = Cursor::load(&shared.changes, &broker.uri);
     let mut failures = 0;
+    let mut kept = broker
+        .tls
+        .clone()
+        .map(|files| Kept::new(files, shared.operator.clone()));
     let mut known = shared.restrictions_known.subscribe();
     tokio::select! {
         // An error means that the runtime is gone.
@@ -112,7 +70,7 @@ pub(super) async fn keep_attached(
     }
     while !*stopping.borrow() {
         let dialled = tokio::select! {
-            dialled = dial(&broker) => dialled,
+            dialled = dial_as(&shared, &broker, kept.as_mut()) => dialled,
             () = stopped(&mut stopping) => return Ok(()),
         };
         match dialled {
@@ -158,7 +116,18 @@ pub(super) async fn keep_attached(
     Ok(())
 }
 
-async fn dial(broker: &BrokerEndpoint) -> Result<Channel, DialError> {
+async fn dial_as(
+    shared: &Shared,
+    broker: &BrokerEndpoint,
+    kept: Option<&mut Kept>,
+) -> Result<Channel, DialError> {
+    let tls = kept
+        .map(|kept| kept.newest(shared.links.now()))
+        .transpose()?;
+    dial(broker, tls).await
+}
+
+async fn dial(broker: &BrokerEndpoint, tls: Option<ClientTlsConfig>) -> Result<Channel, DialError> {
     let mut endpoint = Endpoint::from_shared(broker.uri.clone())?
         .connect_timeout(CONNECT_MAX)
         .tcp_nodelay(true)
@@ -167,8 +136,8 @@ async fn dial(broker: &BrokerEndpoint) -> Result<Channel, DialError> {
         .keep_alive_while_idle(true)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(2 * WINDOW_BYTES);
-    if let Some(tls) = &broker.tls {
-        endpoint = endpoint.tls_config(tls.load()?)?;
+    if let Some(tls) = tls {
+        endpoint = endpoint.tls_config(tls.timeout(CONNECT_MAX))?;
     }
     Ok(endpoint.connect().await?)
 }

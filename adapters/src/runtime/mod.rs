@@ -15,6 +15,7 @@ mod answer;
 mod attach;
 mod changes;
 mod changes_file;
+mod credentials;
 mod cursor;
 mod endpoint;
 mod link;
@@ -29,9 +30,10 @@ use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 use accord_proto::{clock::SharedClock, party::OrgName, wire::ID_LEN_MAX};
 use tokio::{sync::watch, task::JoinSet};
 
-pub use endpoint::{BrokerEndpoint, TlsFiles, TlsFilesError};
+pub use credentials::{Credentials, CredentialsError, TlsFiles, Validity};
+pub use endpoint::BrokerEndpoint;
 pub use restrictions::{RESTRICTIONS_MAX, Restriction, RestrictionHandle, RestrictionsError};
-pub use restrictions_file::RestrictionsFileError;
+pub use restrictions_file::{RestrictionsFileError, check_restrictions};
 pub use seen::{LinkState, RestrictionCounts, RuntimeWatch};
 
 use crate::{
@@ -99,7 +101,7 @@ pub struct Runtime {
 
 /// What all links of one adapter share.
 struct Shared {
-    operator: String,
+    operator: OrgName,
     instance: String,
     credit: u32,
     source: Arc<dyn Source>,
@@ -124,7 +126,7 @@ impl Runtime {
         source: Arc<dyn Source>,
         clock: SharedClock,
     ) -> Result<Self, RuntimeError> {
-        check(&config)?;
+        check_settings(&config.instance, config.credit, config.brokers.len())?;
         let dir = config.journal.dir.clone();
         let journal = Arc::new(Journal::open(config.journal, clock.clone())?);
         let uris = config.brokers.iter().map(|broker| broker.uri.as_str());
@@ -138,7 +140,7 @@ impl Runtime {
         let restrictions = restrictions::Restrictions::new(Arc::clone(&journal));
         let sets = SignalSets::new(source.signals());
         let shared = Arc::new(Shared {
-            operator: config.operator.to_string(),
+            operator: config.operator.clone(),
             instance: config.instance,
             credit: config.credit,
             changes,
@@ -259,20 +261,28 @@ impl fmt::Debug for Runtime {
     }
 }
 
-fn check(config: &RuntimeConfig) -> Result<(), RuntimeError> {
+/// What of a configuration must be within limits, whoever made it.
+///
+/// # Errors
+/// [`RuntimeError::Setting`].
+pub(crate) fn check_settings(
+    instance: &str,
+    credit: u32,
+    brokers: usize,
+) -> Result<(), RuntimeError> {
     let setting = |key, rule| Err(RuntimeError::Setting { key, rule });
-    let printable = config.instance.chars().all(|c| c.is_ascii_graphic());
-    if config.instance.is_empty() || config.instance.len() > ID_LEN_MAX || !printable {
+    let printable = instance.chars().all(|c| c.is_ascii_graphic());
+    if instance.is_empty() || instance.len() > ID_LEN_MAX || !printable {
         return setting(
             "instance",
             "1 to 64 printable ASCII characters without spaces",
         );
     }
-    if config.credit == 0 || config.credit > CREDIT_MAX {
+    if credit == 0 || credit > CREDIT_MAX {
         return setting("credit", "1 to 65536 asks");
     }
-    if config.brokers.is_empty() || config.brokers.len() > BROKERS_MAX {
-        return setting("brokers", "1 to 32 brokers");
+    if brokers == 0 || brokers > BROKERS_MAX {
+        return setting("broker", "1 to 32 brokers");
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use accord_proto::clock::SharedClock;
 use jiff::Timestamp;
 
 use super::Shared;
-use crate::journal::Head;
+use crate::{journal::Head, source::words};
 
 /// One broker, and whether the adapter is attached to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,21 +65,15 @@ impl Links {
 
     /// It is not attached, for a reason whose chain of causes is told.
     pub(super) fn lost(&self, broker: &str, error: &dyn std::error::Error) {
-        let mut why = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let said = error.to_string();
-            if !why.ends_with(&said) {
-                why.push_str(": ");
-                why.push_str(&said);
-            }
-            cause = error.source();
-        }
-        self.set(broker, false, why);
+        self.set(broker, false, words(error));
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn set(&self, broker: &str, attached: bool, why: String) {
-        let now = self.clock.now();
+        let now = self.now();
         let mut states = self.states();
         for state in states.iter_mut().filter(|state| state.broker == broker) {
             if state.attached != attached {
@@ -109,7 +103,7 @@ impl RuntimeWatch {
     /// The operator.
     #[must_use]
     pub fn operator(&self) -> &str {
-        &self.0.operator
+        self.0.operator.as_str()
     }
 
     /// The name of the instance.
@@ -139,6 +133,6 @@ impl RuntimeWatch {
     /// The time by the adapter's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.0.links.clock.now()
+        self.0.links.now()
     }
 }

@@ -114,14 +114,18 @@ impl StateCell {
     }
 }
 
-/// An error and what caused it, on one line.
+/// An error and what caused it, on one line, each said once.
 #[must_use]
 pub fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let said = error.to_string();
+        // Some repeat their cause.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         cause = error.source();
     }
     text

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use accord_certs::{LeafOptions, Pki};
 use accord_proto::{
     clock::{ManualClock, SharedClock},
     msisdn::Msisdn,
@@ -28,9 +29,9 @@ instance = "a"
 [[broker]]
 endpoint = "https://broker.accord.test:7443"
 [tls]
-roots = "config.toml"
-certificate = "config.toml"
-key = "config.toml"
+roots = "ca.pem"
+certificate = "adapter.pem"
+key = "adapter.key"
 [journal]
 dir = "journal"
 subject_key_file = "subject.key"
@@ -61,7 +62,12 @@ fn stage() -> Stage {
     let path = dir.path().join("config.toml");
     std::fs::write(&path, CONFIG).unwrap();
     let config = AdapterConfig::load(&path).unwrap();
-    let clock: SharedClock = ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap());
+    let now = "2026-11-21T12:00:00Z".parse().unwrap();
+    let pki = Pki::new("accord.test", now).unwrap();
+    let leaf = pki.issue("operator", "north-mobile", &LeafOptions::at(now));
+    leaf.unwrap().write(dir.path(), "adapter").unwrap();
+    std::fs::write(&config.tls.roots, pki.certificate_pem()).unwrap();
+    let clock: SharedClock = ManualClock::at(now);
     let opened = sources::open(&config.sources, &clock).unwrap();
     let settings: RuntimeConfig = config.runtime().unwrap();
     let source = Arc::clone(&opened.sources);

@@ -247,6 +247,28 @@ async fn attaches_again_after_the_broker_died() {
 }
 
 #[tokio::test]
+async fn attaches_again_with_its_former_certificate_where_garbage_replaced_the_files() {
+    let certificates = Certificates::make();
+    let (any, tls) = ("127.0.0.1:0".parse().unwrap(), certificates.server.clone());
+    let mut broker = FakeBroker::start_at(any, welcome(1, 1, 10_000), Some(tls.clone())).await;
+    let addr = broker.addr;
+    let mut endpoint = broker.endpoint();
+    endpoint.uri = format!("https://{addr}");
+    endpoint.tls = Some(certificates.files());
+    let _adapter = Adapter::start(vec![endpoint], CREDIT);
+    broker.attachment().await;
+    for file in ["ca.pem", "adapter.pem", "adapter.key"] {
+        std::fs::write(certificates.dir.path().join(file), "garbage").unwrap();
+    }
+    drop(broker);
+    let mut broker = FakeBroker::start_at(addr, welcome(1, 1, 10_000), Some(tls)).await;
+    let mut link = broker.attachment().await;
+    link.ask(ask(1, "+447700900000", &[Signal::SimSwap], 800))
+        .await;
+    assert_eq!(outcomes(&link.reply().await), ["value"]);
+}
+
+#[tokio::test]
 async fn serves_several_brokers_at_once() {
     let mut one = FakeBroker::start(welcome(1, 1, 10_000)).await;
     let mut two = FakeBroker::start(welcome(1, 1, 10_000)).await;

@@ -66,7 +66,7 @@ fn bad_configuration_and_usage_exit_64() {
         "check",
         "source `virtual`: `prefix`: ",
     );
-    fails(CONFIG, "run", "ca.pem");
+    fails(CONFIG, "run", "`tls.roots` can't be used: can't read `");
     fails(CONFIG, "verify-journal", "checkpoint.key");
     fails(CONFIG, "sing", "sing");
     let absent = PathBuf::from("/nowhere/adapter.toml");
@@ -76,6 +76,26 @@ fn bad_configuration_and_usage_exit_64() {
         err.contains("cannot read `/nowhere/adapter.toml`: No such file"),
         "{err}"
     );
+}
+
+#[test]
+fn run_refuses_credentials_that_no_broker_can_take_and_says_which_file_and_why() {
+    let certificates = Certificates::make();
+    let dir = certificates.dir.path();
+    let config = dir.join("adapter.toml");
+    std::fs::write(&config, CONFIG.replace("BROKER", "127.0.0.1:1")).unwrap();
+    let fails = |expected: &str| {
+        let (code, _, err) = said(&program("run", &config).output().unwrap());
+        assert_eq!(code, Some(64), "{err}");
+        assert!(err.contains(expected), "{err}");
+        assert!(!dir.join("journal").exists(), "it began all the same");
+    };
+    let key = std::fs::read(dir.join("adapter.key")).unwrap();
+    std::fs::write(dir.join("adapter.key"), "garbage").unwrap();
+    fails("adapter.key` holds no private key in PEM");
+    std::fs::write(dir.join("adapter.key"), key).unwrap();
+    std::fs::copy(dir.join("ca.pem"), dir.join("adapter.pem")).unwrap();
+    fails("adapter.pem` has no URI name, and must have exactly one URI name");
 }
 
 #[tokio::test]

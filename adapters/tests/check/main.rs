@@ -14,9 +14,13 @@ mod report;
 #[expect(dead_code, reason = "the tests of the source need more of it")]
 #[path = "../camara_upstream/server.rs"]
 mod server;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use accord_certs::{LeafOptions, Pki};
+use accord_proto::clock::{Clock as _, SystemClock};
 
 const CONFIG: &str = r#"
 operator = "north-mobile"
@@ -54,7 +58,17 @@ impl Desk {
         let config = dir.path().join("adapter.toml");
         std::fs::write(&config, format!("{CONFIG}{sources}")).unwrap();
         std::fs::create_dir(dir.path().join("tmp")).unwrap();
-        Self { dir, config }
+        let desk = Self { dir, config };
+        desk.issue("north-mobile", &LeafOptions::at(SystemClock.now()));
+        desk
+    }
+
+    /// Puts a certificate with its key, and the CA of both, where `[tls]` says.
+    fn issue(&self, operator: &str, options: &LeafOptions) {
+        let pki = Pki::new("accord.test", SystemClock.now()).unwrap();
+        let leaf = pki.issue("operator", operator, options).unwrap();
+        leaf.write(self.dir.path(), "adapter").unwrap();
+        std::fs::write(self.path("ca.pem"), pki.certificate_pem()).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
