@@ -24,4 +24,5 @@ pub mod sources;
 pub mod sql;
 pub mod status;
 pub mod tls_files;
+pub mod unreached;
 pub mod virtual_operator;

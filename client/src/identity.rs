@@ -105,10 +105,12 @@ fn parse_endpoint(text: &str) -> Result<Uri, IdentityError> {
     };
     let uri: Uri = text.parse().map_err(|_| malformed())?;
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    let user_info = uri
-        .authority()
-        .is_some_and(|authority| authority.as_str().contains('@'));
-    if uri.scheme_str() != Some("https") || uri.host().is_none() || !bare || user_info {
+    let odd = uri.authority().is_none_or(|authority| {
+        // The library takes any text for a port, and gives none then.
+        let port = authority.as_str() == authority.host() || authority.port_u16().is_some();
+        !port || authority.as_str().contains('@')
+    });
+    if uri.scheme_str() != Some("https") || !bare || odd {
         return Err(malformed());
     }
     Ok(uri)
@@ -286,6 +288,8 @@ mod tests {
             "https://a/path",
             "https://user@a:1",
             "https://a?q=1",
+            "https://a:port",
+            "https://a:65536",
         ] {
             let error = Endpoints::new("broker.accord.test", [text]).unwrap_err();
             assert!(matches!(error, IdentityError::Endpoint { .. }), "{text}");

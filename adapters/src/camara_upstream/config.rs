@@ -6,6 +6,7 @@ use accord_proto::signal::Signal;
 use serde::{Deserialize, Deserializer};
 
 use super::{http::Place, token::KeyAlg};
+use crate::tls_files::TlsFileError;
 
 /// The oldest knowledge of an upstream, in seconds: thirty days.
 pub(super) const KNOWS_WITHIN_S_MAX: u32 = 30 * 86_400;
@@ -164,6 +165,9 @@ pub enum CamaraError {
         /// The rule.
         rule: String,
     },
+    /// A certificate, a key or the roots of TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsFileError),
     /// A file of the configuration can't be read.
     #[error("`{key}`: can't read `{}`", path.display())]
     Read {

@@ -1,11 +1,13 @@
 //! What goes wrong with an upstream: the reason that a bank is told, and how the source is then.
 
+use std::io::ErrorKind;
+
 use accord_proto::reason::Reason;
 use http::StatusCode;
 use serde_json::Value;
 
 use super::http::HttpError;
-use crate::source::Condition;
+use crate::{source::Condition, unreached::Unreached};
 
 /// One fault. `condition` is `None` where the upstream is well and only this answer has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub(super) struct Fault {
     pub(super) reason: Reason,
     pub(super) condition: Option<Condition>,
     pub(super) why: &'static str,
+    /// It is the token endpoint's, not an API's.
+    pub(super) is_of_token: bool,
 }
 
 impl Fault {
@@ -29,6 +33,7 @@ impl Fault {
             reason,
             condition: None,
             why,
+            is_of_token: false,
         }
     }
 
@@ -37,6 +42,7 @@ impl Fault {
             reason: Reason::SourceDown,
             condition: Some(Condition::Unusable),
             why,
+            is_of_token: false,
         }
     }
 
@@ -45,6 +51,7 @@ impl Fault {
             reason,
             condition: Some(Condition::Down),
             why,
+            is_of_token: false,
         }
     }
 
@@ -53,15 +60,32 @@ impl Fault {
             reason: Reason::SourceDown,
             condition: Some(Condition::Refused),
             why,
+            is_of_token: false,
         }
     }
 
-    pub(super) const fn of_http(error: HttpError) -> Self {
+    /// The same, where it is the token endpoint that was asked.
+    pub(super) const fn at_token(self) -> Self {
+        Self {
+            is_of_token: true,
+            ..self
+        }
+    }
+
+    pub(super) fn of_http(error: HttpError) -> Self {
         match error {
             HttpError::Busy => Self::told(Reason::Overloaded, "too many exchanges at once"),
             HttpError::Timeout => Self::TIMEOUT,
-            HttpError::Connect => Self::down(Reason::SourceDown, "no connection"),
-            HttpError::Tls => Self::down(Reason::SourceDown, "a certificate is not believed"),
+            HttpError::Connect(Unreached::Name) => {
+                Self::down(Reason::SourceDown, "its host's name is not known here")
+            }
+            HttpError::Connect(Unreached::Io(ErrorKind::ConnectionRefused)) => {
+                Self::down(Reason::SourceDown, "nothing listens at its host and port")
+            }
+            HttpError::Connect(Unreached::Io(_)) => {
+                Self::down(Reason::SourceDown, "its host can't be reached")
+            }
+            HttpError::Tls(why) => Self::down(Reason::SourceDown, why),
             HttpError::Broken => Self::down(Reason::SourceDown, "the connection broke"),
             HttpError::TooLong => Self::unusable("the answer is too long"),
         }
@@ -70,9 +94,9 @@ impl Fault {
     /// Of the token endpoint.
     pub(super) fn of_token(status: StatusCode) -> Self {
         match status.as_u16() {
-            429 => Self::told(Reason::Overloaded, "the token endpoint said: later"),
-            400..=499 => Self::refused("the token endpoint refuses our credentials"),
-            _ => Self::down(Reason::SourceDown, "the token endpoint fails"),
+            429 => Self::told(Reason::Overloaded, "it said: later"),
+            400..=499 => Self::refused("it refuses our credentials"),
+            _ => Self::down(Reason::SourceDown, "it fails"),
         }
     }
 

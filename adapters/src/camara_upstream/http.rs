@@ -18,8 +18,8 @@ use hyper::{
     client::conn::http1::{self, Connection, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use tokio::{
     net::TcpStream,
     sync::Semaphore,
@@ -27,7 +27,11 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::config::{CamaraConfig, CamaraError, refuse};
+use super::config::{CamaraConfig, CamaraError};
+use crate::{
+    tls_files,
+    unreached::{Unreached, tls_trouble},
+};
 
 /// The longest answer. Those of the APIs have a few hundred bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -44,10 +48,10 @@ pub(super) enum HttpError {
     Busy,
     #[error("no answer in time")]
     Timeout,
-    #[error("no connection")]
-    Connect,
-    #[error("the certificate is not believed, or ours is not")]
-    Tls,
+    #[error("no connection: {0}")]
+    Connect(Unreached),
+    #[error("no TLS: {0}")]
+    Tls(&'static str),
     #[error("the connection broke")]
     Broken,
     #[error("the answer is too long")]
@@ -75,6 +79,10 @@ impl Place {
         let authority = uri.authority().ok_or("names no host")?;
         if authority.as_str().contains('@') {
             return Err("holds no credentials");
+        }
+        // The library takes any text for a port, and gives none then.
+        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+            return Err("has a port that is none");
         }
         Ok(Self {
             host: authority.host().trim_matches(['[', ']']).to_owned(),
@@ -157,13 +165,16 @@ impl Http {
 
     async fn connect(&self, place: &Place) -> Result<Line, HttpError> {
         let tcp = TcpStream::connect((place.host.as_str(), place.port));
-        let tcp = tcp.await.map_err(|_| HttpError::Connect)?;
-        let name = ServerName::try_from(place.host.clone()).map_err(|_| HttpError::Tls)?;
+        let tcp = tcp
+            .await
+            .map_err(|error| HttpError::Connect(Unreached::from(&error)))?;
+        let name = ServerName::try_from(place.host.clone())
+            .map_err(|_| HttpError::Tls("its name can stand in no certificate"))?;
         let stream = self
             .tls
             .connect(name, tcp)
             .await
-            .map_err(|_| HttpError::Tls)?;
+            .map_err(|error| HttpError::Tls(tls_trouble(&error)))?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|_| HttpError::Broken)?;
@@ -256,42 +267,9 @@ async fn send(sender: &mut SendRequest<Full<Bytes>>, post: &Post<'_>) -> Result<
 }
 
 fn client_config(config: &CamaraConfig) -> Result<ClientConfig, CamaraError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates("roots_file", &config.roots_file)? {
-        roots
-            .add(certificate)
-            .map_err(|_| refuse("roots_file", "holds a certificate that is no root"))?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|_| refuse("roots_file", "no version of TLS can be used"))?
-        .with_root_certificates(roots);
-    match (&config.certificate_file, &config.key_file) {
-        (Some(certificate), Some(key)) => {
-            let chain = certificates("certificate_file", certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|_| refuse("key_file", "is a file with one key in PEM"))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|_| refuse("key_file", "is the key of `certificate_file`"))
-        }
-        (None, _) | (_, None) => Ok(builder.with_no_client_auth()),
-    }
-}
-
-fn certificates(
-    key: &'static str,
-    path: &std::path::Path,
-) -> Result<Vec<CertificateDer<'static>>, CamaraError> {
-    let unusable = || refuse(key, "is a file of certificates in PEM");
-    let all = CertificateDer::pem_file_iter(path).map_err(|_| unusable())?;
-    let all = all.collect::<Result<Vec<_>, _>>().map_err(|_| unusable())?;
-    if all.is_empty() {
-        Err(unusable())
-    } else {
-        Ok(all)
-    }
+    let (certificate, key) = (&config.certificate_file, &config.key_file);
+    let identity = certificate.as_deref().zip(key.as_deref());
+    Ok(tls_files::client_config(&config.roots_file, identity)?)
 }
 
 #[cfg(test)]
@@ -308,6 +286,8 @@ mod tests {
             ("api.example/x", "URL"),
             ("https://api.example/?x=y", "query"),
             ("https://me:secret@api.example/", "credentials"),
+            ("https://api.example:port/", "port"),
+            ("https://api.example:65536/", "port"),
         ] {
             assert!(Place::parse(odd).unwrap_err().contains(rule), "{odd}");
         }

@@ -151,21 +151,21 @@ impl CamaraUpstream {
 
     /// Says how the upstream is after one exchange.
     fn tell(&self, api: &Api, heard: &Result<Heard, Fault>) {
+        let name = api.signal.name();
         let (condition, why) = match heard {
-            Ok(_) => (Condition::Up, ""),
+            Ok(_) => (Condition::Up, String::new()),
             Err(fault) => match fault.condition {
-                Some(condition) => (condition, fault.why),
+                Some(condition) if fault.is_of_token => {
+                    (condition, format!("token: {}", fault.why))
+                }
+                Some(condition) => (condition, format!("{name}: {}", fault.why)),
                 // It answers, if not what was hoped for; being told to wait says nothing new.
                 None if fault.reason == Reason::Overloaded => return,
-                None => (Condition::Up, ""),
+                None => (Condition::Up, String::new()),
             },
         };
-        if self.state.set(condition, why, self.clock.now()) && condition != Condition::Up {
-            tracing::warn!(
-                api = api.signal.name(),
-                why,
-                "the upstream does not answer as it should"
-            );
+        if self.state.set(condition, why.clone(), self.clock.now()) && condition != Condition::Up {
+            tracing::warn!(why, "the upstream does not answer as it should");
         }
     }
 

@@ -107,6 +107,7 @@ impl Tokens {
                 Ok(token)
             }
             Err((fault, pause)) => {
+                let fault = fault.at_token();
                 *kept = Some(Kept::Fault(fault, Instant::now() + pause));
                 Err(fault)
             }

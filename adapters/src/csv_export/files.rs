@@ -148,7 +148,13 @@ impl Candidate {
     /// The rows that the marker declares.
     fn done(&self) -> Result<Option<u64>, Refusal> {
         let marker = beside(&self.path, ".done");
-        let metadata = std::fs::metadata(&marker).map_err(|_| Refusal::NotDone)?;
+        let metadata = std::fs::metadata(&marker).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                Refusal::NotDone
+            } else {
+                Refusal::Io("look at the marker", error)
+            }
+        })?;
         if (metadata.mtime(), metadata.mtime_nsec()) < self.stamp.written {
             return Err(Refusal::NotDone);
         }
@@ -169,7 +175,13 @@ pub(crate) fn beside(path: &Path, added: &str) -> PathBuf {
 }
 
 pub(crate) fn read_checksums(path: &Path) -> Result<String, Refusal> {
-    let metadata = std::fs::metadata(path).map_err(|_| Refusal::NoChecksum)?;
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Refusal::NoChecksum
+        } else {
+            Refusal::Io("look at the checksum", error)
+        }
+    })?;
     if metadata.len() > CHECKSUM_BYTES_MAX {
         return Err(Refusal::BadChecksum);
     }

@@ -33,6 +33,7 @@ use super::avp;
 use super::codec::{Avps, CodecError, HEADER_LEN, Header, take_frame};
 use super::node::{Capable, Message, Node};
 use super::watchdog::Watchdog;
+use crate::unreached::{Unreached, tls_trouble};
 
 /// Messages that wait to be sent on one connection.
 const OUT_MAX: usize = 4_096;
@@ -279,11 +280,11 @@ impl Peer {
         };
         let config = tls.load().map_err(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "no TLS");
-            Cause::Tls
+            Cause::Tls("the files of `tls` can't be used, see the log")
         })?;
         let connector = tokio_rustls::TlsConnector::from(config);
         let stream = connector.connect(name.clone(), stream).await;
-        let stream = stream.map_err(|_| Cause::Tls)?;
+        let stream = stream.map_err(|error| Cause::Tls(tls_trouble(&error)))?;
         Ok((Box::new(stream), local))
     }
 
@@ -350,7 +351,7 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 }
 
 fn unreachable(error: io::Error) -> Cause {
-    Cause::Unreachable(error.kind())
+    Cause::Unreachable(Unreached::from(&error))
 }
 
 /// Where identifiers begin (RFC 6733 section 3), and jitter. Not a secret: where there is no

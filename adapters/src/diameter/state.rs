@@ -10,7 +10,7 @@ use super::peer::{Cause, PeerState};
 use super::peers::Peers;
 use super::sh::ShError;
 use super::watchdog::Trust;
-use crate::source::{Condition, SourceState, StateCell};
+use crate::source::{Condition, SourceState, StateCell, words};
 
 /// What is known beside the states of the peers.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl Health {
         let (condition, why) = match (best(peers), unusable) {
             (Some(Trust::Okay | Trust::Reopen), None) => (Condition::Up, Cow::Borrowed("")),
             (Some(Trust::Okay | Trust::Reopen), Some(error)) => {
-                (Condition::Unusable, error.to_string().into())
+                (Condition::Unusable, words(&error).into())
             }
             (Some(Trust::Suspect), _) => (Condition::Down, "it left a watchdog unanswered".into()),
             (None, _) => closed(peers),
@@ -75,7 +75,7 @@ fn closed(peers: &Peers) -> (Condition, Cow<'static, str>) {
     };
     let condition = match cause {
         Cause::NotYet | Cause::Stopped => Condition::Starting,
-        Cause::NoSh | Cause::OtherHost | Cause::Refused(_) | Cause::Tls => Condition::Refused,
+        Cause::NoSh | Cause::OtherHost | Cause::Refused(_) | Cause::Tls(_) => Condition::Refused,
         Cause::Protocol(_) => Condition::Unusable,
         Cause::Disconnected(_)
         | Cause::Ended

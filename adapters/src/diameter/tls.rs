@@ -24,7 +24,7 @@ pub struct TlsConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file, or two that don't belong together.
-    #[error("`source.tls`")]
+    #[error(transparent)]
     File(#[from] TlsFileError),
     /// One of the two without the other.
     #[error("`tls.certificate` and `tls.key` are given together or not at all")]

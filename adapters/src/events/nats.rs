@@ -4,6 +4,9 @@
 //! before they were read: the stream was made anew, has fewer messages than were taken, or begins
 //! behind the next one.
 
+use std::error::Error as _;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::jetstream::{
@@ -11,7 +14,7 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
     stream::RetentionPolicy,
 };
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectError, ConnectOptions};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -20,7 +23,8 @@ use super::envelope::{self, BATCH_MAX};
 use super::line::Micros;
 use super::watch::Place;
 use super::{EventSource, Fresh, TakeError};
-use crate::source::Condition;
+use crate::source::{Condition, words};
+use crate::unreached::{Unreached, tls_trouble};
 
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -42,8 +46,13 @@ enum NatsFault {
     Connect(String),
     #[error("the server refuses the credentials")]
     Refused,
-    #[error("can't read `{0}`")]
-    File(String),
+    #[error("`nats.{key}`: can't use `{}`", path.display())]
+    File {
+        key: &'static str,
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
     #[error("no stream of this name, or no right to use it: {0}")]
     Stream(String),
     #[error("the server does not answer")]
@@ -56,7 +65,7 @@ impl NatsFault {
     const fn condition(&self) -> Condition {
         match self {
             Self::Connect(_) | Self::Silent => Condition::Down,
-            Self::Refused | Self::File(_) => Condition::Refused,
+            Self::Refused | Self::File { .. } => Condition::Refused,
             Self::Stream(_) | Self::Take(_) => Condition::Unusable,
         }
     }
@@ -68,7 +77,7 @@ pub(super) async fn follow(source: &EventSource, section: &NatsSection) {
     loop {
         let began = Instant::now();
         if let Err(fault) = follow_once(source, section).await {
-            source.ill(fault.condition(), fault.to_string());
+            source.ill(fault.condition(), words(&fault));
         }
         pause = if began.elapsed() > PAUSE_MAX {
             PAUSE_MIN
@@ -143,12 +152,15 @@ pub(super) async fn try_out(source: &EventSource, section: &NatsSection) {
     };
     match tried.await {
         Ok(newest) => source.tried(Some(newest)),
-        Err(fault) => source.ill(fault.condition(), fault.to_string()),
+        Err(fault) => source.ill(fault.condition(), words(&fault)),
     }
 }
 
 async fn connect(section: &NatsSection) -> Result<Client, NatsFault> {
-    let file = |path: &std::path::Path| NatsFault::File(path.display().to_string());
+    let file = |key, path: &Path| {
+        let path = path.to_owned();
+        move |error| NatsFault::File { key, path, error }
+    };
     let mut options = ConnectOptions::new()
         .name("accord-adapter")
         .connection_timeout(CONNECT_MAX)
@@ -165,12 +177,13 @@ async fn connect(section: &NatsSection) -> Result<Client, NatsFault> {
     }
     if let Some(path) = &section.credentials_file {
         let text = tokio::fs::read_to_string(path).await;
-        let text = text.map_err(|_| file(path))?;
-        options = options.credentials(&text).map_err(|_| file(path))?;
+        let text = text.map_err(file("credentials_file", path))?;
+        let added = options.credentials(&text);
+        options = added.map_err(file("credentials_file", path))?;
     }
     if let (Some(user), Some(path)) = (&section.user, &section.password_file) {
         let password = tokio::fs::read_to_string(path).await;
-        let password = password.map_err(|_| file(path))?;
+        let password = password.map_err(file("password_file", path))?;
         let password = password.trim_end_matches(['\n', '\r']).to_owned();
         options = options.user_and_password(user.clone(), password);
     }
@@ -181,13 +194,30 @@ async fn connect(section: &NatsSection) -> Result<Client, NatsFault> {
         .map_err(|error| match error.kind() {
             async_nats::ConnectErrorKind::AuthorizationViolation
             | async_nats::ConnectErrorKind::Authentication => NatsFault::Refused,
-            kind @ (async_nats::ConnectErrorKind::ServerParse
+            async_nats::ConnectErrorKind::ServerParse
             | async_nats::ConnectErrorKind::Dns
             | async_nats::ConnectErrorKind::TimedOut
             | async_nats::ConnectErrorKind::Tls
             | async_nats::ConnectErrorKind::Io
-            | async_nats::ConnectErrorKind::MaxReconnects) => NatsFault::Connect(kind.to_string()),
+            | async_nats::ConnectErrorKind::MaxReconnects => NatsFault::Connect(why(&error)),
         })
+}
+
+/// In words of ours, where the system said why: the library's are `IO error`.
+fn why(error: &ConnectError) -> String {
+    let cause = error.source();
+    let io = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
+    match io {
+        Some(io)
+            if io
+                .get_ref()
+                .is_some_and(|inner| inner.is::<rustls::Error>()) =>
+        {
+            tls_trouble(io).to_owned()
+        }
+        Some(io) => Unreached::from(io).to_string(),
+        None => words(error),
+    }
 }
 
 /// Finds the stream and the consumer, and whether something was lost meanwhile.

@@ -6,9 +6,10 @@
 //! nothing, sends again. That a request comes twice changes nothing (see `line.rs`), so no ids are
 //! kept; an old one that somebody caught is refused by its timestamp.
 
+mod secrets;
+
 use std::convert::Infallible;
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,6 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -30,10 +30,14 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use self::secrets::secrets;
 use super::config::WebhookSection;
 use super::envelope::{self, BATCH_MAX, EVENT_BYTES_MAX};
 use super::{EventSource, TakeError};
-use crate::source::Condition;
+use crate::{
+    source::{Condition, words},
+    tls_files,
+};
 
 /// Where events are posted to.
 pub const PATH: &str = "/events";
@@ -44,7 +48,6 @@ const CONNECTION_MAX: Duration = Duration::from_secs(300);
 const RETRY: Duration = Duration::from_secs(2);
 const HEADER_BYTES_MAX: usize = 16_384;
 const SIGNATURES_MAX: usize = 8;
-const SECRETS_MAX: usize = 4;
 
 /// Serves for ever.
 pub(super) async fn serve(source: &EventSource, section: &WebhookSection) {
@@ -60,7 +63,7 @@ pub(super) async fn serve(source: &EventSource, section: &WebhookSection) {
 
 /// Whether it could be served, without listening: its port is the running adapter's.
 pub(super) fn try_out(source: &EventSource, section: &WebhookSection) {
-    let secrets = secrets(&section.secret_file).map_err(str::to_owned);
+    let secrets = secrets(&section.secret_file).map_err(|error| words(&error));
     match tls(section).and(secrets) {
         Ok(_) => source.tried(None),
         Err(why) => source.ill(Condition::Down, why),
@@ -70,7 +73,7 @@ pub(super) fn try_out(source: &EventSource, section: &WebhookSection) {
 async fn serve_once(source: &EventSource, section: &WebhookSection) -> Result<(), String> {
     let tls = tls(section)?;
     // Whether there is a secret shows at the start, not with the first request.
-    secrets(&section.secret_file).map_err(str::to_owned)?;
+    secrets(&section.secret_file).map_err(|error| words(&error))?;
     let listener = TcpListener::bind(section.listen).await;
     let listener = listener
         .map_err(|error| format!("can't listen on `{}`: {}", section.listen, error.kind()))?;
@@ -161,8 +164,12 @@ impl Door<'_> {
             Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body took too long\n"),
         };
         let now = self.source.clock.now();
-        let Ok(secrets) = secrets(&self.section.secret_file) else {
-            return (StatusCode::SERVICE_UNAVAILABLE, "no secret\n");
+        let secrets = match secrets(&self.section.secret_file) {
+            Ok(secrets) => secrets,
+            Err(error) => {
+                self.source.ill(Condition::Down, words(&error));
+                return (StatusCode::SERVICE_UNAVAILABLE, "no secret\n");
+            }
         };
         let window = i64::from(self.section.replay_window_s);
         if let Err(why) = check(&head.headers, &body, &secrets, now, window) {
@@ -173,14 +180,18 @@ impl Door<'_> {
             Err(error) => return (StatusCode::BAD_REQUEST, said(error)),
         };
         match self.source.take(events).await {
-            Ok(()) => (StatusCode::NO_CONTENT, ""),
+            Ok(()) => {
+                // What kept an earlier one from being taken is over.
+                self.source.well();
+                (StatusCode::NO_CONTENT, "")
+            }
             Err(TakeError::Future) => (StatusCode::BAD_REQUEST, "`time` lies in the future\n"),
             Err(TakeError::Past) => (StatusCode::BAD_REQUEST, "`time` lies before `earliest`\n"),
             Err(TakeError::Producer) => {
                 (StatusCode::BAD_REQUEST, "`source` is none of `producers`\n")
             }
             Err(error @ (TakeError::Store(_) | TakeError::Stopping)) => {
-                self.source.ill(Condition::Unusable, error.to_string());
+                self.source.ill(Condition::Unusable, words(&error));
                 (StatusCode::SERVICE_UNAVAILABLE, "not taken; send again\n")
             }
         }
@@ -197,24 +208,6 @@ const fn said(error: envelope::EnvelopeError) -> &'static str {
         Subject => "`subject` is a number in E.164 form\n",
         Time => "`time` is an instant as in RFC 3339\n",
     }
-}
-
-/// The secrets in force, a line each.
-fn secrets(path: &Path) -> Result<Vec<Secret<Vec<u8>>>, &'static str> {
-    let text = std::fs::read_to_string(path).map_err(|_| "can't read `webhook.secret_file`")?;
-    let mut secrets = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let bytes = line
-            .strip_prefix("whsec_")
-            .and_then(|base64| BASE64_STANDARD.decode(base64).ok())
-            .filter(|bytes| (24..=64).contains(&bytes.len()));
-        let bytes = bytes.ok_or("a line of `webhook.secret_file` is no `whsec_` secret")?;
-        secrets.push(Secret::new(bytes));
-    }
-    if secrets.is_empty() || secrets.len() > SECRETS_MAX {
-        return Err("`webhook.secret_file` has 1 to 4 secrets");
-    }
-    Ok(secrets)
 }
 
 /// Whether a request was signed under one of the secrets, a short while ago.
@@ -297,18 +290,7 @@ fn tls(section: &WebhookSection) -> Result<Option<TlsAcceptor>, String> {
     let (Some(certificate), Some(key)) = (&section.certificate, &section.key) else {
         return Ok(None);
     };
-    let bad = |path: &Path| format!("can't use `{}`", path.display());
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|_| bad(certificate))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|_| bad(key))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|_| "no TLS".to_owned())?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|_| bad(certificate))?;
+    let config = tls_files::server_config(certificate, key).map_err(|error| words(&error))?;
     Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }
 
@@ -362,16 +344,5 @@ mod tests {
                     .contains(name)
             );
         }
-    }
-
-    #[test]
-    fn a_file_of_secrets_has_secrets_only() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("secret");
-        for text in ["", "whsec_AAAA\n", "secret\n", "whsec_!!\n"] {
-            std::fs::write(&file, text).unwrap();
-            assert!(secrets(&file).is_err(), "{text}");
-        }
-        assert!(secrets(&dir.path().join("absent")).is_err());
     }
 }

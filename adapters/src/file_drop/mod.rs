@@ -26,7 +26,7 @@ pub use config::{FilesConfigError, SftpConfig, SftpConfigError};
 pub use mirror::Fetched;
 pub use session::SftpError;
 
-use crate::source::{Condition, SourceState, StateCell};
+use crate::source::{Condition, SourceState, StateCell, words};
 use mirror::Mirror;
 
 /// What a name stands for.
@@ -102,7 +102,7 @@ impl FileDrop {
         let fetched = fetched.unwrap_or(Err(SftpError::Timeout));
         let (condition, why) = match &fetched {
             Ok(_) => (Condition::Up, String::new()),
-            Err(error) => (error.condition(), error.to_string()),
+            Err(error) => (error.condition(), words(error)),
         };
         self.state.set(condition, why, self.clock.now());
         fetched
@@ -129,7 +129,7 @@ impl FileDrop {
                     }
                     String::new()
                 }
-                Err(error) => error.to_string(),
+                Err(error) => words(&error),
             };
             if !error.is_empty() && error != last {
                 tracing::error!(error, host = self.config.host, "can't fetch files");

@@ -205,7 +205,7 @@ impl NumberList {
         loop {
             ticks.tick().await;
             let refused = Arc::clone(&self).reload_now().await.err();
-            let error = refused.map_or_else(String::new, |error| error.to_string());
+            let error = refused.map_or_else(String::new, |error| words(&error));
             if !error.is_empty() && error != last {
                 tracing::error!(error, "refused a list of disconnected numbers");
             }

@@ -9,7 +9,7 @@ mod config;
 use std::{
     fs::File,
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -34,15 +34,21 @@ pub use config::PortabilityConfig;
 use crate::file_drop::{self, FileDrop, FilesConfigError, Role};
 use crate::source::{
     ChangesIn, ChangesOut, Condition, Observations, Source, SourceChange, SourceFuture,
-    SourceState, StateCell, Told, Withdrawals,
+    SourceState, StateCell, Told, Withdrawals, words,
 };
 
 /// Why a file is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum PortabilityError {
     /// It can't be opened.
-    #[error("can't open the portability database")]
-    Open(#[source] std::io::Error),
+    #[error("can't open `{}`", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: std::io::Error,
+    },
     /// It is no database.
     #[error("the portability database: {0}")]
     Read(#[from] ReadError),
@@ -136,9 +142,9 @@ impl Portability {
         let (condition, why) = match &read {
             Ok(()) => (Condition::Up, String::new()),
             // The old one is in force still.
-            Err(error) if self.current.load().is_some() => (Condition::Behind, error.to_string()),
-            Err(error @ PortabilityError::Open(_)) => (Condition::Down, error.to_string()),
-            Err(error) => (Condition::Unusable, error.to_string()),
+            Err(error) if self.current.load().is_some() => (Condition::Behind, words(error)),
+            Err(error @ PortabilityError::Open { .. }) => (Condition::Down, words(error)),
+            Err(error) => (Condition::Unusable, words(error)),
         };
         self.state.set(condition, why, self.clock.now());
         if let Some(current) = self.current.load().as_ref() {
@@ -197,7 +203,11 @@ impl Portability {
     }
 
     fn read(&self) -> Result<(), PortabilityError> {
-        let mut file = File::open(&self.config.file).map_err(PortabilityError::Open)?;
+        let path = &self.config.file;
+        let mut file = File::open(path).map_err(|error| PortabilityError::Open {
+            path: path.clone(),
+            error,
+        })?;
         let limits = ReadLimits {
             rows_max: self.config.rows_max,
             now: self.clock.now(),

@@ -163,7 +163,10 @@ async fn without_a_database_it_is_down_and_a_bad_one_changes_nothing() {
     let path = dir.path().join("portability.csv");
     let source = opened(dir.path());
     assert_eq!(source.state().condition, Condition::Starting);
-    assert!(matches!(source.reload(), Err(PortabilityError::Open(_))));
+    assert!(matches!(
+        source.reload(),
+        Err(PortabilityError::Open { .. })
+    ));
     assert_eq!(source.state().condition, Condition::Down);
     assert_eq!(words(&sim(&source, 1).await), "source_down");
     std::fs::write(&path, "number,recipient").unwrap();

@@ -2,13 +2,10 @@
 //! whose word can be taken.
 
 use std::future::poll_fn;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use accord_proto::secret::Secret;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -16,9 +13,11 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::config::{SqlConfig, SqlTls, WritableRole};
+use super::config::{SqlConfig, WritableRole};
 use super::fault::SqlFault;
 use super::plan::{NO_ROW, Plan};
+use crate::source::words;
+use crate::tls_files;
 
 /// The most bytes of a password file or variable.
 const PASSWORD_BYTES_MAX: usize = 4_096;
@@ -227,7 +226,7 @@ fn password(config: &SqlConfig) -> Result<Option<Secret<String>>, SqlFault> {
     let text = if let Some(path) = &config.password_file {
         let read = std::fs::read_to_string(path);
         read.map_err(|error| {
-            SqlFault::NoPassword(format!("can't read `{}`: {}", path.display(), error.kind()))
+            SqlFault::NoPassword(format!("can't read `{}`: {error}", path.display()))
         })?
     } else if let Some(name) = &config.password_env {
         std::env::var(name)
@@ -247,40 +246,8 @@ fn tls(config: &SqlConfig) -> Result<Tls, SqlFault> {
     let Some(files) = &config.tls else {
         return Ok(Tls::Off);
     };
-    let client = client_config(files)?;
+    let identity = files.certificate.as_deref().zip(files.key.as_deref());
+    let client = tls_files::client_config(&files.roots, identity);
+    let client = client.map_err(|error| SqlFault::Tls(words(&error)))?;
     Ok(Tls::On(MakeRustlsConnect::new(client)))
-}
-
-fn client_config(files: &SqlTls) -> Result<ClientConfig, SqlFault> {
-    let bad = |path: &Path, what: &str| SqlFault::Tls(format!("`{}` {what}", path.display()));
-    let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, SqlFault> {
-        let read = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|_| bad(path, "can't be read as PEM certificates"))?;
-        if read.is_empty() {
-            return Err(bad(path, "holds no certificate"));
-        }
-        Ok(read)
-    };
-    let mut roots = RootCertStore::empty();
-    for root in certificates(&files.roots)? {
-        let added = roots.add(root);
-        added.map_err(|_| bad(&files.roots, "holds a certificate that can be no root"))?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|_| SqlFault::Tls("no protocol version".to_owned()))?
-        .with_root_certificates(roots);
-    match (&files.certificate, &files.key) {
-        (Some(certificate), Some(key)) => {
-            let chain = certificates(certificate)?;
-            let private = PrivateKeyDer::from_pem_file(key)
-                .map_err(|_| bad(key, "can't be read as a PEM key"))?;
-            builder
-                .with_client_auth_cert(chain, private)
-                .map_err(|_| bad(certificate, "does not fit its key"))
-        }
-        (None | Some(_), None | Some(_)) => Ok(builder.with_no_client_auth()),
-    }
 }

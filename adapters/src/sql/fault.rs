@@ -6,6 +6,7 @@ use accord_proto::reason::Reason;
 use tokio_postgres::error::SqlState;
 
 use crate::source::Condition;
+use crate::unreached::{Unreached, tls_trouble};
 
 /// The most characters of a server's message that are kept.
 const MESSAGE_CHARS_MAX: usize = 200;
@@ -22,7 +23,7 @@ pub enum SqlFault {
     Overloaded,
     /// Nothing answers there.
     #[error("the server can't be reached: {0}")]
-    Unreachable(std::io::ErrorKind),
+    Unreachable(Unreached),
     /// The connection ended, or the server is stopping or starting.
     #[error("the server closed the connection, or is stopping or starting")]
     Gone,
@@ -162,14 +163,11 @@ impl From<tokio_postgres::Error> for SqlFault {
             .source()
             .and_then(|source| source.downcast_ref::<std::io::Error>());
         if step.contains("TLS") {
-            let cause = io.map(ToString::to_string);
-            return Self::Tls(masked(
-                &cause.unwrap_or_else(|| "the server has none".to_owned()),
-            ));
+            return Self::Tls(io.map_or("the server has none", tls_trouble).to_owned());
         }
         match io {
             Some(io) if io.kind() == std::io::ErrorKind::TimedOut => Self::Timeout,
-            Some(io) if step.contains("connecting") => Self::Unreachable(io.kind()),
+            Some(io) if step.contains("connecting") => Self::Unreachable(Unreached::from(io)),
             Some(_) => Self::Gone,
             None if step.contains("authentication") => {
                 Self::WrongCredentials("the server asks for a password, and there is none".into())

@@ -142,7 +142,7 @@ async fn a_token_that_was_revoked_is_replaced_once_and_wrong_credentials_are_not
     }
     let state = source.state();
     assert_eq!(state.condition, Condition::Refused);
-    assert_eq!(state.why, "the token endpoint refuses our credentials");
+    assert_eq!(state.why, "token: it refuses our credentials");
     assert_eq!(upstream.script.asked("/oauth/token").len(), 1);
     assert!(upstream.script.asked("/retrieve-date").is_empty());
 }
@@ -269,7 +269,10 @@ async fn an_upstream_under_another_root_is_not_believed() {
     config.roots_file = server::in_dir(other.dir.path(), "roots.pem").into();
     let source = CamaraUpstream::open(&config, SystemClock::shared()).unwrap();
     assert_eq!(sim(&source).await, "source_down");
-    assert_eq!(source.state().why, "a certificate is not believed");
+    assert_eq!(
+        source.state().why,
+        "token: its certificate does not lead to our roots"
+    );
     assert!(upstream.script.came.lock().unwrap().is_empty());
 }
 
@@ -301,9 +304,14 @@ async fn a_configuration_that_breaks_a_rule_names_the_key() {
         let error = CamaraUpstream::open(&config, SystemClock::shared()).unwrap_err();
         let found = match &error {
             CamaraError::Config { key, .. } | CamaraError::Read { key, .. } => *key,
+            CamaraError::Tls(error) => panic!("{error}"),
         };
         assert_eq!(found, key, "{error}");
     }
+    let mut rootless = config(&upstream, "", ASSERTION);
+    rootless.roots_file = "nowhere".into();
+    let error = CamaraUpstream::open(&rootless, SystemClock::shared()).unwrap_err();
+    assert_eq!(error.to_string(), "can't read `nowhere`");
     for knows_within_s in [None, Some(2_592_001)] {
         let mut config = config(&upstream, "", ASSERTION);
         config.knows_within_s = knows_within_s;

@@ -78,7 +78,7 @@ async fn over_tls_both_ends_show_their_certificates() {
     );
     assert_eq!(swap(&nameless, 1).await, Err(Reason::SourceDown));
     until(&nameless, "not its name", |state| {
-        state == PeerState::Closed(Cause::Tls)
+        state == PeerState::Closed(Cause::Tls("its certificate has another name"))
     })
     .await;
     let without = open(&path.join("c"), &tls(&relay, ""));

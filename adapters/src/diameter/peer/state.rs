@@ -1,6 +1,5 @@
 //! What is configured of a peer, its states, and why there is no connection or no answer.
 
-use std::io;
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
@@ -8,6 +7,7 @@ use rustls_pki_types::ServerName;
 use crate::diameter::codec::CodecError;
 use crate::diameter::tls::TlsConfig;
 use crate::diameter::watchdog::Trust;
+use crate::unreached::Unreached;
 
 /// Disconnect-Cause DO_NOT_WANT_TO_TALK_TO_YOU (RFC 6733 section 5.4.3).
 const NOT_WANTED: u32 = 2;
@@ -43,13 +43,13 @@ pub enum Cause {
     NotYet,
     /// TCP.
     #[error("it can't be reached: {0}")]
-    Unreachable(io::ErrorKind),
+    Unreachable(Unreached),
     /// Dialling or the exchange of capabilities took too long.
     #[error("it did not answer in time")]
     Silent,
     /// TLS: its certificate, its name, or ours.
-    #[error("no TLS with it: certificates, their names or the files of `tls`")]
-    Tls,
+    #[error("no TLS with it: {0}")]
+    Tls(&'static str),
     /// The capabilities were refused, with this result (3010: it does not know our `origin_host`).
     #[error("it refused us with result {0}")]
     Refused(u32),
