@@ -49,7 +49,11 @@ fn interrupt(desk: &Desk, check: Child, signal: &str, code: i32) {
     let words = format!("interrupted by {name}: nothing was concluded, and what was fetched is");
     assert!(said.err.contains(&words), "{}", said.err);
     // What was known at once, and no result.
-    assert!(said.out.contains("to brokers the adapter is"), "{}", said.out);
+    assert!(
+        said.out.contains("to brokers the adapter is"),
+        "{}",
+        said.out
+    );
     assert!(!said.out.contains("result:"), "{}", said.out);
     desk.assert_clean();
 }
