@@ -157,7 +157,8 @@ impl Http {
             self.keep(post.place, line);
             return Ok(said);
         }
-        let mut line = self.connect(post.place).await?;
+        // Rare and large: in a box, it is not carried along by each question.
+        let mut line = Box::pin(self.connect(post.place)).await?;
         let said = line.exchange(post).await?;
         self.keep(post.place, line);
         Ok(said)

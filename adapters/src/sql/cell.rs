@@ -98,7 +98,12 @@ impl Dates {
             Cell::Null => return Ok(None),
             Cell::Instant(micros) => {
                 let at = instant(*micros)?;
-                (at, at, at.to_zoned(self.zone.clone()).date())
+                // Where no day means "never", nobody need know which day it was.
+                let date = match self.never.is_empty() {
+                    true => Date::ZERO,
+                    false => at.to_zoned(self.zone.clone()).date(),
+                };
+                (at, at, date)
             }
             Cell::Local(micros) => {
                 let at = local(*micros)?;

@@ -73,7 +73,8 @@ impl Pool {
         let reused = idle.is_some();
         let live = match idle {
             Some(live) => live,
-            None => self.connect().await?,
+            // Rare and large: in a box, it is not carried along by each question.
+            None => Box::pin(self.connect()).await?,
         };
         Ok(Lease {
             pool: self,

@@ -1,11 +1,12 @@
 //! A CAMARA upstream: the source beside a bare client of HTTP that keeps its connections, posts the
-//! same bytes and looks for the same field. The upstream is a small server in this process, which
-//! always gives the same answer: there is no other to be had.
+//! same bytes and looks for the same field. The upstream is a small server in a thread of its own, as
+//! another program would be, which always gives the same answer: there is no other to be had.
 
 use std::{
     fs,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -33,6 +34,8 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::Builder,
+    sync::oneshot,
     task::JoinSet,
     time::Instant,
 };
@@ -59,18 +62,8 @@ pub(super) async fn measure(plan: SourcesPlan, dir: &Path) -> Result<Vec<SourceL
     let (roots, secret) = (dir.join("roots.pem"), dir.join("secret"));
     fs::write(&roots, pki.certificate_pem()).map_err(BenchError::io("write", &roots))?;
     fs::write(&secret, "secret of a benchmark").map_err(BenchError::io("write", &secret))?;
-    let loopback = Path::new("localhost:0");
-    let listener = TcpListener::bind("localhost:0").await;
-    let listener = listener.map_err(BenchError::io("listen on", loopback))?;
-    let address = listener.local_addr();
-    let port = address
-        .map_err(BenchError::io("listen on", loopback))?
-        .port();
-    let mut serving = JoinSet::new();
-    serving.spawn(serve(
-        listener,
-        TlsAcceptor::from(Arc::new(of_server(&pki)?)),
-    ));
+    let upstream = Upstream::start(Arc::new(of_server(&pki)?))?;
+    let port = upstream.port;
     let source = Arc::new(source(port, &roots, &secret)?);
     let of_source = asked(source, |source, number| async move {
         let told = source.observe(subscriber(number)?, &SIGNALS, Instant::now() + DEADLINE);
@@ -98,7 +91,40 @@ fn source(port: u16, roots: &Path, secret: &Path) -> Result<CamaraUpstream, Benc
     source.map_err(|error| wrong("the CAMARA source", &error))
 }
 
-async fn serve(listener: TcpListener, tls: TlsAcceptor) {
+/// The server; it ends when this is dropped.
+struct Upstream {
+    port: u16,
+    _running: oneshot::Sender<()>,
+}
+
+impl Upstream {
+    fn start(tls: Arc<ServerConfig>) -> Result<Self, BenchError> {
+        let io = |error| BenchError::io("listen on", Path::new("localhost:0"))(error);
+        let listener = std::net::TcpListener::bind("localhost:0").map_err(io)?;
+        listener.set_nonblocking(true).map_err(io)?;
+        let port = listener.local_addr().map_err(io)?.port();
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(io)?;
+        let (running, ended) = oneshot::channel();
+        thread::spawn(move || {
+            runtime.block_on(async move {
+                tokio::select! {
+                    () = serve(listener, TlsAcceptor::from(tls)) => {}
+                    _ = ended => {}
+                }
+            });
+        });
+        Ok(Self {
+            port,
+            _running: running,
+        })
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor) {
+    let Ok(listener) = TcpListener::from_std(listener) else {
+        return;
+    };
     // Its connections end with it.
     let mut connections = JoinSet::new();
     while let Ok((tcp, _)) = listener.accept().await {
