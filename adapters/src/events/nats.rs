@@ -2,31 +2,32 @@
 //!
 //! The adapter remembers which stream it reads and how far. So it sees whether messages went
 //! before they were read: the stream was made anew, has fewer messages than were taken, or begins
-//! behind the next one.
+//! behind the next one. The library connects again by itself, and what was on its way then does not
+//! come; so deliveries are counted, and with a gap the adapter begins again behind what it has.
 
-use std::error::Error as _;
+mod connect;
+
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::{
     self, Message,
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
     stream::RetentionPolicy,
 };
-use async_nats::{Client, ConnectError, ConnectOptions};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::connect::connect;
 use super::config::NatsSection;
 use super::envelope::{self, BATCH_MAX};
 use super::line::Micros;
 use super::watch::Place;
 use super::{EventSource, Fresh, TakeError};
 use crate::source::{Condition, words};
-use crate::unreached::{Unreached, tls_trouble};
 
-const CONNECT_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -44,6 +45,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 enum NatsFault {
     #[error("no connection: {0}")]
     Connect(String),
+    #[error("the connection broke")]
+    Broken,
     #[error("the server refuses the credentials")]
     Refused,
     #[error("`nats.{key}`: can't use `{}`", path.display())]
@@ -57,6 +60,10 @@ enum NatsFault {
     Stream(String),
     #[error("the server does not answer")]
     Silent,
+    #[error(
+        "messages got lost on their way, or went to another reader of this `durable`; they are read again"
+    )]
+    Gap,
     #[error(transparent)]
     Take(#[from] TakeError),
 }
@@ -64,7 +71,7 @@ enum NatsFault {
 impl NatsFault {
     const fn condition(&self) -> Condition {
         match self {
-            Self::Connect(_) | Self::Silent => Condition::Down,
+            Self::Broken | Self::Connect(_) | Self::Gap | Self::Silent => Condition::Down,
             Self::Refused | Self::File { .. } => Condition::Refused,
             Self::Stream(_) | Self::Take(_) => Condition::Unusable,
         }
@@ -89,7 +96,7 @@ pub(super) async fn follow(source: &EventSource, section: &NatsSection) {
 }
 
 async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), NatsFault> {
-    let client = connect(section).await?;
+    let (client, broken) = connect(section).await?;
     let answered = timeout(ANSWER_MAX, open(source, section, &client)).await;
     let (mut stream, consumer, made) = answered.map_err(|_| NatsFault::Silent)??;
     let acknowledges_all = consumer.cached_info().config.ack_policy == AckPolicy::All;
@@ -105,8 +112,12 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
         .map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
     source.well();
     let mut look_at = Instant::now() + LOOK_EVERY;
+    let mut deliveries = Deliveries::default();
     loop {
-        let next = timeout(LOOK_EVERY, messages.next()).await;
+        let next = tokio::select! {
+            next = timeout(LOOK_EVERY, messages.next()) => next,
+            () = broken.notified() => return Err(NatsFault::Broken),
+        };
         let mut batch = Vec::new();
         match next {
             Ok(Some(Ok(message))) => batch.push(message),
@@ -121,6 +132,7 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
             batch.push(message);
         }
         if !batch.is_empty() {
+            deliveries.follow_on(&batch)?;
             take(source, &batch, made).await?;
             acknowledge(&batch, acknowledges_all).await;
         }
@@ -136,11 +148,30 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
     }
 }
 
+/// What the consumer has been given. The server counts each delivery, one that comes again too.
+#[derive(Default)]
+struct Deliveries(u64);
+
+impl Deliveries {
+    /// An error where one is missing: its message would be acknowledged with those behind it, and never
+    /// come again.
+    fn follow_on(&mut self, batch: &[Message]) -> Result<(), NatsFault> {
+        for message in batch {
+            let nth = message.info().map(|info| info.consumer_sequence);
+            if nth.ok() != Some(self.0.saturating_add(1)) {
+                return Err(NatsFault::Gap);
+            }
+            self.0 = self.0.saturating_add(1);
+        }
+        Ok(())
+    }
+}
+
 /// Whether there is a stream and how old its newest message is, without a consumer, which would take
 /// events from the one that runs.
 pub(super) async fn try_out(source: &EventSource, section: &NatsSection) {
     let tried = async {
-        let client = connect(section).await?;
+        let (client, _) = connect(section).await?;
         let context = jetstream::new(client);
         let stream = timeout(ANSWER_MAX, context.get_stream(&section.stream)).await;
         let stream = stream.map_err(|_| NatsFault::Silent)?;
@@ -153,70 +184,6 @@ pub(super) async fn try_out(source: &EventSource, section: &NatsSection) {
     match tried.await {
         Ok(newest) => source.tried(Some(newest)),
         Err(fault) => source.ill(fault.condition(), words(&fault)),
-    }
-}
-
-async fn connect(section: &NatsSection) -> Result<Client, NatsFault> {
-    let file = |key, path: &Path| {
-        let path = path.to_owned();
-        move |error| NatsFault::File { key, path, error }
-    };
-    let mut options = ConnectOptions::new()
-        .name("accord-adapter")
-        .connection_timeout(CONNECT_MAX)
-        .request_timeout(Some(ANSWER_MAX))
-        // Each connection is a new one, with what is in the files by then.
-        .max_reconnects(Some(1));
-    if let Some(roots) = &section.roots {
-        options = options
-            .require_tls(true)
-            .add_root_certificates(roots.clone());
-    }
-    if let (Some(certificate), Some(key)) = (&section.certificate, &section.key) {
-        options = options.add_client_certificate(certificate.clone(), key.clone());
-    }
-    if let Some(path) = &section.credentials_file {
-        let text = tokio::fs::read_to_string(path).await;
-        let text = text.map_err(file("credentials_file", path))?;
-        let added = options.credentials(&text);
-        options = added.map_err(file("credentials_file", path))?;
-    }
-    if let (Some(user), Some(path)) = (&section.user, &section.password_file) {
-        let password = tokio::fs::read_to_string(path).await;
-        let password = password.map_err(file("password_file", path))?;
-        let password = password.trim_end_matches(['\n', '\r']).to_owned();
-        options = options.user_and_password(user.clone(), password);
-    }
-    let connecting = options.connect(section.servers.clone());
-    let connected = timeout(CONNECT_MAX * 2, connecting).await;
-    connected
-        .map_err(|_| NatsFault::Silent)?
-        .map_err(|error| match error.kind() {
-            async_nats::ConnectErrorKind::AuthorizationViolation
-            | async_nats::ConnectErrorKind::Authentication => NatsFault::Refused,
-            async_nats::ConnectErrorKind::ServerParse
-            | async_nats::ConnectErrorKind::Dns
-            | async_nats::ConnectErrorKind::TimedOut
-            | async_nats::ConnectErrorKind::Tls
-            | async_nats::ConnectErrorKind::Io
-            | async_nats::ConnectErrorKind::MaxReconnects => NatsFault::Connect(why(&error)),
-        })
-}
-
-/// In words of ours, where the system said why: the library's are `IO error`.
-fn why(error: &ConnectError) -> String {
-    let cause = error.source();
-    let io = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
-    match io {
-        Some(io)
-            if io
-                .get_ref()
-                .is_some_and(|inner| inner.is::<rustls::Error>()) =>
-        {
-            tls_trouble(io).to_owned()
-        }
-        Some(io) => Unreached::from(io).to_string(),
-        None => words(error),
     }
 }
 

@@ -9,8 +9,13 @@ use std::time::Duration;
 
 use async_nats::{
     ConnectOptions,
-    jetstream::{self, consumer, stream::RetentionPolicy},
+    jetstream::{
+        self,
+        consumer::{self, PullConsumer},
+        stream::RetentionPolicy,
+    },
 };
+use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
 /// The program, from the Debian package of the same name.
@@ -232,6 +237,18 @@ impl Producer {
     pub async fn consumer(&self, durable: &str) -> Result<consumer::Info, TestingError> {
         let stream = self.0.get_stream("EVENTS").await.map_err(refused)?;
         stream.consumer_info(durable).await.map_err(refused)
+    }
+
+    /// Takes a message from a consumer that is another's, and does not acknowledge it; how many it was.
+    ///
+    /// # Errors
+    /// [`TestingError::Refused`]
+    pub async fn steal(&self, durable: &str) -> Result<usize, TestingError> {
+        let stream = self.0.get_stream("EVENTS").await.map_err(refused)?;
+        let consumer: PullConsumer = stream.get_consumer(durable).await.map_err(refused)?;
+        let batch = consumer.batch().max_messages(1).expires(WAIT_MAX);
+        let batch = batch.messages().await.map_err(refused)?;
+        Ok(batch.count().await)
     }
 
     /// Deletes it.

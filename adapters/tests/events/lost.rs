@@ -5,6 +5,7 @@ use accord_proto::signal::Signal;
 
 use super::rig::{Running, event, heartbeat, wait_until};
 use super::stream::Rig;
+use super::way::Way;
 
 #[tokio::test]
 #[ignore = "needs nats-server"]
@@ -68,6 +69,52 @@ async fn what_is_lost_begins_the_watch_again() {
         })
     })
     .await;
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn what_a_broken_connection_or_another_reader_swallows_is_read_again() {
+    let rig = Rig::start().await;
+    let way = Way::to(rig.server.port()).await;
+    let running = rig.source_by(&way.url(), "");
+    let swapped = async |last| {
+        let swap = running.swap(last).await;
+        swap.is_ok_and(|change| change.changed_in.is_some())
+    };
+    let tell = async |last: u16| {
+        let id = last.to_string();
+        rig.publish(event(&id, "sim_swap", last, 0, "{}")).await;
+    };
+    rig.publish(heartbeat(60)).await;
+    tell(1).await;
+    wait_until("the first swap", || swapped(1)).await;
+    way.lose();
+    for last in 2..12 {
+        tell(last).await;
+    }
+    // The server has sent all, and waits for its acknowledgement.
+    wait_until("the swaps to be on their way", || async {
+        let consumer = rig.producer.consumer("accord-adapter").await;
+        consumer.is_ok_and(|of| of.num_ack_pending == 10)
+    })
+    .await;
+    way.cut();
+    for last in 2..12 {
+        wait_until("what was swallowed", || swapped(last)).await;
+    }
+
+    let thief = rig.producer.clone();
+    let stealing = tokio::spawn(async move { thief.steal("accord-adapter").await });
+    let mut told = 12..200;
+    while !stealing.is_finished() {
+        tell(told.next().unwrap()).await;
+    }
+    assert_eq!(stealing.await.unwrap().unwrap(), 1);
+    // What comes behind it shows that one is missing.
+    tell(told.next().unwrap()).await;
+    for last in 12..told.start {
+        wait_until("what was stolen", || swapped(last)).await;
+    }
 }
 
 /// How many minutes ago the watch began; `None`: it did not.

@@ -9,4 +9,5 @@
 mod lost;
 mod rig;
 mod stream;
+mod way;
 mod webhook;

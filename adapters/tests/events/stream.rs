@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::rig::{Running, event, heartbeat, number, wait_until};
 
 pub(crate) struct Rig {
-    server: RealNats,
+    pub(crate) server: RealNats,
     pub(crate) producer: Producer,
     dir: TempDir,
 }
@@ -37,11 +37,15 @@ impl Rig {
     }
 
     pub(crate) fn source(&self, more: &str) -> Running {
+        self.source_by(&self.server.url(), more)
+    }
+
+    /// Of a server that is reached by another address.
+    pub(crate) fn source_by(&self, url: &str, more: &str) -> Running {
         let (user, _) = READER;
         let section = format!(
-            "nats = {{ servers = [{:?}], stream = \"EVENTS\", user = {user:?}, \
+            "nats = {{ servers = [{url:?}], stream = \"EVENTS\", user = {user:?}, \
              password_file = {:?} }}\n{more}",
-            self.server.url(),
             self.dir.path().join("password"),
         );
         Running::start(self.dir.path(), &section)
