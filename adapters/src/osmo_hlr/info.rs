@@ -38,6 +38,17 @@ pub(super) fn read(reply: &Reply, msisdn: &Msisdn) -> Looked {
     }
 }
 
+/// What a value tells of the subscriber who was asked about, IMSI, VLR and SGSN, or why it tells
+/// nothing: for fuzz targets.
+///
+/// # Errors
+/// Says in a few words why it can't be used.
+#[cfg(any(test, feature = "test-util"))]
+pub fn told(text: &str, asked: &Msisdn) -> Result<[Option<String>; 3], &'static str> {
+    let Info { imsi, vlr, sgsn } = parse(text, asked)?;
+    Ok([Some(imsi), vlr, sgsn])
+}
+
 /// The fields that are read, in the order in which the HLR writes them.
 const FIELDS: [&str; 6] = [
     "imsi",

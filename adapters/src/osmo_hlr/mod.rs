@@ -28,7 +28,7 @@ mod config;
 pub mod ctrl;
 mod database;
 mod device;
-mod info;
+pub mod info;
 mod poll;
 mod serving;
 #[cfg(any(test, feature = "test-util"))]
