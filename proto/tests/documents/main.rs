@@ -15,5 +15,6 @@ mod parties_list;
 mod permission_matrix;
 mod rules_page;
 mod sample;
+mod seeds;
 mod signed_agreement;
 mod signers;
