@@ -8,21 +8,16 @@ use aws_lc_rs::{
     digest::{SHA256, digest},
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
 };
-use base64::{
-    Engine as _,
-    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Method, Uri};
 use jiff::Timestamp;
 use jsonwebtoken::{Header, jwk::Jwk};
+use pem::{EncodeConfig, LineEnding, Pem};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde::Serialize;
 
 use super::AssertionKey;
 use crate::{identity::IdentityError, random};
-
-/// Characters of a line of PEM (RFC 7468 section 2).
-const PEM_LINE_LEN: usize = 64;
 
 /// Why there is no proof. Never repeats the key.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +94,9 @@ impl ProofKey {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
         let pair = pair.map_err(|_| ProofError::NoKey)?;
         let der = pair.to_pkcs8v1().map_err(|_| ProofError::NoKey)?;
-        let pem = Secret::new(pem(der.as_ref()));
+        let pem = Pem::new("PRIVATE KEY", der.as_ref());
+        let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
+        let pem = Secret::new(pem::encode_config(&pem, lines));
         let key = Self::from_pem(pem.expose().as_bytes()).map_err(|_| ProofError::NoKey)?;
         Ok((key, pem))
     }
@@ -162,19 +159,6 @@ fn public_of(pem: &[u8]) -> Option<PublicJwk> {
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok()?;
     let key = pair.public_key().as_ref().try_into().ok()?;
     Some(PublicJwk::Ed25519(key))
-}
-
-fn pem(der: &[u8]) -> String {
-    let text = BASE64_STANDARD.encode(der);
-    let mut pem = "-----BEGIN PRIVATE KEY-----\n".to_owned();
-    for (place, character) in text.chars().enumerate() {
-        if place > 0 && place.is_multiple_of(PEM_LINE_LEN) {
-            pem.push('\n');
-        }
-        pem.push(character);
-    }
-    pem.push_str("\n-----END PRIVATE KEY-----\n");
-    pem
 }
 
 #[cfg(test)]
