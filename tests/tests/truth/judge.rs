@@ -254,23 +254,16 @@ fn has_unseen(history: &History, watching: &Watching) -> bool {
 
 /// A clause about everything that is told here, with these windows.
 pub(super) fn clause(age_max_minutes: u32) -> Clause {
-    let text = format!(
-        "[agreement]\nid = \"T\"\nversion = 1\ntitle = \"Test\"\neffective = 2026-01-01\n\
-         expires = 2027-01-01\n\
-         telecom_regulator = \"spiffe://accord.test/authority/telecom-regulator\"\n\
-         central_bank = \"spiffe://accord.test/authority/central-bank\"\n\
-         [share_keys]\n\
-         telecom_regulator = \"telecom-regulator+644c295f+ACDSJuw4Kae0GAeszUaVVfB6GbXxttv5K8j1GqlEkU0xNw==\"\n\
-         central_bank = \"central-bank+89444edd+ACAaNsDRk1NL+6dZeZ60W/cj24CkYddxtrcyJ3VORyvySA==\"\n\
-         [[clause]]\nid = \"1\"\ntitle = \"One\"\ntext = \"What was agreed.\"\n\
-         legal_basis = \"legitimate_interest\"\nbasis_reference = \"Test Act\"\n\
-         banks = [\"first-bank\"]\noperators = [\"north-mobile\"]\n\
-         signals = [\"sim_swap\", \"call_forwarding\", \"roaming\", \"signalling_anomaly\"]\n\
-         purposes = [\"payment\"]\ngranularity = \"yes_no\"\n\
-         look_back_days = 365\nthresholds_hours = [24, 72, 168, 480]\n\
-         threshold_window_hours = 24\nage_max_minutes = {age_max_minutes}\nconsent = \"not_required\"\n\
-         per_second = 1\nretention_days = 365\n"
-    );
+    let signals = "\"sim_swap\", \"call_forwarding\", \"roaming\", \"signalling_anomaly\"";
+    let windows = "look_back_days = 365\nthresholds_hours = [24, 72, 168, 480]\nthreshold_window_hours = 24\n";
+    let text = include_str!("../../samples/one-clause.toml")
+        .replace("\"roaming\"", signals)
+        .replace("\"state\"", "\"yes_no\"")
+        .replace(
+            "age_max_minutes = 60",
+            &format!("age_max_minutes = {age_max_minutes}"),
+        );
+    let text = format!("{text}{windows}");
     let document = AgreementDocument::parse(&text).unwrap();
     document.clauses().first().unwrap().clone()
 }

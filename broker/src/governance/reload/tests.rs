@@ -61,23 +61,8 @@ fn signed(text: &str, keys: &[SigningKey; 2]) -> String {
     note.to_string()
 }
 
-const AGREEMENT: &str = "[agreement]\nid = \"T\"\nversion = 1\ntitle = \"Test\"\n\
-    effective = 2026-01-01\nexpires = 2027-01-01\n\
-    telecom_regulator = \"spiffe://accord.test/authority/telecom-regulator\"\n\
-    central_bank = \"spiffe://accord.test/authority/central-bank\"\n\
-    [share_keys]\n\
-    telecom_regulator = \"telecom-regulator+644c295f+ACDSJuw4Kae0GAeszUaVVfB6GbXxttv5K8j1GqlEkU0xNw==\"\n\
-    central_bank = \"central-bank+89444edd+ACAaNsDRk1NL+6dZeZ60W/cj24CkYddxtrcyJ3VORyvySA==\"\n\
-    [[clause]]\nid = \"1\"\ntitle = \"One\"\ntext = \"What was agreed.\"\n\
-    legal_basis = \"legitimate_interest\"\nbasis_reference = \"Test Act\"\n\
-    banks = [\"first-bank\"]\noperators = [\"north-mobile\"]\nsignals = [\"roaming\"]\n\
-    purposes = [\"payment\"]\ngranularity = \"state\"\nage_max_minutes = 60\n\
-    consent = \"not_required\"\nper_second = 1\nretention_days = 365\n";
-
-const PARTIES: &str = "[parties]\nid = \"P\"\nversion = 1\n\
-    [[party]]\nid = \"spiffe://accord.test/operator/north-mobile\"\nname = \"North\"\n\
-    ranges = [\"+447700900\"]\n\
-    licence = { number = \"M-1\", supervisor = \"Regulator\", from = 2020-01-01, status = \"active\" }\n";
+const AGREEMENT: &str = include_str!("../../../../tests/samples/one-clause.toml");
+const PARTIES: &str = include_str!("../../../../tests/samples/one-operator.toml");
 
 /// A reloader whose agreement expires at the end of 2026, in a directory.
 fn reloader(dir: &std::path::Path, clock: &Arc<ManualClock>) -> Reloader {

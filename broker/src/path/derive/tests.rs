@@ -26,21 +26,11 @@ fn clause(signal: Signal, granularity: &str, more: &str) -> Clause {
 
 /// The same; `None` where no agreement can have it.
 pub(crate) fn clause_if_any(signal: Signal, granularity: &str, more: &str) -> Option<Clause> {
-    let text = format!(
-        "[agreement]\nid = \"T\"\nversion = 1\ntitle = \"Test\"\neffective = 2026-01-01\n\
-         expires = 2027-01-01\n\
-         telecom_regulator = \"spiffe://accord.test/authority/telecom-regulator\"\n\
-         central_bank = \"spiffe://accord.test/authority/central-bank\"\n\
-         [share_keys]\n\
-         telecom_regulator = \"telecom-regulator+644c295f+ACDSJuw4Kae0GAeszUaVVfB6GbXxttv5K8j1GqlEkU0xNw==\"\n\
-         central_bank = \"central-bank+89444edd+ACAaNsDRk1NL+6dZeZ60W/cj24CkYddxtrcyJ3VORyvySA==\"\n\
-         [[clause]]\nid = \"1\"\ntitle = \"One\"\ntext = \"What was agreed.\"\n\
-         legal_basis = \"legitimate_interest\"\nbasis_reference = \"Test Act\"\n\
-         banks = [\"first-bank\"]\noperators = [\"north-mobile\"]\n\
-         signals = [\"{signal}\"]\npurposes = [\"payment\"]\ngranularity = \"{granularity}\"\n\
-         age_max_minutes = 60\nconsent = \"not_required\"\nper_second = 1\n\
-         retention_days = 365\n{more}"
-    );
+    let agreement = include_str!("../../../../tests/samples/one-clause.toml");
+    let text = agreement
+        .replace("\"roaming\"", &format!("\"{signal}\""))
+        .replace("\"state\"", &format!("\"{granularity}\""));
+    let text = format!("{text}{more}");
     let document = AgreementDocument::parse(&text).ok()?;
     document.clauses().first().cloned()
 }
