@@ -13,7 +13,7 @@
 //! # A whole program
 //!
 //! ```no_run
-//! use std::{fs, time::Duration};
+//! use std::{error::Error, fs, path::Path, time::Duration};
 //!
 //! use accord_client::{
 //!     CallError, Client, Endpoints, Identity, LogTrust, Lookup, Outcome, Roots, TokenAlg, TokenKey,
@@ -22,29 +22,8 @@
 //! use accord_proto::{c2sp::VerifierKey, purpose::Purpose};
 //!
 //! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // The name is the one in the brokers' certificates; the second broker stands in for the
-//!     // first when that one does not answer.
-//!     let endpoints = Endpoints::new(
-//!         "broker.accord.example",
-//!         ["https://broker-a.accord.example:7443", "https://broker-b.accord.example:7443"],
-//!     )?;
-//!     let token_key = TokenKey::from_pem(
-//!         TokenAlg::Es256,
-//!         &fs::read("token.key")?,
-//!         "first-bank-1", // the id under which the key is registered
-//!         "accord.example", // the broker's name: `aud` of the tokens
-//!     )?;
-//!     let log_key = VerifierKey::parse(&fs::read_to_string("log.vkey")?)?;
-//!     let client = Client::builder()
-//!         .endpoints(endpoints)
-//!         .roots(Roots::from_pem(&fs::read("roots.pem")?)?)
-//!         .identity(Identity::from_pem(&fs::read("bank.pem")?, &fs::read("bank.key")?)?)
-//!         .token_key(token_key)
-//!         .log(LogTrust::of_ledger("accord.example").signed_by([log_key]))
-//!         .deadline(Duration::from_secs(2))
-//!         .build()?;
-//!
+//! async fn main() -> Result<(), Box<dyn Error>> {
+//!     let client = client(Path::new("/etc/accord"))?;
 //!     let question = Lookup::about("+447700900001", Purpose::Payment)
 //!         .sim_swap_within(72)
 //!         .call_forwarding()
@@ -72,6 +51,36 @@
 //!         Err(error) => return Err(error.into()),
 //!     }
 //!     Ok(())
+//! }
+//!
+//! /// Of the files in a directory. No connection is made yet.
+//! fn client(dir: &Path) -> Result<Client, Box<dyn Error>> {
+//!     let read = |name: &str| fs::read(dir.join(name));
+//!     // The name is the one in the brokers' certificates; the second broker stands in for the
+//!     // first when that one does not answer.
+//!     let endpoints = Endpoints::new(
+//!         "broker.accord.example",
+//!         [
+//!             "https://broker-a.accord.example:7443",
+//!             "https://broker-b.accord.example:7443",
+//!         ],
+//!     )?;
+//!     let token_key = TokenKey::from_pem(
+//!         TokenAlg::Es256,
+//!         &read("token.key")?,
+//!         "first-bank-1",   // the id under which the key is registered
+//!         "accord.example", // the broker's name: `aud` of the tokens
+//!     )?;
+//!     let log_key = VerifierKey::parse(&fs::read_to_string(dir.join("log.vkey"))?)?;
+//!     let client = Client::builder()
+//!         .endpoints(endpoints)
+//!         .roots(Roots::from_pem(&read("roots.pem")?)?)
+//!         .identity(Identity::from_pem(&read("bank.pem")?, &read("bank.key")?)?)
+//!         .token_key(token_key)
+//!         .log(LogTrust::of_ledger("accord.example").signed_by([log_key]))
+//!         .deadline(Duration::from_secs(2))
+//!         .build()?;
+//!     Ok(client)
 //! }
 //! ```
 //!

@@ -21,7 +21,9 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    /// One trailing newline is allowed, since the text usually comes from a file.
     pub(crate) fn split(text: &'a str) -> Option<Self> {
+        let text = text.strip_suffix('\n').unwrap_or(text);
         let (name, rest) = text.split_once('+')?;
         let (id, base64) = rest.split_once('+')?;
         if id.len() != 8

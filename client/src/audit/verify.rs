@@ -197,7 +197,7 @@ fn own_key(dir: &Path) -> Result<VerifierKey, VerifyError> {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => String::new(),
         Err(error) => return Err(VerifyError::io(&path)(error)),
     };
-    VerifierKey::parse(text.trim_end()).map_err(|source| VerifyError::Key { path, source })
+    VerifierKey::parse(&text).map_err(|source| VerifyError::Key { path, source })
 }
 
 fn names(dir: &Path) -> Result<Vec<String>, VerifyError> {

@@ -122,7 +122,7 @@ impl Layout {
         };
         let path = dir.join(VKEY_FILE);
         let text = read(&path)?.ok_or_else(missing)?;
-        let key = VerifierKey::parse(String::from_utf8_lossy(&text).trim_end());
+        let key = VerifierKey::parse(&String::from_utf8_lossy(&text));
         let key = key.map_err(|source| LayoutError::Key { path, source })?;
         Ok(Self {
             dir: dir.to_owned(),

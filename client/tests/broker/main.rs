@@ -18,3 +18,4 @@ mod register;
 mod screening;
 mod stating;
 mod stub;
+mod whole_program;

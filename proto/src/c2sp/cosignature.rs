@@ -29,7 +29,7 @@ pub struct CosignerKey {
 }
 
 impl CosignerKey {
-    /// Parses the text form.
+    /// Parses the text form. One trailing newline is allowed, since the text may come from a file.
     ///
     /// # Errors
     /// [`KeyError`] names what is wrong; only Ed25519 cosigners (0x04) are known.
@@ -123,7 +123,8 @@ impl Cosigner {
         SigningKey::generate(name).map(Self::of)
     }
 
-    /// Parses `PRIVATE+KEY+name+hexid+base64(0x04 || 32-byte seed)`.
+    /// Parses `PRIVATE+KEY+name+hexid+base64(0x04 || 32-byte seed)`. One trailing newline is
+    /// allowed, since the text usually comes from a file.
     ///
     /// # Errors
     /// [`KeyError`], which never holds key material.
@@ -262,8 +263,10 @@ mod tests {
             SigningKey::parse(secret.expose()),
             Err(KeyError::Type { .. })
         ));
-        let again = Cosigner::parse(secret.expose()).unwrap();
+        let again = Cosigner::parse(&format!("{}\n", secret.expose())).unwrap();
         assert_eq!(again.key(), witness.key());
+        let read = CosignerKey::parse(&format!("{public}\n")).unwrap();
+        assert_eq!(&read, witness.key());
         assert_eq!(format!("{again:?}"), "Cosigner(w, [secret])");
         let id = public.replacen('+', "+f", 1);
         assert!(CosignerKey::parse(&id).is_err());

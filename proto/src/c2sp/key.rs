@@ -59,7 +59,8 @@ pub struct VerifierKey {
 }
 
 impl VerifierKey {
-    /// Parses the text form of C2SP `signed-note`.
+    /// Parses the text form of C2SP `signed-note`. One trailing newline is allowed, since the text
+    /// usually comes from a file.
     ///
     /// # Errors
     /// [`KeyError`] names what is wrong; only Ed25519 keys are known.
@@ -182,7 +183,6 @@ impl SigningKey {
 
     /// The key of a text for signatures of some type, and the ID that the text gives.
     pub(super) fn parse_typed(text: &str, of: SignatureType) -> Result<(Self, u32), KeyError> {
-        let text = text.strip_suffix('\n').unwrap_or(text);
         let rest = text
             .strip_prefix(SECRET_PREFIX)
             .ok_or(KeyError::SecretForm)?;
@@ -272,6 +272,20 @@ mod tests {
             GO_PUBLIC
         );
         assert_eq!(secret.verifier().key_id(), 0xc74f_20a3);
+    }
+
+    #[test]
+    fn the_one_newline_at_the_end_of_a_file_is_no_part_of_a_key() {
+        let public = VerifierKey::parse(&format!("{GO_PUBLIC}\n")).unwrap();
+        assert_eq!(public.to_string(), GO_PUBLIC);
+        let secret = SigningKey::parse(&format!("{GO_SECRET}\n")).unwrap();
+        assert_eq!(secret.verifier(), &public);
+        for other in ["\n\n", " ", "\n "] {
+            let public = VerifierKey::parse(&format!("{GO_PUBLIC}{other}"));
+            assert_eq!(public.unwrap_err(), KeyError::Form, "{other:?}");
+            let secret = SigningKey::parse(&format!("{GO_SECRET}{other}"));
+            assert_eq!(secret.unwrap_err(), KeyError::SecretForm, "{other:?}");
+        }
     }
 
     #[test]

@@ -56,7 +56,8 @@ pub struct ShareKey {
 }
 
 impl ShareKey {
-    /// Parses `name+hexid+base64`.
+    /// Parses `name+hexid+base64`. One trailing newline is allowed, since the text may come from a
+    /// file.
     ///
     /// # Errors
     /// [`ShareKeyError`] names what is wrong.
@@ -140,7 +141,6 @@ impl ShareSecret {
     /// # Errors
     /// [`ShareKeyError`], which never holds key material.
     pub fn parse(text: &str) -> Result<Self, ShareKeyError> {
-        let text = text.strip_suffix('\n').unwrap_or(text);
         let rest = text.strip_prefix(SECRET_PREFIX);
         let rest = rest.ok_or(ShareKeyError::SecretForm)?;
         let (name, id, secret) = parts(rest, &ShareKeyError::SecretForm)?;
@@ -223,6 +223,10 @@ mod tests {
         let public = ShareKey::parse(&secret.key().to_string()).unwrap();
         assert_eq!(&public, secret.key());
         assert_eq!(public.name(), "central-bank");
+        let line = |text: &str| format!("{text}\n");
+        let again = ShareSecret::parse(&line(secret.to_secret_text().expose())).unwrap();
+        assert_eq!(again.key(), secret.key());
+        assert_eq!(ShareKey::parse(&line(&public.to_string())), Ok(public));
     }
 
     /// RFC 9180 appendix A.2.1: the recipient's pair.
