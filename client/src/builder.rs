@@ -16,6 +16,9 @@ use crate::{
 
 /// How long a call may take where the caller does not say.
 pub const DEADLINE_MS: u64 = 5_000;
+/// The longest that a call may take; a longer deadline is cut to this. A broker takes at most a
+/// minute for one question, so the rest is for repetitions.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(3_600);
 
 /// Stands for a part that was not given yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -134,7 +137,8 @@ impl<E, R, I, K> Builder<E, R, I, K> {
         self
     }
 
-    /// How long a call may take, with all its repetitions; else 5 s.
+    /// How long a call may take, with all its repetitions; else 5 s, and never longer than
+    /// [`DEADLINE_MAX`].
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.options.deadline = deadline;
         self

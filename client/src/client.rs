@@ -61,7 +61,8 @@ impl Client {
             .await
     }
 
-    /// As [`lookup`](Self::lookup), within another deadline.
+    /// As [`lookup`](Self::lookup), within another deadline, never longer than
+    /// [`DEADLINE_MAX`](crate::DEADLINE_MAX).
     ///
     /// # Errors
     /// As for [`lookup`](Self::lookup).

@@ -24,6 +24,7 @@ use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 
 use crate::{
+    builder::DEADLINE_MAX,
     connect::Broker,
     random,
     refusal::{CallError, Refusal, retry_after},
@@ -112,8 +113,9 @@ impl Failover {
         self.brokers.get(at).map(|broker| (at, broker))
     }
 
-    /// Calls until an endpoint answers or refuses, within `deadline`. `call` gets a connection and
-    /// the time that it may take.
+    /// Calls until an endpoint answers or refuses, within `deadline`, which [`DEADLINE_MAX`] bounds:
+    /// so no sum of a time and a caller's duration is beyond what a clock can tell. `call` gets a
+    /// connection and the time that it may take.
     pub(crate) async fn call<T, F>(
         &self,
         deadline: Duration,
@@ -135,6 +137,7 @@ impl Failover {
     where
         F: Future<Output = Result<T, Status>>,
     {
+        let deadline = deadline.min(DEADLINE_MAX);
         let ends = Instant::now() + deadline;
         let late = |attempts| CallError::Deadline { deadline, attempts };
         let first = self.first();
@@ -199,7 +202,9 @@ impl Failover {
     }
 }
 
+/// When to come back. A wait that is longer than any deadline is in vain, however long it is.
 fn after(wait: Duration) -> Instant {
+    let wait = wait.min(DEADLINE_MAX);
     Instant::now() + wait + random::jittered(wait / 4)
 }
 
@@ -238,5 +243,11 @@ mod tests {
         let wait = Duration::from_millis(100);
         assert!(matches!(next(&exhausted("OVERLOADED")), Next::Elsewhere(Some(w)) if w == wait));
         assert!(matches!(next(&exhausted("RATE_LIMITED")), Next::Later(w) if w == wait));
+    }
+
+    #[test]
+    fn a_broker_that_says_never_to_come_back_is_beyond_each_deadline() {
+        let ends = Instant::now() + DEADLINE_MAX;
+        assert!(after(Duration::MAX) >= ends);
     }
 }

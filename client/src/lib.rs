@@ -151,7 +151,7 @@ pub use audit::{
     ActTaken, AgreementHistory, AgreementInForce, Auditor, LedgerEntry, ProvedAccess,
     SignedCheckpoint, SubjectReport, Tail, verify,
 };
-pub use builder::{BuildError, Builder, DEADLINE_MS, Missing};
+pub use builder::{BuildError, Builder, DEADLINE_MAX, DEADLINE_MS, Missing};
 pub use client::Client;
 pub use connected::ConnectError;
 pub use failover::ATTEMPTS_MAX;

@@ -16,6 +16,7 @@ use super::{
     stale::parse_stale_after,
     subjects::args::SubjectsCommand,
 };
+use crate::DEADLINE_MAX;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -177,8 +178,13 @@ pub(super) struct Lookup {
     /// Asks for a whole proof with the receipt (what shows that the access is on the record)
     #[arg(long)]
     pub(super) proof: bool,
-    /// How long it may take, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = crate::DEADLINE_MS)]
+    /// How long it may take, in milliseconds, up to an hour
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = crate::DEADLINE_MS,
+        value_parser = clap::value_parser!(u64).range(1..=DEADLINE_MAX.as_secs() * 1_000)
+    )]
     pub(super) deadline_ms: u64,
 }
 

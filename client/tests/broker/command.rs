@@ -88,6 +88,12 @@ fn mistakes_of_the_command_line_say_what_would_be_right() {
     let (code, _, error) = told(&accord(profile, &["lookup", NUMBER, "--signal", "tenure"]));
     assert_eq!(code, 2);
     assert!(error.contains("--since"), "{error}");
+    for deadline in ["0", "3600001", "18446744073709551615"] {
+        let args = ["lookup", NUMBER, "--deadline-ms", deadline];
+        let (code, _, error) = told(&accord(profile, &args));
+        assert_eq!(code, 2);
+        assert!(error.contains("1..=3600000"), "{error}");
+    }
     let (code, _, error) = told(&accord(profile, &["lookup", "07700900001"]));
     assert_eq!(code, 2);
     assert!(error.contains("begins with `+`"), "{error}");

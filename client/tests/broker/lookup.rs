@@ -154,6 +154,35 @@ async fn a_deadline_is_kept() {
 }
 
 #[tokio::test]
+async fn no_deadline_at_all_is_the_longest_one() {
+    let parties = Parties::new();
+    let stub = Stub::start(&parties).await;
+    let client = parties.client_within(&[stub.address], Duration::MAX);
+    client.lookup(question()).await.unwrap();
+    client
+        .lookup_within(question(), Duration::MAX)
+        .await
+        .unwrap();
+    assert_eq!(
+        client
+            .auditor()
+            .checkpoint("")
+            .await
+            .unwrap()
+            .checkpoint
+            .size,
+        2
+    );
+    let none = client.auditor().agreement_within(Duration::MAX).await;
+    assert!(matches!(none, Err(CallError::Refused(_))), "{none:?}");
+
+    let endless = planned(&parties, [Plan::Refuse(Code::ResourceExhausted, u64::MAX)]).await;
+    let client = parties.client_within(&[endless.address], Duration::MAX);
+    let error = client.lookup(question()).await.unwrap_err();
+    assert!(matches!(error, CallError::Refused(_)), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_broker_of_another_ca_is_told_nothing() {
     let (parties, strangers) = (Parties::new(), Parties::new());
     let stub = Stub::start(&strangers).await;
