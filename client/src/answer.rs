@@ -180,7 +180,7 @@ pub enum Value {
     },
     /// Whether and where the subscriber roams.
     Roaming(Roaming),
-    /// Yes or no to what was asked.
+    /// Yes or no to what was asked; of call forwarding, whether calls may end with somebody else.
     YesNo(bool),
 }
 

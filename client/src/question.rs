@@ -73,7 +73,9 @@ impl Lookup {
         })
     }
 
-    /// Are calls forwarded?
+    /// Are calls forwarded? With a clause of yes or no: may calls end with somebody else? Forwarding
+    /// to the subscriber's own voicemail does not count, one to a target that the operator can't tell
+    /// does; so *no* does not say that no forwarding is active.
     pub fn call_forwarding(self) -> Self {
         self.question(Question::CallForwarding)
     }

@@ -143,7 +143,7 @@ pub fn age_words(at: Timestamp, now: Timestamp) -> String {
 
 fn value_words(question: &Question, value: &Value, place: Place) -> String {
     match value {
-        Value::YesNo(yes) if place == Place::Cell => if *yes { "yes" } else { "no" }.to_owned(),
+        Value::YesNo(yes) if place == Place::Cell => yes_no_cell(question, *yes).to_owned(),
         Value::YesNo(yes) => yes_no_words(question, *yes),
         Value::Band {
             lowest,
@@ -153,6 +153,17 @@ fn value_words(question: &Question, value: &Value, place: Place) -> String {
         Value::Interval { after, before } => interval_words(*after, *before),
         Value::Forwarding(active) => forwarding_words(active),
         Value::Roaming(roaming) => roaming_words(*roaming, place),
+    }
+}
+
+fn yes_no_cell(question: &Question, yes: bool) -> &'static str {
+    // Below "call forwarding" a "no" would read as none at all; own voicemail is a *no* too.
+    let forwarding = question.signal() == Signal::CallForwarding;
+    match (forwarding, yes) {
+        (true, true) => "maybe to others",
+        (true, false) => "not to others",
+        (false, true) => "yes",
+        (false, false) => "no",
     }
 }
 
@@ -172,8 +183,8 @@ fn yes_no_words(question: &Question, yes: bool) -> String {
             Question::SimSwap { threshold_hours } | Question::DeviceSwap { threshold_hours },
             false,
         ) => format!("no change within {}", window(*threshold_hours)),
-        (Question::CallForwarding, true) => "calls are forwarded".to_owned(),
-        (Question::CallForwarding, false) => "calls are not forwarded".to_owned(),
+        (Question::CallForwarding, true) => "calls may go to somebody else".to_owned(),
+        (Question::CallForwarding, false) => "calls go to nobody else".to_owned(),
         (Question::Roaming, true) => "roaming".to_owned(),
         (Question::Roaming, false) => "not roaming".to_owned(),
         (Question::NumberRecycling { since }, true) => format!("another holder since {since}"),

@@ -65,6 +65,10 @@ fn each_kind_of_age_has_its_words() {
 fn each_kind_of_state_has_its_words() {
     let none = outcome(Question::CallForwarding, Value::Forwarding(vec![]));
     assert_words(&none, "none", "none");
+    let others = outcome(Question::CallForwarding, Value::YesNo(true));
+    assert_words(&others, "maybe to others", "calls may go to somebody else");
+    let own = outcome(Question::CallForwarding, Value::YesNo(false));
+    assert_words(&own, "not to others", "calls go to nobody else");
     let always = Forwarding {
         condition: ForwardingCondition::Unconditional,
         target: ForwardingTarget::AnotherNumber,
