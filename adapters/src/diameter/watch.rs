@@ -100,6 +100,7 @@ impl DiameterSh {
         let mut ticks = interval(self.poll_every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut failing, mut subscriptions) = (false, Subscriptions::default());
+        self.tell_again().await;
         loop {
             ticks.tick().await;
             match self.poll(&mut subscriptions).await {
@@ -147,10 +148,31 @@ impl DiameterSh {
         }
         let subscribing = self.subscribe_to(&numbers, subscriptions);
         let (subscribed, swept) = tokio::join!(subscribing, self.sweep(&numbers));
+        if swept.is_ok() {
+            self.tell_again().await;
+        } else {
+            // What was found before it failed may be on its way to nobody.
+            self.diffs.iter().for_each(|diff| diff.journal.doubt_told());
+        }
         let (subscribed, mut sweep) = (subscribed?, swept?);
         sweep.subscribed = subscribed.subscribed;
         sweep.unusable += subscribed.unusable;
         Ok(sweep)
+    }
+
+    /// Tells what was found and may have been told to nobody, since the program ended or a sweep failed.
+    async fn tell_again(&self) {
+        for diff in &self.diffs {
+            for (msisdn, known) in diff.journal.untold().into_iter().take(WITHDRAWALS_MAX) {
+                let gone = known.missing.then(|| self.missing(diff));
+                let gone = gone.into_iter().flatten();
+                let gone = gone.map(|signal| SourceChange::withdrawal(msisdn, signal));
+                let changed = (!known.missing).then(|| self.changed(diff, msisdn, &known));
+                for change in gone.chain(changed.into_iter().flatten()) {
+                    self.changes.tell(change).await;
+                }
+            }
+        }
     }
 
     async fn sweep(&self, numbers: &HashSet<Msisdn>) -> Result<Sweep, DiameterError> {

@@ -178,6 +178,18 @@ impl Entry {
         self.distrusted = true;
     }
 
+    /// When it was sampled last, as far as the disk knows.
+    pub(super) fn newest(&self) -> Micros {
+        let before = self.changed.map_or(self.since, |(_, before)| before);
+        self.last_same.max(before)
+    }
+
+    /// Whether it changed since then, or is missing since.
+    pub(super) fn is_news(&self, since: Micros) -> bool {
+        let changed = self.changed.is_some_and(|(_, before)| before >= since);
+        changed || (self.missing && self.last_same >= since)
+    }
+
     pub(super) fn known(&self) -> Known {
         // `(since, since]` and `(before, before]` are empty, so vouching until their ends claims
         // nothing, and no interval ends after the observation.

@@ -53,7 +53,12 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use self::entry::{Known, Outcome};
 pub(crate) use self::rules::Watching;
-use self::{disk::Disk, entry::Entry, frame::Frame, keys::Keys};
+use self::{
+    disk::Disk,
+    entry::{Entry, Micros},
+    frame::Frame,
+    keys::Keys,
+};
 
 /// The longest that one sample may take, from asking to reply. A sample that begins before the
 /// last one ended by less than this overlaps it; by more, the clock went back.
@@ -61,6 +66,10 @@ pub const SAMPLE_MAX: SignedDuration = SignedDuration::from_secs(10);
 
 /// Changes wait here for the next [`IntervalJournal::flush`]; a caller flushes when there are more.
 pub const PENDING_FRAMES_MAX: usize = 1024;
+
+/// What was journalled so long before the program ended, or before something failed, may have been told
+/// to nobody: much longer than a sweep takes to come to an end.
+const UNTOLD_MICROS: Micros = 600 * 1_000_000;
 
 /// Where the journal lies, and what it accepts.
 #[derive(Clone, Debug)]
@@ -143,6 +152,16 @@ struct Table {
     entries: HashMap<Msisdn, Entry>,
     /// Not yet written, in the order of their making.
     pending: Vec<Frame>,
+    /// What was found since then may have been told to nobody.
+    untold_since: Option<Micros>,
+}
+
+impl Table {
+    fn doubt_told(&mut self) {
+        let newest = self.entries.values().map(Entry::newest).max();
+        let since = newest.map(|at| at.saturating_sub(UNTOLD_MICROS));
+        self.untold_since = [self.untold_since, since].into_iter().flatten().min();
+    }
 }
 
 impl IntervalJournal {
@@ -177,12 +196,17 @@ impl IntervalJournal {
             torn_bytes: loaded.torn_bytes,
             damaged: loaded.damaged,
         };
-        let pending = Vec::new();
+        let mut table = Table {
+            entries,
+            pending: Vec::new(),
+            untold_since: None,
+        };
+        table.doubt_told();
         Ok(Self {
             settings,
             keys,
             opened,
-            table: Mutex::new(Table { entries, pending }),
+            table: Mutex::new(table),
             disk: Mutex::new(disk),
         })
     }
@@ -283,8 +307,33 @@ impl IntervalJournal {
     /// journal anew into another file: a failed sync is never repeated on the same one.
     ///
     /// # Errors
-    /// [`JournalError::Io`]; the records are still known in memory.
+    /// [`JournalError::Io`]; the records are still known in memory, and [`untold`](Self::untold).
     pub fn flush(&self) -> Result<(), JournalError> {
+        let flushed = self.write();
+        if flushed.is_err() {
+            self.doubt_told();
+        }
+        flushed
+    }
+
+    /// Who is to be told of the newest changes did not come to it.
+    pub fn doubt_told(&self) {
+        self.table().doubt_told();
+    }
+
+    /// Changes, and numbers newly missing, that may have been told to nobody: once after opening, after a
+    /// flush that failed, and after [`doubt_told`](Self::doubt_told). Flush before telling anybody.
+    #[must_use]
+    pub fn untold(&self) -> Vec<(Msisdn, Known)> {
+        let mut table = self.table();
+        let Some(since) = table.untold_since.take() else {
+            return Vec::new();
+        };
+        let recent = table.entries.iter().filter(|(_, of)| of.is_news(since));
+        recent.map(|(msisdn, of)| (*msisdn, of.known())).collect()
+    }
+
+    fn write(&self) -> Result<(), JournalError> {
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let (pending, watched) = {
             let mut table = self.table();

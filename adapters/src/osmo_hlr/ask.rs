@@ -177,11 +177,12 @@ impl OsmoHlr {
     /// What was seen at the last look holds as of then, with the HLR gone too: the clause says how old
     /// it may be. Where a subscriber is registered is told live or not at all.
     fn remembered(&self, msisdn: &Msisdn, signals: &[Signal]) -> Observations {
+        let now = self.clock.now();
         let of = |signal: &Signal| {
             let said = match signal {
-                Signal::SimSwap => self.sim.remembered(msisdn),
+                Signal::SimSwap => self.sim.remembered(msisdn, now),
                 Signal::DeviceSwap => match &self.device {
-                    Some(device) => device.track.remembered(msisdn),
+                    Some(device) => device.track.remembered(msisdn, now),
                     None => Err(Reason::NotAvailable),
                 },
                 Signal::Roaming => Err(Reason::SourceDown),

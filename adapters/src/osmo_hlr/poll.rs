@@ -60,6 +60,7 @@ impl OsmoHlr {
         let mut ticks = tokio::time::interval(self.poll_every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut failing = false;
+        self.tell_again().await;
         loop {
             ticks.tick().await;
             match self.poll_once().await {
@@ -107,7 +108,16 @@ impl OsmoHlr {
             }
             device.track.flush().await?;
         }
+        self.tell_again().await;
         Ok(sweep)
+    }
+
+    /// Tells what was found and may have been told to nobody, since the program ended or a write failed.
+    async fn tell_again(&self) {
+        self.sim.tell_again().await;
+        if let Some(device) = &self.device {
+            device.track.tell_again().await;
+        }
     }
 
     /// A sweep vouches for all that either journal has, so all of that must be asked about; and who was

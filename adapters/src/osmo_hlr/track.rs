@@ -13,7 +13,7 @@ use super::OsmoHlrError;
 use crate::interval_journal::{
     IntervalJournal, JournalError, Known, Missed, Outcome, PENDING_FRAMES_MAX, Settings,
 };
-use crate::source::{ChangesIn, SourceChange};
+use crate::source::{ChangesIn, SourceChange, WITHDRAWALS_MAX};
 
 /// The journal of a signal, and the way to tell the runtime of changes.
 #[derive(Debug)]
@@ -94,6 +94,17 @@ impl Track {
         told
     }
 
+    /// Tells once more what may have been told to nobody. Call it when the journal is flushed.
+    pub(super) async fn tell_again(&self) {
+        for (msisdn, known) in self.journal.untold().into_iter().take(WITHDRAWALS_MAX) {
+            if known.missing {
+                self.withdraw(msisdn).await;
+            } else {
+                self.tell(msisdn, &known).await;
+            }
+        }
+    }
+
     /// The signals of which nothing is known while nobody has the number.
     fn missing(&self) -> impl Iterator<Item = Signal> {
         std::iter::once(self.signal).chain(self.of_old.iter().copied())
@@ -135,9 +146,14 @@ impl Track {
 
     /// What was last seen of a number, without a look now. Of one that was missing then it is not told:
     /// it would say *no swap* exactly while one may be under way.
-    pub(super) fn remembered(&self, msisdn: &Msisdn) -> Result<Observation, Reason> {
+    pub(super) fn remembered(
+        &self,
+        msisdn: &Msisdn,
+        now: Timestamp,
+    ) -> Result<Observation, Reason> {
         let known = self.journal.known(msisdn);
         let seen = known.filter(|known| !known.missing);
+        let seen = seen.and_then(|known| known.by(now));
         seen.map_or(Err(Reason::SourceDown), |known| {
             Ok(Self::observation(&known))
         })

@@ -123,3 +123,33 @@ async fn a_poll_that_finds_a_subscriber_elsewhere_takes_back_where_it_was_told_t
     bench.ask(1, Signal::Roaming).await.unwrap();
     assert_eq!(told(&mut changes), [roaming(1)]);
 }
+
+#[tokio::test]
+async fn what_was_found_just_before_the_end_is_told_by_the_next_run_once() {
+    let bench = Bench::start(SERVING).await;
+    for last in [1, 2, 3] {
+        bench.hlr.give(last, OLD, HOME);
+    }
+    ask(&bench, &[1, 2, 3]).await;
+    bench.source.poll_once().await.unwrap();
+    bench.wait(10);
+    bench.hlr.give(1, NEW, HOME);
+    bench.hlr.take(2);
+    bench.source.poll_once().await.unwrap();
+    // The program ends before anybody took what it had to tell.
+    let bench = bench.restart_after(10);
+    let mut changes = bench.source.changes().unwrap();
+    bench.source.poll_once().await.unwrap();
+    let mut again = told(&mut changes);
+    again.sort_by_key(|(last, ..)| *last);
+    let expected = [
+        (1, Signal::SimSwap, true),
+        (1, Signal::Roaming, false),
+        (2, Signal::SimSwap, false),
+        (2, Signal::Roaming, false),
+    ];
+    assert_eq!(again, expected);
+    bench.wait(10);
+    bench.source.poll_once().await.unwrap();
+    assert_eq!(told(&mut changes), []);
+}
