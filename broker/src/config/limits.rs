@@ -35,7 +35,7 @@ pub struct Limits {
     /// Open connections without a certificate from one address (in IPv6 from one /48). All of them
     /// together are at most those of one party.
     pub address_connections_max: u32,
-    /// Handshakes in flight.
+    /// Handshakes in flight at each door; a network that has an eighth of them gives way to others.
     pub handshakes_max: u32,
     /// For how long a handshake may take.
     pub handshake_deadline_ms: u32,

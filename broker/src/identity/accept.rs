@@ -16,10 +16,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::connections::Connections;
 use super::error::IdentityError;
+use super::handshakes::{GAVE_WAY, Handshakes, Place};
 use super::peer::Peer;
 use super::stream::PeerStream;
 use super::tls::{Certificates, Speaks};
@@ -30,7 +31,8 @@ use super::trust::TrustStore;
 pub struct AcceptLimits {
     /// Open connections and handshakes together; more are hung up on at once.
     pub connections_max: usize,
-    /// Handshakes in flight; more wait in the system's queue.
+    /// Handshakes in flight. Beyond that who has said nothing yet gives way, and a network that has
+    /// an eighth of them is hung up on.
     pub handshakes_max: usize,
     /// For how long a handshake may take.
     pub handshake_deadline: Duration,
@@ -53,7 +55,8 @@ impl Default for AcceptLimits {
 #[derive(Clone, Debug)]
 pub struct RefusedConnection {
     /// A stable word: those of [`IdentityError::reason`](super::IdentityError::reason), and
-    /// `HANDSHAKE_FAILED`, `HANDSHAKE_TIMEOUT`, `CONNECTIONS_MAX`, `PARTY_CONNECTIONS_MAX` and
+    /// `HANDSHAKE_FAILED`, `HANDSHAKE_TIMEOUT`, `HANDSHAKE_GAVE_WAY`,
+    /// `ADDRESS_HANDSHAKES_MAX`, `CONNECTIONS_MAX`, `PARTY_CONNECTIONS_MAX` and
     /// `ADDRESS_CONNECTIONS_MAX`.
     pub reason: &'static str,
     /// From where.
@@ -122,6 +125,19 @@ impl Stream for Incoming {
     }
 }
 
+/// Why a handshake did not end well.
+enum Failed {
+    /// The broker's own files make no configuration.
+    Config,
+    /// The other end, which is to be told by an alert.
+    Tls {
+        tcp: TcpStream,
+        reason: &'static str,
+        claimed: Option<PartyId>,
+        issued: bool,
+    },
+}
+
 #[derive(Clone)]
 struct Door {
     speaks: Speaks,
@@ -135,11 +151,8 @@ struct Door {
 impl Door {
     async fn accept(self, listener: TcpListener) {
         let slots = Arc::new(Semaphore::new(self.limits.connections_max));
-        let handshakes = Arc::new(Semaphore::new(self.limits.handshakes_max));
+        let handshakes = Handshakes::new(self.limits.handshakes_max);
         loop {
-            let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await else {
-                return;
-            };
             let (tcp, remote) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -152,14 +165,19 @@ impl Door {
                 }
             };
             let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                self.refuse("CONNECTIONS_MAX", remote, None, false);
+                self.hang_up("CONNECTIONS_MAX", remote);
                 continue;
+            };
+            let place = match handshakes.enter(remote.ip()).await {
+                Ok(place) => place,
+                Err(reason) => {
+                    self.hang_up(reason, remote);
+                    continue;
+                }
             };
             let door = self.clone();
             tokio::spawn(async move {
-                let stream = door.handshake(tcp, remote, slot).await;
-                drop(handshake);
-                if let Some(stream) = stream {
+                if let Some(stream) = door.take(tcp, remote, place, slot).await {
                     // Fails only when the server is gone, and the connection goes with it.
                     let _ = door.sender.send(stream).await;
                 }
@@ -167,41 +185,75 @@ impl Door {
         }
     }
 
-    async fn handshake(
+    async fn take(
         &self,
         tcp: TcpStream,
         remote: SocketAddr,
+        place: Place,
         slot: OwnedSemaphorePermit,
     ) -> Option<PeerStream> {
         // Best effort: without it answers come late, not wrong.
         let _ = tcp.set_nodelay(true);
-        let trust = self.trust.current().clone();
-        let watched = trust.tls.watched(self.limits.certificates);
-        let config = trust.tls.config(Arc::clone(&watched), self.speaks).ok()?;
-        let accept = TlsAcceptor::from(Arc::new(config))
-            .accept(tcp)
-            .into_fallible();
-        let outcome = timeout(self.limits.handshake_deadline, accept).await;
-        let tls = match outcome {
-            Ok(Ok(tls)) => tls,
-            Ok(Err((error, tcp))) => {
-                let (reason, claimed, issued) = match watched.refused() {
-                    Some(refused) => {
-                        let claimed = refused.claimed.clone();
-                        (refused.error.reason(), claimed, refused.issued)
-                    }
-                    None => (reason_of(&error), None, false),
-                };
-                self.refuse(reason, remote, claimed, issued);
-                linger(tcp).await;
-                return None;
-            }
-            Err(_elapsed) => {
-                self.refuse("HANDSHAKE_TIMEOUT", remote, None, false);
+        let outcome = tokio::select! {
+            outcome = timeout(self.limits.handshake_deadline, self.handshake(tcp, &place)) => outcome,
+            () = place.gave_way() => {
+                self.hang_up(GAVE_WAY, remote);
                 return None;
             }
         };
-        self.admit(tls, remote, trust.generation, slot)
+        // Who is refused is listened to for a moment, and must keep nobody out meanwhile.
+        drop(place);
+        match outcome {
+            Ok(Ok((tls, generation))) => self.admit(tls, remote, generation, slot),
+            Ok(Err(Failed::Config)) => None,
+            Ok(Err(Failed::Tls {
+                tcp,
+                reason,
+                claimed,
+                issued,
+            })) => {
+                self.refuse(reason, remote, claimed, issued);
+                linger(tcp).await;
+                None
+            }
+            Err(_elapsed) => {
+                self.refuse("HANDSHAKE_TIMEOUT", remote, None, false);
+                None
+            }
+        }
+    }
+
+    /// The stream, and the generation of the files under which the other end was found good.
+    async fn handshake(
+        &self,
+        tcp: TcpStream,
+        place: &Place,
+    ) -> Result<(TlsStream<TcpStream>, u64), Failed> {
+        // Looked at and left there, since `readable` may be true of a socket that holds nothing. An
+        // error, or the end, is told again to whoever reads.
+        let _ = tcp.peek(&mut [0]).await;
+        place.spoke();
+        let trust = self.trust.current().clone();
+        let watched = trust.tls.watched(self.limits.certificates);
+        let config = trust
+            .tls
+            .config(Arc::clone(&watched), self.speaks)
+            .map_err(|_| Failed::Config)?;
+        let accept = TlsAcceptor::from(Arc::new(config))
+            .accept(tcp)
+            .into_fallible();
+        match accept.await {
+            Ok(tls) => Ok((tls, trust.generation)),
+            Err((error, tcp)) => {
+                let refused = watched.refused();
+                Err(Failed::Tls {
+                    tcp,
+                    reason: refused.map_or_else(|| reason_of(&error), |one| one.error.reason()),
+                    claimed: refused.and_then(|one| one.claimed.clone()),
+                    issued: refused.is_some_and(|one| one.issued),
+                })
+            }
+        }
     }
 
     fn admit(
@@ -256,6 +308,12 @@ impl Door {
         Peer::new(chain, remote, self.trust.trust_domain(), generation)
     }
 
+    /// Refuses somebody for want of room. A flood must not fill the log, so this is counted only.
+    fn hang_up(&self, reason: &'static str, remote: SocketAddr) {
+        debug!(%remote, reason, "hung up on a connection");
+        self.count(reason, remote, None, false);
+    }
+
     fn refuse(
         &self,
         reason: &'static str,
@@ -263,13 +321,23 @@ impl Door {
         claimed: Option<PartyId>,
         issued: bool,
     ) {
-        self.trust.metrics().refuse_connection(reason);
         info!(
             %remote,
             claimed = claimed.as_ref().map(tracing::field::display),
             reason,
             "refused a connection"
         );
+        self.count(reason, remote, claimed, issued);
+    }
+
+    fn count(
+        &self,
+        reason: &'static str,
+        remote: SocketAddr,
+        claimed: Option<PartyId>,
+        issued: bool,
+    ) {
+        self.trust.metrics().refuse_connection(reason);
         (self.on_refused)(RefusedConnection {
             reason,
             remote,

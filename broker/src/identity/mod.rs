@@ -23,6 +23,7 @@ mod connections;
 mod dpop;
 mod error;
 mod gathered;
+mod handshakes;
 mod issued;
 mod jti;
 mod keys;

@@ -9,7 +9,7 @@ use accord_proto::party::Role;
 use jiff::SignedDuration;
 use rustls::HandshakeKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::{Bench, DOMAIN, start_of_tests, until, who, within};
 
@@ -216,6 +216,60 @@ async fn hangs_up_on_a_client_that_never_speaks() {
     let mut answer = Vec::new();
     within(tcp.read_to_end(&mut answer)).await.unwrap();
     assert_eq!(door.last_refused().await.reason, "HANDSHAKE_TIMEOUT");
+}
+
+#[tokio::test]
+async fn silent_connections_keep_nobody_out() {
+    let limits = AcceptLimits {
+        // None of them ends by itself while the test runs.
+        handshake_deadline: Duration::from_mins(10),
+        ..AcceptLimits::default()
+    };
+    let door = Bench::new().door_with(limits, 64).await;
+    let mut silent = Vec::new();
+    for _ in 0..limits.handshakes_max + 16 {
+        silent.push(TcpStream::connect(door.address).await.unwrap());
+    }
+    let leaf = door.bench.bank("first-bank");
+    who(&mut door.audit(&leaf)).await.unwrap();
+    // Those beyond the limit gave way to each other, and one more to the bank: the oldest.
+    for tcp in silent.iter_mut().take(17) {
+        let mut answer = Vec::new();
+        within(tcp.read_to_end(&mut answer)).await.unwrap();
+    }
+    let refused = |reason| door.bench.metrics.refused_connections(reason);
+    assert_eq!(refused("HANDSHAKE_GAVE_WAY"), 17);
+    assert_eq!(refused("ADDRESS_HANDSHAKES_MAX"), 0);
+}
+
+#[tokio::test]
+async fn who_stops_in_the_middle_keeps_out_nobody_from_elsewhere() {
+    let limits = AcceptLimits {
+        handshakes_max: 8,
+        handshake_deadline: Duration::from_mins(10),
+        ..AcceptLimits::default()
+    };
+    let door = Bench::new().door_with(limits, 64).await;
+    let mut stalled = Vec::new();
+    // While the door still waits for a byte, its sender gives way; so until all of them have spoken.
+    within(async {
+        while door
+            .bench
+            .metrics
+            .refused_connections("ADDRESS_HANDSHAKES_MAX")
+            == 0
+        {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+            let mut tcp = socket.connect(door.address).await.unwrap();
+            // The first byte of a TLS record; it is hung up on, or not.
+            let _ = tcp.write_all(&[22]).await;
+            stalled.push(tcp);
+        }
+    })
+    .await;
+    let leaf = door.bench.bank("first-bank");
+    who(&mut door.audit(&leaf)).await.unwrap();
 }
 
 #[tokio::test]
