@@ -109,11 +109,12 @@ impl EventSource {
         let observation = match said {
             Ok(_) | Err(_) if due.word == Word::Ends => None,
             Ok(observation) if self.signals.contains(&signal) => Some(observation),
-            // The number has left, or nobody has it.
-            Err(Reason::NotOurs | Reason::UnknownNumber) => None,
             // What another source said before was of another line.
             Ok(_) | Err(_) if due.word == Word::Begins => None,
-            Ok(_) | Err(_) => return Ok(()),
+            // Nobody told of it here before.
+            Ok(_) => return Ok(()),
+            // The number has left, nobody has it, or what holds now can't be told.
+            Err(_) => None,
         };
         let change = SourceChange {
             msisdn: of.msisdn,
@@ -149,7 +150,7 @@ enum Word {
     Begins,
     /// That what was said of it was of a line that ended.
     Ends,
-    /// What is said of a line that goes on, if anything can be.
+    /// What is said of a line that goes on. Where nothing can be said, what was said before is taken back.
     Goes,
 }
 

@@ -9,6 +9,7 @@
 mod secrets;
 
 use std::convert::Infallible;
+use std::io;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ use tokio_rustls::TlsAcceptor;
 use self::secrets::secrets;
 use super::config::WebhookSection;
 use super::envelope::{self, BATCH_MAX, EVENT_BYTES_MAX};
-use super::{EventSource, TakeError};
+use super::{EventSource, StoreError, TakeError};
 use crate::{
     source::{Condition, words},
     tls_files,
@@ -45,6 +46,8 @@ pub const PATH: &str = "/events";
 const REQUEST_MAX: Duration = Duration::from_secs(10);
 /// A connection ends after so long; whoever has more to say comes again.
 const CONNECTION_MAX: Duration = Duration::from_secs(300);
+/// How long to wait where the system gives no connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_secs(2);
 const HEADER_BYTES_MAX: usize = 16_384;
 const SIGNATURES_MAX: usize = 8;
@@ -87,14 +90,25 @@ async fn serve_once(source: &EventSource, section: &WebhookSection) -> Result<()
         rate: RateLimiter::direct(Quota::per_second(rate)),
     };
     let mut connections = futures_util::stream::FuturesUnordered::new();
+    let mut refused = false;
     loop {
         let permit = Arc::clone(&permits).acquire_owned();
         tokio::select! {
             // Beyond `connections_max` they wait in the system's queue, which is short.
-            accepted = async { (permit.await, listener.accept().await) } => {
-                let (Ok(permit), Ok((stream, _))) = accepted else {
-                    continue;
+            accepted = async { (permit.await, accept(&listener).await) } => {
+                let (permit, stream) = match accepted {
+                    (Ok(permit), Ok(stream)) => (permit, stream),
+                    (_, Err(error)) => {
+                        let why = format!("can't take connections: {}", error.kind());
+                        source.ill(Condition::Down, why);
+                        refused = true;
+                        continue;
+                    }
+                    (Err(_), Ok(_)) => continue,
                 };
+                if std::mem::take(&mut refused) {
+                    source.well();
+                }
                 let door = &door;
                 let tls = tls.clone();
                 connections.push(async move {
@@ -103,6 +117,18 @@ async fn serve_once(source: &EventSource, section: &WebhookSection) -> Result<()
                 });
             }
             Some(()) = futures_util::StreamExt::next(&mut connections) => {}
+        }
+    }
+}
+
+/// The next connection. Where the system gives none, as to a process that has too many files open, it
+/// does not give one at once either.
+async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    match listener.accept().await {
+        Ok((stream, _)) => Ok(stream),
+        Err(error) => {
+            sleep(ACCEPT_PAUSE).await;
+            Err(error)
         }
     }
 }
@@ -191,6 +217,10 @@ impl Door<'_> {
                 (StatusCode::BAD_REQUEST, "`source` is none of `producers`\n")
             }
             Err(error @ (TakeError::Store(_) | TakeError::Stopping)) => {
+                if matches!(error, TakeError::Store(StoreError::Full)) {
+                    // However often it comes, it is never taken: as good as lost.
+                    self.source.lost();
+                }
                 self.source.ill(Condition::Unusable, words(&error));
                 (StatusCode::SERVICE_UNAVAILABLE, "not taken; send again\n")
             }

@@ -128,9 +128,8 @@ async fn joined(joint: &Joint, place: usize, of: (Msisdn, Signal), pushed: Obser
         Err(Reason::Contradicted) => {
             worst(joint, &told, signal).map_or(Joined::Withdrawn, Joined::Told)
         }
-        // The number left, or nobody has it any more.
-        Err(Reason::NotOurs | Reason::UnknownNumber) => Joined::Withdrawn,
-        Err(_) => Joined::Nothing,
+        // The number left, or all together can't tell: what was said before holds no more.
+        Err(_) => Joined::Withdrawn,
     }
 }
 

@@ -236,6 +236,12 @@ impl News {
                         source
                             .health
                             .odd("changes.msisdn", "could not be looked up twice");
+                        for signal in &plan.signals {
+                            let change = SourceChange::withdrawal(msisdn, *signal);
+                            if self.changes.send(change).await.is_err() {
+                                return Ok(());
+                            }
+                        }
                     }
                     Err(fault) => {
                         self.stuck = Some(row.place.clone());
@@ -273,8 +279,9 @@ impl News {
     }
 }
 
-/// What is pushed of a number. Of one that nobody has any more, or that left, nothing that was said
-/// holds: of no signal, since other sources of this operator know the others.
+/// What is pushed of a number whose row changed. Where nothing can be told now, what was said before is
+/// taken back. Of a number that nobody has any more, or that left, nothing that was said holds: of no
+/// signal, since other sources of this operator know the others.
 fn changes(msisdn: Msisdn, told: Observations) -> Vec<SourceChange> {
     let gone = |(_, said): &(Signal, Result<_, Reason>)| {
         matches!(said, Err(Reason::NotOurs | Reason::UnknownNumber))
@@ -285,10 +292,11 @@ fn changes(msisdn: Msisdn, told: Observations) -> Vec<SourceChange> {
             .map(|signal| SourceChange::withdrawal(msisdn, *signal))
             .collect();
     }
-    let said = told.signals.into_iter();
-    let said =
-        said.filter_map(|(signal, said)| Some(SourceChange::told(msisdn, signal, said.ok()?)));
-    said.collect()
+    let change = |(signal, said)| match said {
+        Ok(observation) => SourceChange::told(msisdn, signal, observation),
+        Err(_) => SourceChange::withdrawal(msisdn, signal),
+    };
+    told.signals.into_iter().map(change).collect()
 }
 
 /// The bookmark. One that can't be understood is none: changes are then read from further back.

@@ -127,6 +127,24 @@ async fn what_is_answered_with_204_is_on_the_disk() {
 }
 
 #[tokio::test]
+async fn a_number_that_the_journal_has_no_room_for_is_not_vouched_for() {
+    let dir = TempDir::new().unwrap();
+    let section = Hook::section(&dir, "");
+    let section = format!("subscribers_max = 1\n{section}");
+    let hook = Hook::of(Running::start(dir.path(), &section), dir).await;
+    assert_eq!(hook.send("1", &heartbeat(60)).await, 204);
+    assert_eq!(hook.send("2", &event("2", "cease", 1, 50, "{}")).await, 204);
+    let since = async || hook.running.swap(2).await.unwrap().monitored_since;
+    let before = since().await;
+    let swap = event("3", "sim_swap", 2, 30, "{}");
+    assert_eq!(hook.send("3", &swap).await, 503);
+    assert_eq!(hook.running.swap(2).await, Err(Reason::NotWatched));
+    assert_eq!(hook.send("4", &heartbeat(10)).await, 204);
+    let restarted = since().await.unwrap() - before.unwrap();
+    assert!(restarted.get_seconds() > 30, "{restarted}");
+}
+
+#[tokio::test]
 async fn what_is_not_signed_just_now_and_whole_changes_nothing() {
     let hook = Hook::start("").await;
     let body = event("1", "sim_swap", 1, 5, "{}");
