@@ -170,3 +170,25 @@ async fn a_line_that_ends_takes_back_all_that_was_told_of_it() {
     }
     assert_eq!(withdrawn, Signal::ALL);
 }
+
+#[tokio::test]
+#[ignore = "needs postgresql"]
+async fn a_row_that_changed_to_what_nobody_believes_takes_back_what_it_said() {
+    let rig = Rig::start().await;
+    rig.run(&swap(1, "")).await;
+    let mut followed = Followed::start(&rig, BY_NOTIFICATION);
+    let replaced = Some(SwapKind::Replacement);
+    assert_eq!(followed.next().await, ("001".to_owned(), replaced));
+    rig.run("update subscription set sim_at = '2062-01-01', changed_at = now()")
+        .await;
+    rig.run("notify accord_changes").await;
+    let taken_back = async {
+        loop {
+            let change = followed.changes.recv().await.unwrap();
+            if change.signal == Signal::SimSwap && change.observation.is_none() {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), taken_back).await.unwrap();
+}

@@ -76,13 +76,17 @@ async fn pushed(second: Does, hours: i64, begins: i64) -> Option<Observation> {
 }
 
 async fn change_pushed(second: Does, hours: i64, begins: i64) -> Option<SourceChange> {
+    change_of(Signal::SimSwap, second, hours, begins).await
+}
+
+async fn change_of(signal: Signal, second: Does, hours: i64, begins: i64) -> Option<SourceChange> {
     let mut stage = stage(&[(Does::Hangs, "name = \"one\""), (second, "name = \"two\"")]);
     let (push, pushed) = mpsc::channel(8);
     *stage.sources[0].pushed.lock().unwrap() = Some(pushed);
     let now = stage.clock.now();
-    let mut said = observation(Signal::SimSwap, hours, now);
+    let mut said = observation(signal, hours, now);
     said.observed_at = now - SignedDuration::from_mins(begins);
-    let change = SourceChange::told(number(), Signal::SimSwap, said);
+    let change = SourceChange::told(number(), signal, said);
     let mut changes = stage.several.changes().unwrap();
     push.send(change).await.unwrap();
     drop((push, std::mem::take(&mut stage.sources)));
@@ -163,4 +167,12 @@ async fn who_only_knows_whose_a_number_is_silences_nobody_by_being_down() {
         [Signal::Roaming],
         "what nobody knows is not claimed"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_another_source_can_not_confirm_is_taken_back() {
+    let undecided = Does::Says(Err(Reason::Undecided));
+    let change = change_of(Signal::Roaming, undecided, 1, 0).await;
+    let change = change.expect("a view goes on to hold the state of before");
+    assert_eq!((change.signal, change.observation), (Signal::Roaming, None));
 }
