@@ -140,6 +140,11 @@ impl Http {
         })
     }
 
+    /// The time for one exchange.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// One exchange, within the deadline and the time for one exchange, however slowly it comes.
     pub(super) async fn post(&self, post: &Post<'_>, deadline: Instant) -> Result<Said, HttpError> {
         let _permit = self.in_flight.try_acquire().map_err(|_| HttpError::Busy)?;

@@ -13,7 +13,7 @@ mod token;
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -70,9 +70,9 @@ pub struct CamaraUpstream {
     apis: Vec<Api>,
     signals: Vec<Signal>,
     manner: Manner,
-    http: Http,
+    http: Arc<Http>,
     ceiling: Option<Ceiling>,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     clock: SharedClock,
     state: StateCell,
 }
@@ -103,9 +103,9 @@ impl CamaraUpstream {
             signals: apis.iter().map(|api| api.signal).collect(),
             apis,
             manner: Manner::new(config),
-            http: Http::new(config)?,
+            http: Arc::new(Http::new(config)?),
             ceiling: config.requests_per_second.map(Ceiling::new),
-            tokens: Tokens::new(&config.token, clock.clone())?,
+            tokens: Arc::new(Tokens::new(&config.token, clock.clone())?),
             clock,
             state: StateCell::default(),
         })
@@ -200,7 +200,7 @@ impl CamaraUpstream {
             }
             // A token may have been revoked before its time: once, it is worth another.
             if said.status.as_u16() == 401 {
-                self.tokens.refused(&token).await;
+                self.tokens.refused(&token);
                 if std::mem::take(&mut again) {
                     continue;
                 }

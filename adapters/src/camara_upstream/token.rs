@@ -1,7 +1,13 @@
 //! Access tokens: OAuth 2.0 client credentials (RFC 6749 section 4.4), with `private_key_jwt` (RFC
 //! 7523, as CAMARA asks) or a shared secret. One is kept until shortly before it ends.
 
-use std::{fmt, sync::Arc, time::Duration};
+mod kept;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use accord_proto::clock::SharedClock;
 use aws_lc_rs::rand;
@@ -9,10 +15,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::body::Bytes;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
-use tokio::{
-    sync::Mutex,
-    time::{Instant, timeout_at},
-};
+use tokio::time::Instant;
+
+use self::kept::{Fetching, Kept, Teller, Want, wait};
 
 use super::{
     config::{CamaraError, TokenSection, refuse},
@@ -22,10 +27,6 @@ use super::{
 
 /// How long an assertion holds; CAMARA allows 300 s.
 const ASSERTION_S: i64 = 60;
-/// A token is given up so long before it ends, since the upstream's clock is another.
-const EARLY: Duration = Duration::from_secs(30);
-/// The longest that a token is kept, whatever it says.
-const KEPT_MAX: Duration = Duration::from_secs(3_600);
 /// After a refusal the token endpoint is left alone for so long.
 const PAUSE: Duration = Duration::from_secs(5);
 const TOKEN_LEN_MAX: usize = 16 * 1024;
@@ -50,12 +51,6 @@ enum Proof {
     Key(Box<Header>, EncodingKey),
 }
 
-/// A token that may be sent, or how the last attempt to get one ended.
-enum Kept {
-    Token(Arc<str>, Instant),
-    Fault(Fault, Instant),
-}
-
 /// Gets and keeps tokens.
 pub(super) struct Tokens {
     place: Place,
@@ -64,7 +59,7 @@ pub(super) struct Tokens {
     scope: String,
     proof: Proof,
     clock: SharedClock,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<Kept>,
 }
 
 impl fmt::Debug for Tokens {
@@ -85,41 +80,49 @@ impl Tokens {
             scope: section.scope.clone(),
             proof: proof(section)?,
             clock,
-            kept: Mutex::new(None),
+            kept: Mutex::default(),
         })
     }
 
-    /// A token: the one that is kept, or a new one. Who comes meanwhile waits for the same.
-    pub(super) async fn get(&self, http: &Http, deadline: Instant) -> Result<Arc<str>, Fault> {
-        let kept = timeout_at(deadline, self.kept.lock()).await;
-        let mut kept = kept.map_err(|_| Fault::TIMEOUT)?;
-        match kept.as_ref() {
-            Some(Kept::Token(token, until)) if *until > Instant::now() => {
-                return Ok(Arc::clone(token));
-            }
-            Some(Kept::Fault(fault, until)) if *until > Instant::now() => return Err(*fault),
-            Some(_) | None => {}
+    /// A token: the one that is kept, or a new one. It is fetched beside the questions, which may have less
+    /// time than the token endpoint takes, and once for all that wait for it; while the one before it
+    /// still holds, nobody waits.
+    pub(super) async fn get(
+        self: &Arc<Self>,
+        http: &Arc<Http>,
+        deadline: Instant,
+    ) -> Result<Arc<str>, Fault> {
+        let wanted = self.kept().want(Instant::now());
+        let (kept, fetching) = match wanted {
+            Want::Told(told) => return told,
+            Want::Fetch { kept, told } => (kept, self.fetch_aside(http, told)),
+            Want::Wait(fetching) => (None, fetching),
+        };
+        if let Some(kept) = kept {
+            return Ok(kept);
         }
-        match self.fetch(http, deadline).await {
-            Ok((token, lives)) => {
-                let until = Instant::now() + lives.min(KEPT_MAX).saturating_sub(EARLY);
-                *kept = Some(Kept::Token(Arc::clone(&token), until));
-                Ok(token)
-            }
-            Err((fault, pause)) => {
-                let fault = fault.at_token();
-                *kept = Some(Kept::Fault(fault, Instant::now() + pause));
-                Err(fault)
-            }
-        }
+        wait(fetching, deadline).await
     }
 
     /// The upstream did not take it: the next question gets another one.
-    pub(super) async fn refused(&self, refused: &Arc<str>) {
-        let mut kept = self.kept.lock().await;
-        if matches!(kept.as_ref(), Some(Kept::Token(token, _)) if token == refused) {
-            *kept = None;
-        }
+    pub(super) fn refused(&self, refused: &Arc<str>) {
+        self.kept().refused(refused);
+    }
+
+    fn fetch_aside(self: &Arc<Self>, http: &Arc<Http>, tell: Teller) -> Fetching {
+        let fetching = tell.subscribe();
+        let (tokens, http) = (Arc::clone(self), Arc::clone(http));
+        tokio::spawn(async move {
+            let fetched = tokens.fetch(&http, Instant::now() + http.timeout()).await;
+            let fetched = fetched.map_err(|(fault, pause)| (fault.at_token(), pause));
+            let told = tokens.kept().fetched(fetched, Instant::now());
+            tell.send_replace(Some(told));
+        });
+        fetching
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fetch(

@@ -104,6 +104,23 @@ async fn an_upstream_is_asked_with_a_signed_assertion_and_one_token_for_many_que
 }
 
 #[tokio::test]
+async fn a_token_that_takes_longer_than_a_question_serves_the_next_one() {
+    let upstream = Upstream::start().await;
+    upstream.answers([say(200, SWAPPED)]);
+    let source = open(&upstream, "", ASSERTION);
+    let thinking = upstream.script.token_gate.lock().await;
+    let number = Msisdn::parse("+447700900001").unwrap();
+    for _ in 0..3 {
+        let soon = Instant::now() + Duration::from_millis(50);
+        let told = source.observe(number, &[Signal::SimSwap], soon).await;
+        assert_eq!(told.signals[0].1, Err(Reason::Timeout));
+    }
+    drop(thinking);
+    assert_eq!(sim(&source).await, "seen");
+    assert_eq!(upstream.script.asked("/oauth/token").len(), 1);
+}
+
+#[tokio::test]
 async fn a_shared_secret_and_a_client_certificate_work_as_well() {
     let upstream = Upstream::with(true).await;
     upstream.answers([say(200, SWAPPED)]);

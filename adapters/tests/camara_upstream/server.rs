@@ -59,6 +59,8 @@ pub(crate) struct Script {
     pub(crate) answers: Mutex<VecDeque<Answer>>,
     pub(crate) came: Mutex<Vec<Came>>,
     pub(crate) connections: Mutex<usize>,
+    /// Held while the token endpoint thinks.
+    pub(crate) token_gate: tokio::sync::Mutex<()>,
 }
 
 impl Script {
@@ -185,6 +187,7 @@ async fn answer(
         body,
     });
     let next = if is_token {
+        let _gate = script.token_gate.lock().await;
         let next = script.tokens.lock().unwrap().pop_front();
         let count = script.asked("/token").len();
         let good =
