@@ -53,6 +53,7 @@
 //! signal = "sim_swap"
 //! ```
 
+mod describe;
 mod sections;
 
 use std::{
@@ -66,7 +67,7 @@ use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::{
-    journal::{JournalSettings, KeyFileError, SubjectKey, load_or_make_checkpoint_key},
+    journal::{JournalSettings, KeyFileError, SubjectKey, is_begun, load_or_make_checkpoint_key},
     runtime::{
         BrokerEndpoint, CREDIT_DEFAULT, CredentialsError, RuntimeConfig, RuntimeError, TlsFiles,
         check_settings,
@@ -74,6 +75,7 @@ use crate::{
     sources::{SOURCES_MAX, SourceSection},
 };
 
+pub(crate) use describe::describe;
 pub use sections::{
     BrokerSection, CheckSection, JournalSection, LogFormat, LogSection, RestrictionsSection,
     StatusSection, TlsSection,
@@ -96,6 +98,19 @@ pub enum ConfigError {
         /// What is wrong with it.
         #[source]
         error: ParseError,
+    },
+    /// The journal was begun, and a key of it is not there.
+    #[error(
+        "`{}` is not there, and the journal in `{}` was written with it: put it back (is the volume \
+         mounted?), or move the journal away to begin another",
+        key.display(),
+        journal.display()
+    )]
+    KeyLost {
+        /// The key file.
+        key: PathBuf,
+        /// The folder of the journal.
+        journal: PathBuf,
     },
     /// The key of the journal's checkpoints is not there.
     #[error(
@@ -301,6 +316,7 @@ impl AdapterConfig {
     }
 
     fn journal_settings(&self) -> Result<JournalSettings, ConfigError> {
+        self.check_journal_keys()?;
         let name = format!("{}/{}", self.operator, self.instance);
         let checkpoint_key = &self.journal.checkpoint_key_file;
         Ok(JournalSettings {
@@ -315,12 +331,22 @@ impl AdapterConfig {
     /// Looks at those keys of the journal that were made, and makes none.
     ///
     /// # Errors
-    /// [`ConfigError::Key`], if one can't be used.
+    /// [`ConfigError::Key`], if one can't be used, and [`ConfigError::KeyLost`].
     pub fn check_journal_keys(&self) -> Result<(), ConfigError> {
         let (subject, checkpoint) = (
             &self.journal.subject_key_file,
             &self.journal.checkpoint_key_file,
         );
+        let begun = is_begun(&self.journal.dir);
+        if let Some(lost) = [subject, checkpoint]
+            .into_iter()
+            .find(|key| begun && !key.exists())
+        {
+            return Err(ConfigError::KeyLost {
+                key: lost.clone(),
+                journal: self.journal.dir.clone(),
+            });
+        }
         if subject.exists() {
             SubjectKey::load_or_make(subject)?;
         }
@@ -359,29 +385,6 @@ fn exists(path: &Path) -> Result<(), ConfigError> {
             path: path.to_owned(),
             error,
         })
-}
-
-/// The line and the rule of a mistake in TOML, without the text around it and without any number:
-/// a configuration may list subscribers.
-pub(crate) fn describe(text: &str, error: &toml::de::Error) -> String {
-    let mut message = String::new();
-    for part in error
-        .message()
-        .split_inclusive(|c: char| !c.is_ascii_digit())
-    {
-        let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
-        if digits.len() >= 6 {
-            message.push_str("[digits]");
-            message.extend(part.chars().skip(digits.len()));
-        } else {
-            message.push_str(part);
-        }
-    }
-    let line = error.span().map(|span| {
-        let before = text.get(..span.start).unwrap_or_default();
-        before.matches('\n').count() + 1
-    });
-    line.map_or_else(|| message.clone(), |line| format!("line {line}: {message}"))
 }
 
 #[cfg(test)]

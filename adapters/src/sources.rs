@@ -316,7 +316,7 @@ impl SourceConfig {
                 let source = Arc::new(SqlSource::open(config, clock)?);
                 let (watching, asking) = (Arc::clone(&source), Arc::clone(&source));
                 OpenSource::watched(source, async move { watching.watch().await })
-                    .prepared(async move { Ok(asking.probe().await.map(drop)?) })
+                    .prepared(async move { Ok(asking.try_out().await?) })
             }
             Self::Virtual(config) => {
                 OpenSource::alone(Arc::new(VirtualOperator::new(&config.prefix, clock)?))

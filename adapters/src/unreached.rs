@@ -11,8 +11,24 @@ pub enum Unreached {
     #[error("its name is not known here")]
     Name,
     /// What the system says of it.
-    #[error("{0}")]
+    #[error("{}", in_words(*.0))]
     Io(io::ErrorKind),
+}
+
+/// What went wrong, in words that say more than the standard library's of the commonest.
+pub(crate) fn in_words(kind: io::ErrorKind) -> String {
+    if kind == io::ErrorKind::NotFound {
+        "no such file or directory".to_owned()
+    } else {
+        kind.to_string()
+    }
+}
+
+/// Whether a text is `host:port`.
+pub(crate) fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
 }
 
 impl From<&io::Error> for Unreached {

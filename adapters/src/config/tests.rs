@@ -75,6 +75,26 @@ fn mistakes_name_the_file_the_key_and_the_rule() {
         ),
         ("dir = \"journal\"", "", "missing field `dir`"),
         (
+            "instance =",
+            "credit = -1\ninstance =",
+            "line 3: invalid value: integer `-1`, expected a whole number",
+        ),
+        (
+            "instance =",
+            "credit = 99999999999999999999\ninstance =",
+            "integer `[digits]`, expected a whole number",
+        ),
+        (
+            "[[source]]",
+            "[status]\nlisten = \"localhost:9465\"\n[[source]]",
+            "expected an address and a port",
+        ),
+        (
+            "kind =",
+            "asks_per_second = 0\nkind =",
+            "`asks_per_second`: lies in 1 to 1,000,000",
+        ),
+        (
             "dir = \"journal\"",
             "dir = \"j\"\nfiles_max = 1",
             "journal.files_max: 2 to 100000 files",

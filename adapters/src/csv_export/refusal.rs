@@ -46,8 +46,9 @@ pub enum Refusal {
     #[error("the file is refused as text: {0}")]
     Encoding(String),
     /// Mapped columns that the header does not have.
-    #[error("the header lacks {} (of its {found} columns, {unmapped} are not mapped)",
-        .missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))]
+    #[error("the header lacks {} (of its {found} columns, {unmapped} are not mapped){}",
+        .missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+        if *found == 1 { ": is `delimiter` or `encoding` another?" } else { "" })]
     Header {
         /// Names from the configuration.
         missing: Vec<String>,

@@ -16,6 +16,7 @@ use super::sh::{Domain, Manner, PacketNode, Reference};
 use super::tls::{TlsConfig, TlsError};
 use crate::interval_journal::{JournalError, Settings, Watching};
 use crate::osmo_hlr::ServingNetwork;
+use crate::unreached::is_host_and_port;
 
 /// A DiameterIdentity is a name of the DNS.
 const IDENTITY_BYTES_MAX: usize = 255;
@@ -304,10 +305,7 @@ impl DiameterConfig {
             tls.load()?;
         }
         let settings = |peer: &PeerConfig| {
-            let Some((host, port)) = peer.address.rsplit_once(':') else {
-                return refuse("peer.address", "is `host:port`");
-            };
-            if host.is_empty() || !port.parse::<u16>().is_ok_and(|port| port > 0) {
+            if !is_host_and_port(&peer.address) {
                 return refuse("peer.address", "is `host:port`");
             }
             if peer.host.as_ref().is_some_and(|name| !is_identity(name)) {
@@ -316,6 +314,7 @@ impl DiameterConfig {
                     "is a name of the DNS, such as `hss.ims.example`",
                 );
             }
+            let host = peer.address.rsplit_once(':').map_or("", |(host, _)| host);
             let bare = host.trim_matches(['[', ']']).to_owned();
             let name = peer.tls_name.clone().unwrap_or(bare);
             let tls = match (&self.tls, ServerName::try_from(name)) {

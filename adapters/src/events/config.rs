@@ -8,6 +8,7 @@ use accord_proto::signal::Signal;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::envelope::NAME_BYTES_MAX;
+use crate::unreached::is_host_and_port;
 
 /// The most producers of one source.
 const PRODUCERS_MAX: usize = 16;
@@ -290,6 +291,15 @@ impl NatsSection {
             return broken("nats.servers", "has 1 to 16 of them");
         }
         for server in &self.servers {
+            let address = server
+                .strip_prefix("nats://")
+                .or_else(|| server.strip_prefix("tls://"));
+            if !address.is_some_and(is_host_and_port) {
+                return broken(
+                    "nats.servers",
+                    "read `tls://host:port`, or `nats://host:port` on loopback",
+                );
+            }
             let host = server.strip_prefix("nats://");
             let near = host.is_some_and(|host| {
                 host.starts_with("127.")
@@ -320,6 +330,9 @@ impl NatsSection {
         }
         if self.user.is_some() != self.password_file.is_some() {
             return broken("nats.user", "stands beside `password_file`");
+        }
+        if self.user.is_some() && self.credentials_file.is_some() {
+            return broken("nats.user", "stands in place of `credentials_file`");
         }
         Ok(())
     }

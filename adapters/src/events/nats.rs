@@ -27,6 +27,7 @@ use super::line::Micros;
 use super::watch::Place;
 use super::{EventSource, Fresh, TakeError};
 use crate::source::{Condition, words};
+use crate::tls_files::TlsFileError;
 
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -65,6 +66,8 @@ enum NatsFault {
     )]
     Gap,
     #[error(transparent)]
+    Tls(#[from] TlsFileError),
+    #[error(transparent)]
     Take(#[from] TakeError),
 }
 
@@ -72,7 +75,7 @@ impl NatsFault {
     const fn condition(&self) -> Condition {
         match self {
             Self::Broken | Self::Connect(_) | Self::Gap | Self::Silent => Condition::Down,
-            Self::Refused | Self::File { .. } => Condition::Refused,
+            Self::Refused | Self::File { .. } | Self::Tls(_) => Condition::Refused,
             Self::Stream(_) | Self::Take(_) => Condition::Unusable,
         }
     }

@@ -154,7 +154,8 @@ impl SftpConfig {
 }
 
 fn read(key: &'static str, path: &PathBuf) -> Result<Secret<String>, SftpConfigError> {
-    let failed = |error: std::io::Error| broken(key, format!("can't read it: {error}"));
+    let failed =
+        |error: std::io::Error| broken(key, format!("can't read `{}`: {error}", path.display()));
     if fs::metadata(path).map_err(failed)?.len() > CREDENTIAL_BYTES_MAX {
         return Err(broken(key, "is too long for a credential"));
     }

@@ -112,6 +112,9 @@ fn make(path: &Path) -> Result<Secret<[u8; KEY_LEN]>, JournalError> {
     rand::fill(&mut key).map_err(|_| JournalError::Crypto)?;
     let mut text = accord_proto::hex::encode(&key);
     text.push('\n');
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).map_err(|source| io("make the folder of", path, source))?;
+    }
     // Whole and durable, or not at all: a part of a key would keep the adapter from starting ever
     // again, and losing the key to a power cut would lose the journal too.
     disk::make(path, text.as_bytes()).map_err(|source| io("make the key file", path, source))?;
@@ -155,6 +158,14 @@ mod tests {
         std::fs::write(&partial, "00ff").unwrap();
         let made = Keys::load(&path, false).unwrap();
         assert!(!partial.exists());
+        assert_eq!(made.check(), Keys::load(&path, true).unwrap().check());
+    }
+
+    #[test]
+    fn the_folder_of_a_key_is_made_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys/of/this/source.key");
+        let made = Keys::load(&path, false).unwrap();
         assert_eq!(made.check(), Keys::load(&path, true).unwrap().check());
     }
 

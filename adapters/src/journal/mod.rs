@@ -39,6 +39,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 pub use event::{Asked, Event, Hex};
 pub use keys::{KeyFileError, SubjectKey, load_or_make_checkpoint_key};
+pub(crate) use read::is_begun;
 pub use read::{Verified, verify, verify_each};
 
 use event::Line;

@@ -127,6 +127,11 @@ pub(super) fn files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
     Ok(files)
 }
 
+/// Whether a journal was begun there.
+pub(crate) fn is_begun(dir: &Path) -> bool {
+    files(dir).is_ok_and(|files| !files.is_empty())
+}
+
 fn cut(path: &Path, file: &WalkedFile) -> Result<(), JournalError> {
     tracing::warn!(
         file = %path.display(),
@@ -285,7 +290,9 @@ fn read_checkpoint(dir: &Path, key: &VerifierKey) -> Result<Option<Head>, Journa
         .verify(std::slice::from_ref(key))
         .map_err(|_| ours("its signature does not match"))?;
     if signers.is_empty() {
-        return Err(ours("signed by another key"));
+        return Err(ours(
+            "signed by another key than that in `journal.checkpoint_key_file`",
+        ));
     }
     parse_head(note.text(), key.name())
         .map(Some)

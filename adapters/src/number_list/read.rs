@@ -47,6 +47,14 @@ pub enum ListError {
         /// Why not.
         why: String,
     },
+    /// A column of the configuration.
+    #[error("`{name}`: its header lacks `{column}`, or has it twice")]
+    Column {
+        /// Which list.
+        name: String,
+        /// The column.
+        column: String,
+    },
     /// A line.
     #[error("`{name}`, line {line}: {why}")]
     Line {
@@ -70,7 +78,7 @@ impl ListError {
     pub(super) const fn may_pass(&self) -> bool {
         match self {
             Self::Io { .. } | Self::Future(_) | Self::NotWhole { .. } | Self::Interrupted => true,
-            Self::Crowded(_) | Self::Line { .. } | Self::TooMany => false,
+            Self::Column { .. } | Self::Crowded(_) | Self::Line { .. } | Self::TooMany => false,
         }
     }
 }
@@ -282,7 +290,10 @@ impl<R: io::Read> Lines<'_, R> {
         let mut places = cells.filter(|(_, cell)| cell.trim() == wanted);
         match (places.next(), places.next()) {
             (Some((place, _)), None) => Ok(place),
-            (_, _) => Err(self.bad("lacks a column that is configured, or has it twice")),
+            (_, _) => Err(ListError::Column {
+                name: self.name.to_owned(),
+                column: wanted.to_owned(),
+            }),
         }
     }
 

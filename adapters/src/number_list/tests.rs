@@ -155,7 +155,10 @@ async fn a_bad_list_is_named_with_its_line_and_the_others_count() {
             good.replace("7700900001", "x"),
             "line 2: has an unreadable number",
         ),
-        (good.replace("NUMBER", "MSISDN"), "line 1: lacks a column"),
+        (
+            good.replace("NUMBER", "MSISDN"),
+            "its header lacks `NUMBER`, or has it twice",
+        ),
         (
             good.replace("2026-05-01", "2026-05-01,x"),
             "line 2: is no UTF-8, or has more",

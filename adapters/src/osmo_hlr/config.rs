@@ -10,6 +10,7 @@ use super::ctrl::CtrlError;
 use super::database::DatabaseError;
 use super::serving::{Serving, ServingNetwork};
 use crate::interval_journal::{JournalError, Settings, Watching};
+use crate::unreached::is_host_and_port;
 
 /// Where the journal of devices lies, within that of cards.
 const DEVICE_DIR: &str = "device";
@@ -143,6 +144,12 @@ impl OsmoHlrConfig {
         };
         let broken = |(key, rule)| OsmoHlrError::Config { key, rule };
         let watch = watching.check().map_err(broken)?;
+        if !is_host_and_port(&self.address) {
+            return refuse(
+                "address",
+                "is `host:port` of CTRL, such as `127.0.0.1:4259`",
+            );
+        }
         if !(60_000..=2_592_000_000).contains(&self.registration_ms) {
             return refuse("registration_ms", "lies in 60000 to 2592000000");
         }
@@ -203,6 +210,11 @@ mod tests {
             ("watched_max = 0", "watched_max"),
             ("asks_max = 0", "asks_max"),
             ("registration_ms = 59999", "registration_ms"),
+            ("address = \"127.0.0.1\"", "address"),
+            ("address = \"127.0.0.1:ctrl\"", "address"),
+            ("address = \":4259\"", "address"),
+            ("address = \"127.0.0.1:0\"", "address"),
+            ("address = \"127.0.0.1:65536\"", "address"),
             ("watch = [\"07700900001\"]", "watch"),
             ("serving = [{ home = true }]", "serving"),
         ] {

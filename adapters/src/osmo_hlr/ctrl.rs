@@ -23,6 +23,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout_at};
 
 use self::waiting::Waiting;
+use crate::unreached::Unreached;
 
 /// The most requests of one caller. They and their replies fit in the smallest socket buffers, so
 /// that neither side waits for the other to read.
@@ -42,6 +43,7 @@ pub const FRAME_BYTES_MAX: usize = 4096;
 pub const RECONNECT_AFTER: Duration = Duration::from_millis(250);
 
 const GET: &str = "GET";
+const TIMED_OUT: Unreached = Unreached::Io(std::io::ErrorKind::TimedOut);
 /// Length and protocol.
 const HEAD_LEN: usize = 3;
 const IPA_OSMO: u8 = 0xEE;
@@ -57,9 +59,9 @@ pub enum CtrlError {
     Timeout,
     /// No connection, or it broke.
     #[error("the control interface can't be reached: {0}")]
-    Down(std::io::ErrorKind),
+    Down(Unreached),
     /// What came is not what the protocol allows here.
-    #[error("the control interface broke the protocol: {0}")]
+    #[error("the control interface broke the protocol: {0}; is it the port of CTRL?")]
     Protocol(&'static str),
 }
 
@@ -93,7 +95,7 @@ pub struct CtrlClient {
 struct Slot {
     /// Taken for the time of an exchange.
     connection: Option<Connection>,
-    failed: Option<(Instant, std::io::ErrorKind)>,
+    failed: Option<(Instant, Unreached)>,
     next_id: u32,
 }
 
@@ -232,11 +234,11 @@ impl Slot {
                     received: BytesMut::new(),
                 });
             }
-            Ok(Err(error)) => error.kind(),
-            Err(_) => std::io::ErrorKind::TimedOut,
+            Ok(Err(error)) => Unreached::from(&error),
+            Err(_) => TIMED_OUT,
         };
         self.failed = Some((Instant::now(), failure));
-        Err(if failure == std::io::ErrorKind::TimedOut {
+        Err(if failure == TIMED_OUT {
             CtrlError::Timeout
         } else {
             CtrlError::Down(failure)
@@ -291,7 +293,7 @@ impl Connection {
             }
             let count = self.stream.read_buf(&mut self.received).await;
             if count.map_err(down)? == 0 {
-                return Err(CtrlError::Down(std::io::ErrorKind::UnexpectedEof));
+                return Err(down(std::io::ErrorKind::UnexpectedEof.into()));
             }
         }
     }
@@ -377,7 +379,7 @@ fn parse_reply(message: &str, verb: &str, id: u32, text: &str) -> Result<Reply, 
 }
 
 fn down(error: std::io::Error) -> CtrlError {
-    CtrlError::Down(error.kind())
+    CtrlError::Down(Unreached::from(&error))
 }
 
 #[cfg(test)]

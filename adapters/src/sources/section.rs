@@ -147,7 +147,7 @@ impl SourceSection {
                 self.asks_per_second
                     .is_none_or(|asks| (1..=ASKS_PER_SECOND_MAX).contains(&asks)),
                 "asks_per_second",
-                "lies in 1 to 1000000",
+                "lies in 1 to 1,000,000",
             ),
             (
                 (1..=TIMEOUT_MS_MAX).contains(&self.timeout_ms),
@@ -162,7 +162,7 @@ impl SourceSection {
             (
                 self.clock_error_ms <= CLOCK_ERROR_MS_MAX,
                 "clock_error_ms",
-                "lies in 0 to 3600000",
+                "lies in 0 to 3,600,000",
             ),
             (
                 self.stands_for_hours <= STANDS_FOR_HOURS_MAX,

@@ -223,20 +223,25 @@ fn settings(config: &SqlConfig, timeout: Duration) -> Result<Config, SqlFault> {
 
 /// Read for each connection, so that it can be changed.
 fn password(config: &SqlConfig) -> Result<Option<Secret<String>>, SqlFault> {
-    let text = if let Some(path) = &config.password_file {
+    let (text, from) = if let Some(path) = &config.password_file {
+        let from = format!("`{}`", path.display());
         let read = std::fs::read_to_string(path);
-        read.map_err(|error| {
-            SqlFault::NoPassword(format!("can't read `{}`: {error}", path.display()))
-        })?
+        let failed = |error| SqlFault::NoPassword(format!("can't read {from}: {error}"));
+        (read.map_err(failed)?, from)
     } else if let Some(name) = &config.password_env {
-        std::env::var(name)
-            .map_err(|_| SqlFault::NoPassword(format!("the variable `{name}` is not set")))?
+        let from = format!("the variable `{name}`");
+        let read = std::env::var(name);
+        let failed = |_| SqlFault::NoPassword(format!("{from} is not set"));
+        (read.map_err(failed)?, from)
     } else {
         return Ok(None);
     };
     let password = text.trim_end_matches(['\n', '\r']);
-    if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
-        let rule = "it has 1 to 4096 bytes".to_owned();
+    if password.is_empty() {
+        return Err(SqlFault::NoPassword(format!("{from} is empty")));
+    }
+    if password.len() > PASSWORD_BYTES_MAX {
+        let rule = format!("{from} has more than {PASSWORD_BYTES_MAX} bytes");
         return Err(SqlFault::NoPassword(rule));
     }
     Ok(Some(Secret::new(password.to_owned())))

@@ -169,13 +169,19 @@ impl From<tokio_postgres::Error> for SqlFault {
             Some(io) if io.kind() == std::io::ErrorKind::TimedOut => Self::Timeout,
             Some(io) if step.contains("connecting") => Self::Unreachable(Unreached::from(io)),
             Some(_) => Self::Gone,
-            None if step.contains("authentication") => {
+            None if step.contains("authentication") || lacks_password(&error) => {
                 Self::WrongCredentials("the server asks for a password, and there is none".into())
             }
             None if step.contains("timeout") => Self::Timeout,
             None => Self::Failed(step),
         }
     }
+}
+
+/// The library has no other sign of it than its words.
+fn lacks_password(error: &tokio_postgres::Error) -> bool {
+    let cause = error.source().map(ToString::to_string);
+    cause.is_some_and(|cause| cause.contains("password missing"))
 }
 
 fn of_server(error: &tokio_postgres::error::DbError) -> SqlFault {

@@ -53,7 +53,7 @@ use self::{
     plan::{Column, Plan},
     pool::Pool,
     read::Looked,
-    state::Health,
+    state::{Health, Use},
 };
 use crate::source::{ChangesOut, Observations, Source, SourceChange, SourceFuture, SourceState};
 
@@ -161,6 +161,23 @@ impl SqlSource {
         self.noted(looked.await.unwrap_or(Err(SqlFault::Timeout)))
     }
 
+    /// Looks whether it answers and whether its changes can be followed, before it is watched.
+    ///
+    /// # Errors
+    /// [`SqlFault`] names what is wrong.
+    pub async fn try_out(&self) -> Result<(), SqlFault> {
+        self.probe().await?;
+        let Some(news) = &self.news else {
+            return Ok(());
+        };
+        let (limit, now) = (self.plan.request_timeout, self.clock.now());
+        let tried = news.lock().await.try_out(limit, now).await;
+        if let Err(fault) = &tried {
+            self.health.ill(Use::Changes, fault, now);
+        }
+        tried
+    }
+
     /// What is wrong with the database now, as far as is known.
     #[must_use]
     pub fn fault(&self) -> Option<SqlFault> {
@@ -175,9 +192,9 @@ impl SqlSource {
 
     fn noted<T>(&self, done: Result<T, SqlFault>) -> Result<T, SqlFault> {
         match &done {
-            Ok(_) => self.health.well(self.clock.now()),
+            Ok(_) => self.health.well(Use::Asks, self.clock.now()),
             Err(fault) if fault.passes() => self.health.odd("query", fault.name()),
-            Err(fault) => self.health.ill(fault, self.clock.now()),
+            Err(fault) => self.health.ill(Use::Asks, fault, self.clock.now()),
         }
         done
     }

@@ -23,6 +23,7 @@ use super::connect::{Connector, Live};
 use super::fault::SqlFault;
 use super::page::{self, Page, Place};
 use super::plan::Plan;
+use super::state::Use;
 use super::{SqlError, SqlSource, read};
 use crate::disk;
 use crate::source::{Observations, SourceChange};
@@ -97,13 +98,24 @@ impl News {
         })
     }
 
+    /// Connects as [`Self::follow`] does, and reads one page.
+    /// It is an empty one: rights are looked at all the same.
+    pub(super) async fn try_out(&self, limit: Duration, now: Timestamp) -> Result<(), SqlFault> {
+        let tried = timeout(limit, async {
+            let Following { live, page, .. } = self.connect().await?;
+            let start = Place::before(now);
+            page::read(&live.client, &page, &start).await.map(drop)
+        });
+        tried.await.unwrap_or(Err(SqlFault::Timeout))
+    }
+
     /// Follows for ever; connects again when the connection ends.
     pub(super) async fn follow(&mut self, source: &SqlSource) {
         let mut pause = PAUSE_MIN;
         loop {
             let began = Instant::now();
             let ended = self.follow_once(source).await;
-            source.health.ill(&ended, source.clock.now());
+            source.health.ill(Use::Changes, &ended, source.clock.now());
             pause = if began.elapsed() > PAUSE_MAX {
                 PAUSE_MIN
             } else {
@@ -126,7 +138,7 @@ impl News {
             if let Err(fault) = self.look(source, &following, back).await {
                 return fault;
             }
-            source.health.well(source.clock.now());
+            source.health.well(Use::Changes, source.clock.now());
             if following.live.client.is_closed() {
                 return SqlFault::Gone;
             }

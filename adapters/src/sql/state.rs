@@ -21,12 +21,47 @@ pub(super) struct Health {
     oddities: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
 }
 
+/// What the database is used for, each over connections of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Answering.
+    Asks,
+    /// Following its changes.
+    Changes,
+}
+
 #[derive(Debug, Default)]
 struct Now {
-    fault: Option<SqlFault>,
+    asks: Option<SqlFault>,
+    changes: Option<SqlFault>,
     /// Something was answered since the start.
     ready: bool,
     logged: Option<(&'static str, Instant)>,
+}
+
+impl Now {
+    fn of(&mut self, used: Use) -> &mut Option<SqlFault> {
+        match used {
+            Use::Asks => &mut self.asks,
+            Use::Changes => &mut self.changes,
+        }
+    }
+
+    /// The worse of the two.
+    const fn fault(&self) -> Option<&SqlFault> {
+        match (&self.asks, &self.changes) {
+            (Some(fault), _) | (None, Some(fault)) => Some(fault),
+            (None, None) => None,
+        }
+    }
+
+    fn tell(&self, state: &StateCell, at: Timestamp) {
+        match (&self.asks, &self.changes) {
+            (Some(fault), _) => state.set(fault.condition(), fault.to_string(), at),
+            (None, Some(fault)) => state.set(fault.condition(), format!("`changes`: {fault}"), at),
+            (None, None) => state.set(Condition::Up, "", at),
+        };
+    }
 }
 
 impl Health {
@@ -36,21 +71,21 @@ impl Health {
     }
 
     /// The database answered.
-    pub(super) fn well(&self, at: Timestamp) {
-        self.state.set(Condition::Up, "", at);
+    pub(super) fn well(&self, used: Use, at: Timestamp) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.fault.take().is_some() || !now.ready {
+        let was_ill = now.of(used).take().is_some();
+        if was_ill || !now.ready {
             now.ready = true;
-            tracing::info!("the database answers");
+            tracing::info!(?used, "the database answers");
         }
+        now.tell(&self.state, at);
     }
 
     /// It did not.
-    pub(super) fn ill(&self, fault: &SqlFault, at: Timestamp) {
+    pub(super) fn ill(&self, used: Use, fault: &SqlFault, at: Timestamp) {
         if fault.passes() {
             return;
         }
-        self.state.set(fault.condition(), fault.to_string(), at);
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let name = fault.name();
         let new = now
@@ -58,15 +93,16 @@ impl Health {
             .is_none_or(|(of, at)| of != name || at.elapsed() > AGAIN);
         if new {
             now.logged = Some((name, Instant::now()));
-            tracing::warn!(state = name, %fault, "no answers from the database");
+            tracing::warn!(?used, state = name, %fault, "no answers from the database");
         }
-        now.fault = Some(fault.clone());
+        *now.of(used) = Some(fault.clone());
+        now.tell(&self.state, at);
     }
 
     /// What is wrong; `None`: nothing is known to be.
     pub(super) fn fault(&self) -> Option<SqlFault> {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.fault.clone()
+        now.fault().cloned()
     }
 
     /// Counts what looked wrong in a column. Logged at powers of two, so that a table full of it

@@ -98,6 +98,40 @@ fn run_refuses_credentials_that_no_broker_can_take_and_says_which_file_and_why()
     fails("adapter.pem` has no URI name, and must have exactly one URI name");
 }
 
+#[test]
+fn a_key_that_is_lost_is_not_replaced_by_another_while_its_journal_is_there() {
+    let certificates = Certificates::make();
+    let dir = certificates.dir.path();
+    let config = dir.join("adapter.toml");
+    std::fs::write(&config, CONFIG.replace("BROKER", "127.0.0.1:1")).unwrap();
+    let mut running = program("run", &config)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let first = dir.join("journal/journal-00000000000000000000.jsonl");
+    let begun = || first.exists();
+    let waited = (0..2_000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        begun()
+    });
+    assert!(waited, "no journal");
+    let kill = Command::new("kill").arg(running.id().to_string()).status();
+    assert!(kill.unwrap().success());
+    running.wait().unwrap();
+    for key in ["keys/subject.key", "keys/checkpoint.key"] {
+        let away = dir.join("away");
+        std::fs::rename(dir.join(key), &away).unwrap();
+        for command in ["run", "check"] {
+            let (code, _, err) = said(&program(command, &config).output().unwrap());
+            assert_eq!(code, Some(64), "{err}");
+            let lost = format!("{key}` is not there, and the journal in `");
+            assert!(err.contains(&lost), "{err}");
+            assert!(!dir.join(key).exists(), "another key was made");
+        }
+        std::fs::rename(&away, dir.join(key)).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn run_answers_until_it_is_told_to_stop_and_logs_no_number() {
     let certificates = Certificates::make();

@@ -1,7 +1,8 @@
 //! A database that is not as it was said to be: each fault has its name, and the bank a reason.
 
-use accord_adapters::sql::SqlFault;
-use accord_proto::clock::ManualClock;
+use accord_adapters::source::{Condition, Source as _};
+use accord_adapters::sql::{SqlFault, SqlSource};
+use accord_proto::clock::{ManualClock, SystemClock};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 use jiff::SignedDuration;
@@ -72,6 +73,50 @@ async fn whatever_is_set_up_wrongly_has_a_name() {
 columns = { sim_changed_at = \"sim_at\" }";
     let (name, reason) = wrong_when_asked(&rig, cast).await;
     assert_eq!((name, reason), ("failed", Reason::SourceDown));
+}
+
+#[tokio::test]
+#[ignore = "needs postgresql"]
+async fn a_password_that_is_not_given_or_is_empty_is_named() {
+    let rig = Rig::start().await;
+    let mut config = rig.config("");
+    config.password_file = None;
+    let source = SqlSource::open(&config, SystemClock::shared()).unwrap();
+    let said = source.probe().await.unwrap_err();
+    assert_eq!(said.name(), "wrong_credentials", "{said}");
+    assert!(said.to_string().contains("asks for a password"), "{said}");
+    let empty = rig.dir.path().join("empty");
+    std::fs::write(&empty, "\n").unwrap();
+    let said = rig.source(&format!("password_file = {empty:?}"));
+    let said = said.probe().await.unwrap_err().to_string();
+    assert!(said.ends_with("empty` is empty"), "{said}");
+}
+
+/// A database that answers, and whose changes can't be followed.
+#[tokio::test]
+#[ignore = "needs postgresql"]
+async fn changes_that_cannot_be_followed_are_told_beside_answers_that_are_good() {
+    let rig = Rig::start().await;
+    rig.run(ONE).await;
+    let changes = |at: &str| {
+        let bookmark = rig.dir.path().join("bookmark");
+        format!(
+            "changes = {{ query = \"select msisdn, changed_at, device_at, id from accord.subscriber\", \
+             bookmark_file = {bookmark:?}, msisdn = \"msisdn\", changed_at = \"{at}\", id = \"id\" }}"
+        )
+    };
+    let good = rig.source(&changes("changed_at"));
+    assert_eq!(good.try_out().await, Ok(()));
+    for (at, name) in [("absent", "schema"), ("device_at", "column_type")] {
+        let source = rig.source(&changes(at));
+        assert_eq!(source.try_out().await.unwrap_err().name(), name);
+        // What is asked is answered, and that does not hide it.
+        assert!(ask(&source, 1, Signal::SimSwap).await.is_ok());
+        let state = source.state();
+        assert_eq!(state.condition, Condition::Unusable);
+        assert!(state.why.starts_with("`changes`: "), "{}", state.why);
+        assert_eq!(source.fault().unwrap().name(), name);
+    }
 }
 
 /// As [`wrong`], where only an ask finds it.
@@ -194,7 +239,7 @@ async fn more_than_anybody_has_is_neither_read_nor_believed() {
 async fn a_server_whose_clock_is_off_is_not_believed() {
     let rig = Rig::start().await;
     rig.run(ONE).await;
-    let clock: &dyn accord_proto::clock::Clock = &accord_proto::clock::SystemClock;
+    let clock: &dyn accord_proto::clock::Clock = &SystemClock;
     for (seconds, named) in [(60, true), (-60, true), (1, false), (-1, false)] {
         let here = ManualClock::at(clock.now() + SignedDuration::from_secs(seconds));
         let source = rig.source_at("", here.clone());

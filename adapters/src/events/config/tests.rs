@@ -27,6 +27,23 @@ fn each_rule_names_its_key() {
         ("subscribers_max = 0", "subscribers_max"),
         ("nats = { servers = [], stream = \"S\" }", "nats.servers"),
         (
+            "nats = { servers = [\"http://127.0.0.1:4222\"], stream = \"S\" }",
+            "nats.servers",
+        ),
+        (
+            "nats = { servers = [\"127.0.0.1:4222\"], stream = \"S\" }",
+            "nats.servers",
+        ),
+        (
+            "nats = { servers = [\"nats://127.0.0.1:port\"], stream = \"S\" }",
+            "nats.servers",
+        ),
+        (
+            "nats = { servers = [\"nats://127.0.0.1:1\"], stream = \"S\", user = \"u\", \
+             password_file = \"p\", credentials_file = \"c\" }",
+            "nats.user",
+        ),
+        (
             "nats = { servers = [\"nats://192.0.2.1:4222\"], stream = \"S\" }",
             "nats.roots",
         ),

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::{ANSWER_MAX, NatsFault};
 use crate::events::config::NatsSection;
 use crate::source::words;
+use crate::tls_files;
 use crate::unreached::{Unreached, tls_trouble};
 
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -39,12 +40,9 @@ pub(super) async fn connect(section: &NatsSection) -> Result<(Client, Arc<Notify
             std::future::ready(())
         });
     if let Some(roots) = &section.roots {
-        options = options
-            .require_tls(true)
-            .add_root_certificates(roots.clone());
-    }
-    if let (Some(certificate), Some(key)) = (&section.certificate, &section.key) {
-        options = options.add_client_certificate(certificate.clone(), key.clone());
+        let identity = section.certificate.as_deref().zip(section.key.as_deref());
+        let tls = tls_files::client_config(roots, identity)?;
+        options = options.require_tls(true).tls_client_config(tls);
     }
     if let Some(path) = &section.credentials_file {
         let text = tokio::fs::read_to_string(path).await;

@@ -4,13 +4,17 @@ use std::path::PathBuf;
 
 use accord_proto::reason::Reason;
 
-use crate::source::Condition;
+use crate::{source::Condition, unreached::in_words};
 
 /// What is wrong with the file. It names no subscriber.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseError {
     /// Not there, or not readable for this user.
-    #[error("can't open `{}`: {kind}; this user needs read access to it, its -wal and its -shm", path.display())]
+    #[error(
+        "can't open `{}`: {}; this user needs read access to it, its -wal and its -shm",
+        path.display(),
+        in_words(*kind)
+    )]
     Closed {
         /// The file.
         path: PathBuf,

@@ -156,7 +156,7 @@ fn what_is_no_database_is_called_so() {
     let path = dir.path().join("hlr.db");
     let absent = read(&path).err().unwrap().to_string();
     assert!(
-        absent.contains("can't open") && absent.contains("entity not found"),
+        absent.contains("can't open") && absent.contains("no such file or directory"),
         "{absent}"
     );
     let (whole, writer) = live(dir.path());
