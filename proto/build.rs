@@ -18,7 +18,12 @@ const FILES: [&str; 6] = [
 const PERSONAL_FIELDS: [&str; 2] = ["msisdn", "token"];
 
 /// Messages whose bytes hold an answer.
-const ANSWERS: [&str; 2] = [".accord.v1.LookupResponse", ".accord.v1.Reply"];
+const ANSWERS: [&str; 3] = [
+    ".accord.v1.LookupResponse",
+    ".accord.v1.Reply",
+    // It has a batch of changes as bytes.
+    ".accord.v1.AdapterMessage",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(FILES, ["."])?;
@@ -28,7 +33,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         descriptors.encode_to_vec(),
     )?;
     let mut config = prost_build::Config::new();
-    config.bytes([".accord.v1.LookupResponse", ".accord.v1.Reply.body"]);
+    config.bytes([
+        ".accord.v1.LookupResponse",
+        ".accord.v1.Reply.body",
+        ".accord.v1.AdapterMessage.changes",
+    ]);
     config.skip_debug(unprintable(&descriptors.file));
     tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
     for file in FILES {

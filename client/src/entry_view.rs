@@ -113,12 +113,7 @@ pub(crate) fn summary(entry: &LedgerEntry) -> String {
             link_kind(link.kind),
             link.detail
         ),
-        Some(Event::SourceChanges(changes)) => format!(
-            "{} {} pushed {} changes",
-            changes.operator,
-            changes.instance,
-            changes.subjects.len()
-        ),
+        Some(Event::SourceChanges(changes)) => pushed(changes),
         Some(Event::LogOpened(opened)) => format!("log {} opened", opened.origin),
         Some(
             event @ (Event::Export(_)
@@ -147,6 +142,21 @@ fn asked(access: &v1::Access) -> String {
         access.bank,
         purpose_name(access.purpose),
         signals.join(", ")
+    )
+}
+
+fn pushed(changes: &v1::SourceChanges) -> String {
+    let subjects = &changes.subjects;
+    let withdrawn = subjects.iter().filter(|subject| subject.withdrawn).count();
+    let of_them = match withdrawn {
+        0 => String::new(),
+        _ => format!(", {withdrawn} of them withdrawn"),
+    };
+    format!(
+        "{} {} pushed {} changes{of_them}",
+        changes.operator,
+        changes.instance,
+        subjects.len()
     )
 }
 
@@ -278,12 +288,15 @@ fn source_changes(changes: &v1::SourceChanges) -> Json {
         json!({
             "subject_tag": hex(&subject.subject_tag),
             "signal": signal_name(subject.signal),
+            "withdrawn": subject.withdrawn,
         })
     });
     json!({
         "operator": changes.operator,
         "instance": changes.instance,
         "sequence": changes.sequence,
+        "digest": hex(&changes.digest),
+        "journal_index": changes.journal_index,
         "subjects": subjects.collect::<Vec<_>>(),
     })
 }

@@ -54,3 +54,66 @@ pub fn outcome(access: &v1::Access) -> &'static str {
         _ => "partly_answered",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    fn pushed(entry: &str) -> v1::SourceChanges {
+        let bytes = hex(entry);
+        let entry = v1::Entry::decode(bytes.as_slice()).unwrap();
+        assert_eq!(entry.encode_to_vec(), bytes, "nothing is lost");
+        let Some(Event::SourceChanges(changes)) = entry.event else {
+            panic!("another event");
+        };
+        changes
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        let pairs = text.as_bytes().chunks(2);
+        let byte = |pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+        pairs.map(byte).collect()
+    }
+
+    #[test]
+    fn what_was_pushed_before_there_were_digests_is_read_as_without_one() {
+        let changes = pushed(&[
+            "0a20030303030303030303030303030303030303030303030303030303030303030352290a0c6e6f7274682d",
+            "6d6f62696c65120161180922140a10050505050505050505050505050505051001c13e00422fc59a010000",
+        ].concat());
+        assert_eq!((changes.instance.as_str(), changes.sequence), ("a", 9));
+        assert_eq!((changes.digest.len(), changes.journal_index), (0, 0));
+        assert!(!changes.subjects[0].withdrawn);
+    }
+
+    #[test]
+    fn what_was_pushed_lies_byte_for_byte_as_it_always_will() {
+        let changes = pushed(&[
+            "0a20030303030303030303030303030303030303030303030303030303030303030352650a0c6e6f7274682d",
+            "6d6f62696c65120161180922140a1005050505050505050505050505050505100122160a1005050505050505",
+            "050505050505050505100118012a200707070707070707070707070707070707070707070707070707070707",
+            "0707073046c13e00422fc59a010000",
+        ].concat());
+        assert_eq!(changes.digest, [7; 32]);
+        assert_eq!((changes.sequence, changes.journal_index), (9, 70));
+        let withdrawn = changes.subjects.iter().map(|one| one.withdrawn);
+        assert_eq!(withdrawn.collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn a_batch_as_bytes_lies_on_the_wire_as_the_message_itself() {
+        let batch = v1::ChangeBatch {
+            sequence: 9,
+            ..v1::ChangeBatch::default()
+        };
+        let sent = v1::AdapterMessage {
+            message: Some(v1::adapter_message::Message::Changes(
+                batch.encode_to_vec().into(),
+            )),
+        };
+        // Field 6, a message of two bytes: its field 1 is 9.
+        assert_eq!(sent.encode_to_vec(), [0x32, 2, 0x08, 9]);
+    }
+}

@@ -43,6 +43,26 @@ pub struct Asked<'a> {
     pub subject: Hex<16>,
 }
 
+/// Whom a pushed change was about, and which signal; never the value.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Told {
+    /// Keyed pseudonym of the number; zeros if it was none.
+    pub subject: Hex<16>,
+    /// The signal, by name.
+    pub signal: &'static str,
+    /// What was said before holds no more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub withdrawn: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's signature of a condition"
+)]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 /// What happened.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -78,8 +98,26 @@ pub enum Event<'a> {
         sequence: u64,
         /// How many changes.
         changes: usize,
-        /// SHA-256 of the encoded batch.
+        /// SHA-256 of the batch as it is kept, its nonce included.
         batch: Hex<32>,
+    },
+    /// A batch was sent to a broker, without whoever had opted out by then.
+    ChangesSent {
+        /// The broker's endpoint.
+        broker: &'a str,
+        /// Its sequence number.
+        sequence: u64,
+        /// Whom it was about.
+        told: &'a [Told],
+        /// SHA-256 of exactly what was sent, as it stands in the broker's ledger.
+        batch: Hex<32>,
+    },
+    /// The broker said that what was last sent of a batch is on the record.
+    ChangesAccepted {
+        /// The broker's endpoint.
+        broker: &'a str,
+        /// Its sequence number.
+        sequence: u64,
     },
     /// A restriction was imposed or lifted.
     Restriction {

@@ -37,7 +37,7 @@ use std::{
 use accord_proto::{c2sp::SigningKey, clock::SharedClock};
 use aws_lc_rs::digest::{SHA256, digest};
 
-pub use event::{Asked, Event, Hex};
+pub use event::{Asked, Event, Hex, Told};
 pub use keys::{KeyFileError, SubjectKey, load_or_make_checkpoint_key};
 pub(crate) use read::is_begun;
 pub use read::{Verified, verify, verify_each};
@@ -230,8 +230,17 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Failed`] after an earlier failure.
     pub fn append(&self, event: &Event<'_>) -> Result<u64, JournalError> {
+        self.append_as(|_| *event)
+    }
+
+    /// Appends a record that depends on its own index, which is what is told to a broker of it.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_as<'a>(&self, event: impl FnOnce(u64) -> Event<'a>) -> Result<u64, JournalError> {
         let mut state = self.shared.lock();
-        let index = self.shared.append(&mut state, event)?;
+        let event = event(state.head.size);
+        let index = self.shared.append(&mut state, &event)?;
         if state.buffer.len() >= BUFFER_BYTES {
             self.shared.write_out(&mut state)?;
         }

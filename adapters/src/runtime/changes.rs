@@ -7,13 +7,12 @@ use std::{
 };
 
 use accord_proto::{clock::SharedClock, v1, wire};
-use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 
-use super::{RuntimeError, Shared, changes_file::ChangesFile, link::stopped};
+use super::{RuntimeError, Shared, changes_file::ChangesFile, link::stopped, pushed};
 use crate::{
-    journal::{Event, Hex, JournalError},
+    journal::{Event, JournalError},
     source::SourceChange,
 };
 
@@ -113,16 +112,18 @@ impl ChangeLog {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let sequence = self.kept().next_sequence;
         let count = changes.len();
-        let batch = v1::ChangeBatch { sequence, changes };
+        let batch = v1::ChangeBatch {
+            sequence,
+            changes,
+            nonce: pushed::nonce()?,
+            // Of each sending.
+            journal_index: 0,
+        };
         let body = batch.encode_to_vec();
-        let mut hash = [0; 32];
-        for (to, from) in hash.iter_mut().zip(digest(&SHA256, &body).as_ref()) {
-            *to = *from;
-        }
         shared.journal.append(&Event::Changes {
             sequence,
             changes: count,
-            batch: Hex(hash),
+            batch: pushed::batch_digest(&body),
         })?;
         shared.journal.write_out()?;
         file.append(&body)?;
@@ -202,7 +203,7 @@ pub(super) mod testing {
         for sequence in sequences {
             log.kept().add(v1::ChangeBatch {
                 sequence,
-                changes: Vec::new(),
+                ..v1::ChangeBatch::default()
             });
         }
     }
@@ -224,7 +225,7 @@ mod tests {
             let mut file = log.file.lock().unwrap();
             let batch = v1::ChangeBatch {
                 sequence: next,
-                changes: Vec::new(),
+                ..v1::ChangeBatch::default()
             };
             file.append(&batch.encode_to_vec()).unwrap();
             next

@@ -224,6 +224,7 @@ mod tests {
         ChangeBatch {
             sequence,
             changes: vec![change],
+            ..ChangeBatch::default()
         }
     }
 

@@ -131,17 +131,20 @@ impl Cursor {
         }
     }
 
-    pub(super) fn accepted(&mut self, accepted: v1::ChangesAccepted, log: &ChangeLog) {
+    /// The broker has a batch; false if none of that number was on its way.
+    pub(super) fn accepted(&mut self, accepted: v1::ChangesAccepted, log: &ChangeLog) -> bool {
         self.credit = self.credit.saturating_add(1);
         self.see(accepted.view_epoch);
         // One that was sent before the view was rebuilt says nothing about the new one.
-        if self.in_flight.remove(&accepted.sequence) {
+        let was_sent = self.in_flight.remove(&accepted.sequence);
+        if was_sent {
             // No batch will ever have a number between two that there are.
             let before = accepted.sequence.saturating_sub(1);
             let after = log.newest_up_to(before).map_or(0, |before| before + 1);
             self.told
                 .add(after.min(accepted.sequence), accepted.sequence);
         }
+        was_sent
     }
 
     pub(super) const fn grant(&mut self, more: u32) {

@@ -24,9 +24,13 @@ use super::{
     attach::{attach, message},
     cursor::Cursor,
     link_end::{LinkEnd, Lost},
+    pushed,
     restrictions::Restriction,
 };
-use crate::source::{Observations, SourceFuture};
+use crate::{
+    journal::Event,
+    source::{Observations, SourceFuture},
+};
 
 /// No ask is kept longer than this, whatever its deadline.
 const DEADLINE_MAX: Duration = Duration::from_secs(30);
@@ -133,7 +137,7 @@ impl Link<'_> {
                 news = self.tell_restrictions().await?;
             }
             changed.mark_unchanged();
-            self.push_changes();
+            self.push_changes()?;
             self.cursor.save_soon();
             self.beat()?;
             self.flush()?;
@@ -177,7 +181,7 @@ impl Link<'_> {
                 record_served(self.shared, self.broker, &served)?;
             }
             Some(Message::Accepted(accepted)) => {
-                self.cursor.accepted(accepted, &self.shared.changes);
+                self.accepted(accepted)?;
             }
             Some(Message::Credit(credit)) => self.cursor.grant(credit.more),
             Some(Message::Heartbeat(_)) => {}
@@ -268,16 +272,28 @@ impl Link<'_> {
         Ok(news)
     }
 
-    fn push_changes(&mut self) {
+    fn accepted(&mut self, accepted: v1::ChangesAccepted) -> Result<(), LinkEnd> {
+        if self.cursor.accepted(accepted, &self.shared.changes) {
+            self.shared.journal.append(&Event::ChangesAccepted {
+                broker: self.broker,
+                sequence: accepted.sequence,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn push_changes(&mut self) -> Result<(), LinkEnd> {
         while let Some(mut batch) = self.cursor.next(&self.shared.changes) {
             // Whoever has opted out since is left out.
             batch.changes.retain(|change| {
                 Msisdn::parse(&change.msisdn)
                     .is_ok_and(|msisdn| !self.shared.restrictions.opted_out(&msisdn))
             });
+            let sealed = pushed::seal(self.shared, self.broker, batch)?;
             self.outgoing
-                .push(message(adapter_message::Message::Changes(batch)));
+                .push(message(adapter_message::Message::Changes(sealed)));
         }
+        Ok(())
     }
 
     /// Sends a heartbeat before the silence has lasted too long, and gives a silent broker up.

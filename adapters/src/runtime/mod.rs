@@ -20,6 +20,7 @@ mod cursor;
 mod endpoint;
 mod link;
 mod link_end;
+mod pushed;
 mod restrictions;
 mod restrictions_file;
 mod restrictions_source;

@@ -16,4 +16,6 @@ mod port;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
 mod support;

@@ -100,8 +100,15 @@ impl Attachment {
     }
 
     pub(crate) async fn changes(&mut self) -> v1::ChangeBatch {
+        self.sealed_changes().await.0
+    }
+
+    /// A batch, and the bytes by which it came.
+    pub(crate) async fn sealed_changes(&mut self) -> (v1::ChangeBatch, bytes::Bytes) {
         match self.hear().await {
-            Some(FromAdapter::Changes(changes)) => changes,
+            Some(FromAdapter::Changes(sent)) => {
+                (v1::ChangeBatch::decode(sent.clone()).unwrap(), sent)
+            }
             _ => panic!("changes were expected"),
         }
     }

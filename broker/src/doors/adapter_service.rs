@@ -1,6 +1,7 @@
 //! `AdapterService`: what operators' adapters call.
 
 mod attached;
+mod batch;
 mod incoming;
 mod paced;
 

@@ -219,6 +219,7 @@ mod tests {
         let subject = |byte| v1::ChangedSubject {
             subject_tag: vec![byte; 16],
             signal: v1::Signal::SimSwap as i32,
+            withdrawn: false,
         };
         let changes = Event::SourceChanges(v1::SourceChanges {
             operator: "north-mobile".to_owned(),

@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{
     adapter::{Adapter, Replied},
-    believe::{Believed, Evidence, Fetched, believe},
+    believe::{Believed, Evidence, Fetched, Said, believe},
 };
 
 /// How long a reply is waited for.
@@ -97,9 +97,11 @@ impl Asked {
 
     fn believed(adapter: &Adapter, believed: Believed, elapsed: Duration) -> Self {
         let evidence = Evidence {
-            instance: adapter.info().instance.clone(),
-            journal_index: believed.journal_index,
-            digest: believed.digest,
+            said: Said {
+                instance: adapter.info().instance.clone(),
+                journal_index: believed.journal_index,
+                digest: believed.digest,
+            },
             elapsed,
         };
         Self {

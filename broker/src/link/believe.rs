@@ -13,6 +13,9 @@ use jiff::Timestamp;
 use prost::Message as _;
 use tokio::time::Duration;
 
+/// Bytes of the nonce that an adapter chooses.
+const NONCE_BYTES: usize = 32;
+
 /// What the operator said about one signal.
 #[derive(Clone, Debug)]
 pub struct Fetched {
@@ -22,15 +25,34 @@ pub struct Fetched {
     pub outcome: Result<Observation, Reason>,
 }
 
-/// What binds the operator to what it said.
-#[derive(Clone, Debug)]
-pub struct Evidence {
+/// Where the operator has what it said, and the digest of that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
     /// Which adapter.
     pub instance: String,
     /// Where in its journal.
     pub journal_index: u64,
-    /// SHA-256(nonce || body).
+    /// Of a reply SHA-256(nonce || body), of a batch of changes SHA-256 of all of it.
     pub digest: [u8; 32],
+}
+
+impl Said {
+    /// Of a batch, which came as these bytes; `None` if it has no nonce, since its digest could be
+    /// tried against numbers.
+    pub(crate) fn of_batch(instance: &str, batch: &v1::ChangeBatch, sent: &[u8]) -> Option<Self> {
+        (batch.nonce.len() == NONCE_BYTES).then(|| Self {
+            instance: instance.to_owned(),
+            journal_index: batch.journal_index,
+            digest: sha256(&[sent]),
+        })
+    }
+}
+
+/// What binds the operator to a reply.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// What it said.
+    pub said: Said,
     /// From asking this adapter to its reply.
     pub elapsed: Duration,
 }
@@ -53,7 +75,7 @@ pub(super) fn believe(
     asked: &[Signal],
     now: Timestamp,
 ) -> Result<Believed, FieldError> {
-    if reply.nonce.len() != 32 {
+    if reply.nonce.len() != NONCE_BYTES {
         return Err(FieldError::new("nonce", "32 bytes are required"));
     }
     let body = v1::ReplyBody::decode(reply.body.clone())
@@ -77,20 +99,22 @@ pub(super) fn believe(
     if signals.len() != asked.len() {
         return Err(FieldError::new("signals", "leaves out what was asked"));
     }
+    Ok(Believed {
+        signals,
+        customer_lock: body.customer_lock,
+        digest: sha256(&[&reply.nonce, &reply.body]),
+        journal_index: reply.journal_index,
+    })
+}
+
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
-    context.update(&reply.nonce);
-    context.update(&reply.body);
+    parts.iter().for_each(|part| context.update(part));
     let mut digest = [0; 32];
     for (to, from) in digest.iter_mut().zip(context.finish().as_ref()) {
         *to = *from;
     }
-    let journal_index = reply.journal_index;
-    Ok(Believed {
-        signals,
-        customer_lock: body.customer_lock,
-        digest,
-        journal_index,
-    })
+    digest
 }
 
 fn outcome(

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 pub use adapter::{Adapter, Arrival, AttachInfo, Outgoing};
 pub use ask::{AskDraft, Asked, Patience};
-pub use believe::{Evidence, Fetched};
+pub use believe::{Evidence, Fetched, Said};
 pub use operator::{INSTANCES_GONE_MAX, INSTANCES_MAX, Operator};
 pub use pace::Pace;
 pub use reports::{ReportPermit, Reports};

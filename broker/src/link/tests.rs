@@ -263,7 +263,7 @@ async fn the_slower_of_two_that_were_asked_breaks_no_rule() {
         assert_eq!(second.replied(reply(1)), Arrival::Expected);
     };
     let (asked, ()) = tokio::join!(ask, answer);
-    assert_eq!(asked.evidence.unwrap().instance, "b");
+    assert_eq!(asked.evidence.unwrap().said.instance, "b");
     let loser = sent(&mut first_out).unwrap();
     assert_eq!(first.replied(reply(loser)), Arrival::Unneeded);
 }

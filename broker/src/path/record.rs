@@ -119,9 +119,9 @@ fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access
     }
     let (agreement, agreement_version) = asked.governed.agreement_name();
     let replies = observed.evidence.iter().map(|evidence| v1::ReplyDigest {
-        instance: evidence.instance.clone(),
-        journal_index: evidence.journal_index,
-        digest: evidence.digest.to_vec(),
+        instance: evidence.said.instance.clone(),
+        journal_index: evidence.said.journal_index,
+        digest: evidence.said.digest.to_vec(),
         elapsed_us: microseconds(evidence.elapsed),
     });
     // A bank may read its entries, so one without any clause must not learn the route from them.

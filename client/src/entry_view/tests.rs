@@ -42,6 +42,32 @@ fn an_access_is_shown_in_fields_without_the_empty_ones() {
 }
 
 #[test]
+fn a_pushed_batch_is_shown_with_its_digest_and_what_was_withdrawn() {
+    let subject = |withdrawn| v1::ChangedSubject {
+        subject_tag: vec![1; 2],
+        signal: v1::Signal::SimSwap as i32,
+        withdrawn,
+    };
+    let entry = entry(Event::SourceChanges(v1::SourceChanges {
+        operator: "north-mobile".to_owned(),
+        instance: "a".to_owned(),
+        sequence: 9,
+        subjects: vec![subject(false), subject(true)],
+        digest: vec![0xab; 2],
+        journal_index: 70,
+    }));
+    assert_eq!(
+        summary(&entry),
+        "north-mobile a pushed 2 changes, 1 of them withdrawn"
+    );
+    let changes = &json(&entry)["source_changes"];
+    assert_eq!(changes["digest"], "abab");
+    assert_eq!(changes["journal_index"], 70);
+    assert_eq!(changes["subjects"][0]["withdrawn"], false);
+    assert_eq!(changes["subjects"][1]["withdrawn"], true);
+}
+
+#[test]
 fn a_refusal_says_who_refused_whom() {
     let call = v1::RefusedCall {
         party: "first-bank".to_owned(),

@@ -26,6 +26,7 @@ mod own_control;
 mod played;
 mod portability;
 mod ported;
+mod pushed;
 mod record;
 mod register;
 mod repeats;

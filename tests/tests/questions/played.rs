@@ -64,8 +64,18 @@ impl Played {
     }
 
     pub(crate) async fn push(&self, sequence: u64, changes: Vec<v1::Change>) {
-        let batch = v1::ChangeBatch { sequence, changes };
-        self.say(Message::Changes(batch)).await;
+        let batch = v1::ChangeBatch {
+            sequence,
+            changes,
+            nonce: vec![7; 32],
+            journal_index: sequence,
+        };
+        self.push_sealed(batch.encode_to_vec()).await;
+    }
+
+    /// Pushes what may be a batch.
+    pub(crate) async fn push_sealed(&self, sealed: Vec<u8>) {
+        self.say(Message::Changes(sealed.into())).await;
     }
 
     /// Replies to an ask with these signals.

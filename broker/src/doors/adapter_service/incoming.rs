@@ -15,16 +15,19 @@ use accord_proto::{
     },
     wire::{CLOCK_SKEW_MAX, FieldError, parse_observation},
 };
+use bytes::Bytes;
+use prost::Message as _;
 use tokio::time::{Duration, Instant};
 
 use super::{
     AdapterParts,
+    batch::Batch,
     paced::{Paced, Waiting},
 };
 use crate::{
     entry::record_entry,
     link::{
-        Adapter, Arrival, Operator,
+        Adapter, Arrival, Operator, Said,
         restrictions::{KillSwitch, Subject},
     },
 };
@@ -41,13 +44,6 @@ pub(super) struct Incoming<'a> {
     waiting: Waiting,
     /// Every restriction in force has arrived; the lifts that follow from that are on their way.
     settling: bool,
-}
-
-/// One batch of changes, parsed.
-pub(super) struct Batch {
-    pub(super) sequence: u64,
-    /// Without an observation: what was said before holds no more.
-    pub(super) changes: Vec<(Msisdn, Signal, Option<Observation>)>,
 }
 
 impl<'a> Incoming<'a> {
@@ -106,7 +102,7 @@ impl<'a> Incoming<'a> {
             Some(Message::Heartbeat(_)) => self.settle().await?,
             Some(Message::Credit(credit)) => self.adapter.grant(credit.more),
             Some(Message::Restriction(restriction)) => self.restrict(restriction).await?,
-            Some(Message::Changes(batch)) => self.changes(&batch).await?,
+            Some(Message::Changes(sent)) => self.changes(&sent).await?,
             Some(Message::Hello(_)) => return Err("it said hello twice"),
             // A message of a newer version: it is not for us.
             None => {}
@@ -208,7 +204,11 @@ impl<'a> Incoming<'a> {
     }
 
     /// Takes a batch. A change that is not believed does not keep the others from the view.
-    async fn changes(&mut self, batch: &v1::ChangeBatch) -> Result<(), &'static str> {
+    async fn changes(&mut self, sent: &Bytes) -> Result<(), &'static str> {
+        let Ok(batch) = v1::ChangeBatch::decode(sent.clone()) else {
+            self.disbelieve("changes: does not decode");
+            return Err("a batch of changes does not decode");
+        };
         if batch.changes.len() > CHANGES_MAX {
             self.disbelieve(&format!("changes: at most {CHANGES_MAX} in a batch"));
             return Err("a batch of changes is too long");
@@ -220,9 +220,12 @@ impl<'a> Incoming<'a> {
                 Err(error) => self.disbelieve(&error.to_string()),
             }
         }
-        let sequence = batch.sequence;
-        self.in_turn(Paced::Changes(Batch { sequence, changes }))
-            .await
+        let batch = Batch {
+            sequence: batch.sequence,
+            said: Said::of_batch(&self.adapter.info().instance, &batch, sent),
+            changes,
+        };
+        self.in_turn(Paced::Changes(batch)).await
     }
 
     /// Makes an entry at once, or when the operator's pace allows.
@@ -276,28 +279,18 @@ impl<'a> Incoming<'a> {
 
     /// A batch is one entry; it is acknowledged when that is durable and the view holds it.
     async fn keep(&self, batch: Batch) -> Result<(), &'static str> {
-        let Batch { sequence, changes } = batch;
         let keys = self.parts.tag_keys.pair();
-        let subjects = changes
-            .iter()
-            .map(|(msisdn, signal, _)| v1::ChangedSubject {
-                subject_tag: keys.this_month.subject(msisdn).0.to_vec(),
-                signal: signal.to_wire() as i32,
-            });
-        let entry = v1::SourceChanges {
-            operator: self.operator().to_string(),
-            instance: self.adapter.info().instance.clone(),
-            sequence,
-            subjects: subjects.collect(),
-        };
+        let instance = &self.adapter.info().instance;
+        let entry = batch.entry(self.operator(), instance, &keys.this_month);
         drop(keys);
         record_entry(&self.parts.ledger, v1::entry::Event::SourceChanges(entry))
             .await
             .map_err(|_| "the broker can't record changes")?;
-        for (msisdn, signal, observation) in &changes {
+        for (msisdn, signal, observation) in &batch.changes {
             let digest = self.parts.views.digest(self.operator(), msisdn);
             let views = &self.parts.views;
-            match observation {
+            // What is bound to nothing that the operator said is not served, and is asked for instead.
+            match observation.as_ref().filter(|_| batch.said.is_some()) {
                 Some(observation) => views.keep(&digest, *signal, observation, None),
                 // What is on its way to somebody who asked before may be as new as the adapter's clock.
                 None => views.withdraw(&digest, *signal, self.parts.clock.now() + CLOCK_SKEW_MAX),
@@ -305,7 +298,7 @@ impl<'a> Incoming<'a> {
         }
         let view_epoch = self.parts.views.epoch();
         let accepted = ChangesAccepted {
-            sequence,
+            sequence: batch.sequence,
             view_epoch,
         };
         if self

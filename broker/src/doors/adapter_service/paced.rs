@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 
 use tokio::time::Instant;
 
-use super::{CHANGE_CREDIT, incoming::Batch};
+use super::{CHANGE_CREDIT, batch::Batch};
 use crate::link::restrictions::{KILL_SWITCHES_MAX, KillSwitch};
 
 /// The most entries that may wait: all of an operator's kill switches, set and lifted, and as many
@@ -125,6 +125,7 @@ mod tests {
         let batch = || {
             Paced::Changes(Batch {
                 sequence: 1,
+                said: None,
                 changes: Vec::new(),
             })
         };

@@ -154,15 +154,10 @@ impl SubjectDoor {
 
 /// Binds the operator to what it said of the holder.
 fn reply(operator: &OrgName, evidence: &Evidence) -> v1::NamedDigest {
-    let Evidence {
-        instance,
-        journal_index,
-        digest,
-        ..
-    } = evidence;
+    let (instance, journal) = (&evidence.said.instance, evidence.said.journal_index);
     v1::NamedDigest {
-        name: format!("reply of {operator}/{instance}, journal {journal_index}"),
-        sha256: digest.to_vec(),
+        name: format!("reply of {operator}/{instance}, journal {journal}"),
+        sha256: evidence.said.digest.to_vec(),
     }
 }
 

@@ -1,0 +1,115 @@
+//! What an operator pushes: what the ledger has of it, and what the view keeps.
+
+use accord_client::Lookup;
+use accord_proto::{
+    purpose::Purpose,
+    v1::{self, Signal, adapter_link::Kind, entry::Event},
+};
+use accord_tests::world::wait_until;
+use aws_lc_rs::digest::{SHA256, digest};
+use prost::Message as _;
+
+use crate::{
+    caller::Caller,
+    played::{Played, change, links, says, swapped, withdrawal},
+    record,
+    said::{Stage, north, one, word},
+};
+
+/// A world whose operator `north-mobile` is played by the test alone.
+async fn staged() -> (Stage, Played) {
+    let mut stage = Stage::sandbox().await;
+    stage.world.kill_adapter("north-mobile").await.unwrap();
+    let caller = Caller::party(&stage, "north-mobile");
+    let played = Played::attach(&caller, "played").await.unwrap();
+    played.settle().await;
+    (stage, played)
+}
+
+/// A question under clause 3.1, which grants caching.
+fn sim(digits: u16) -> Lookup {
+    Lookup::about(north(digits), Purpose::Payment).sim_swap()
+}
+
+/// What the ledger has of the only batch since an entry.
+fn batch(stage: &Stage, from: u64) -> v1::SourceChanges {
+    let events = record::since(stage, from).into_iter();
+    let mut batches = events.filter_map(|event| match event {
+        Event::SourceChanges(changes) => Some(changes),
+        _ => None,
+    });
+    let batch = batches.next().unwrap();
+    assert!(batches.next().is_none());
+    batch
+}
+
+fn sealed(nonce: &[u8], changes: Vec<v1::Change>) -> Vec<u8> {
+    let batch = v1::ChangeBatch {
+        sequence: 4,
+        changes,
+        nonce: nonce.to_vec(),
+        journal_index: 77,
+    };
+    batch.encode_to_vec()
+}
+
+#[tokio::test]
+async fn the_ledger_has_the_digest_of_exactly_what_was_pushed_and_what_of_it_was_withdrawn() {
+    let (stage, mut played) = staged().await;
+    let before = record::size(&stage);
+    let changes = vec![
+        change(&north(100), swapped(120, 120)),
+        withdrawal(&north(101)),
+        // It is not believed, and was pushed all the same.
+        change("nonsense", swapped(120, 120)),
+    ];
+    let mut sent = sealed(&[9; 32], changes);
+    // A field of a newer version, which is no part of what this one reads.
+    sent.extend([0xf8, 0x07, 1]);
+    played.push_sealed(sent.clone()).await;
+    assert_eq!(played.accepted().await, 4);
+    let batch = batch(&stage, before);
+    assert_eq!(batch.digest, digest(&SHA256, &sent).as_ref());
+    assert_eq!((batch.sequence, batch.journal_index), (4, 77));
+    let withdrawn = batch.subjects.iter().map(|subject| subject.withdrawn);
+    assert_eq!(withdrawn.collect::<Vec<_>>(), [false, true]);
+}
+
+#[tokio::test]
+async fn a_batch_without_a_nonce_has_no_digest_on_the_record_and_the_view_forgets_instead() {
+    let (stage, mut played) = staged().await;
+    let bank = stage.bank("first-bank");
+    let old = change(&north(100), swapped(60 * 24 * 400, 60 * 24 * 400));
+    played.push(1, vec![old]).await;
+    assert_eq!(played.accepted().await, 1);
+    assert_eq!(word(&one(&bank, sim(100)).await), "1–2 years");
+
+    let before = record::size(&stage);
+    let new = change(&north(100), swapped(120, 120));
+    played.push_sealed(sealed(&[9; 31], vec![new])).await;
+    assert_eq!(played.accepted().await, 4);
+    let batch = batch(&stage, before);
+    assert_eq!((batch.digest.len(), batch.journal_index), (0, 0));
+    assert!(!batch.subjects[0].withdrawn);
+    // Nobody could be held to it, so it is not served: the operator is asked.
+    let replies = async {
+        let id = played.ask().await.id;
+        let said = vec![says(Signal::SimSwap, swapped(120, 120))];
+        played.reply(id, said).await;
+    };
+    let (answer, ()) = tokio::join!(one(&bank, sim(100)), replies);
+    assert_eq!(word(&answer), "0–4 h");
+}
+
+#[tokio::test]
+async fn what_is_no_batch_ends_the_link_and_is_on_the_record() {
+    let (stage, mut played) = staged().await;
+    let before = record::size(&stage);
+    played.push_sealed(vec![0x08]).await;
+    while matches!(played.next().await, Ok(Some(_))) {}
+    let said = || links(&stage, before, Kind::NotBelieved, "played");
+    wait_until("it to be on the record", || async { !said().is_empty() })
+        .await
+        .unwrap();
+    assert_eq!(said(), ["changes: does not decode"]);
+}
