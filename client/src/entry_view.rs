@@ -239,6 +239,7 @@ fn access(access: &v1::Access) -> Json {
             "since_mac": hex(&signal.since_mac),
             "since": moment(signal.since_unix_ms),
             "from_view": signal.from_view,
+            "rests_on": signal.rests_on.as_ref().map(said),
         })
     });
     let replies = access.replies.iter().map(|reply| {
@@ -268,6 +269,15 @@ fn access(access: &v1::Access) -> Json {
         "replies": replies.collect::<Vec<_>>(),
         "bulk": access.bulk,
         "elapsed_us": access.elapsed_us,
+    })
+}
+
+/// What an answer from the view rests on.
+fn said(said: &v1::ReplyDigest) -> Json {
+    json!({
+        "instance": said.instance,
+        "journal_index": said.journal_index,
+        "digest": hex(&said.digest),
     })
 }
 

@@ -37,6 +37,16 @@ pub struct Said {
 }
 
 impl Said {
+    /// As an entry has it.
+    pub(crate) fn to_wire(&self, elapsed_us: u32) -> v1::ReplyDigest {
+        v1::ReplyDigest {
+            instance: self.instance.clone(),
+            journal_index: self.journal_index,
+            digest: self.digest.to_vec(),
+            elapsed_us,
+        }
+    }
+
     /// Of a batch, which came as these bytes; `None` if it has no nonce, since its digest could be
     /// tried against numbers.
     pub(crate) fn of_batch(instance: &str, batch: &v1::ChangeBatch, sent: &[u8]) -> Option<Self> {

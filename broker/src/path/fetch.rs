@@ -13,7 +13,7 @@ use super::{
     route::Routed,
 };
 use crate::link::{
-    AskDraft, Evidence, Fetched, Operator, Patience, ReportPermit, restrictions::NumberDigest,
+    AskDraft, Evidence, Fetched, Operator, Patience, ReportPermit, Said, restrictions::NumberDigest,
 };
 
 /// A permitted signal and what was seen of it.
@@ -21,7 +21,8 @@ pub(super) struct Seen {
     pub(super) permit: Permit,
     /// An observation, or the operator's reason; `None` until it is known.
     pub(super) outcome: Option<Result<Observation, Reason>>,
-    pub(super) from_view: bool,
+    /// What an answer from the view rests on; `None`: it is not from there.
+    pub(super) from_view: Option<Said>,
 }
 
 impl Seen {
@@ -29,7 +30,7 @@ impl Seen {
         Self {
             permit,
             outcome: None,
-            from_view: false,
+            from_view: None,
         }
     }
 
@@ -145,7 +146,7 @@ fn from_view(parts: &Parts, observed: &mut Observed, operator: &Operator, digest
         }
         if report.is_some() {
             seen.outcome = Some(Ok(known.observation));
-            seen.from_view = true;
+            seen.from_view = Some(known.rests_on);
             customer_lock |= known.customer_lock;
         }
     }
@@ -181,7 +182,6 @@ async fn from_operator(
         parts.refusals.not_believed(party, instance, why);
     }
     observed.customer_lock |= said.customer_lock;
-    observed.evidence = said.evidence;
     for fetched in said.signals {
         let Some(seen) = observed
             .unknown()
@@ -189,9 +189,11 @@ async fn from_operator(
         else {
             continue;
         };
-        keep_in_view(parts, digest, &fetched, seen, said.customer_lock);
+        let evidence = said.evidence.as_ref();
+        keep_in_view(parts, digest, &fetched, seen, said.customer_lock, evidence);
         seen.outcome = Some(fetched.outcome);
     }
+    observed.evidence = said.evidence;
 }
 
 /// Keeps what was fetched, under a clause that grants it. What the operator's sources contradict each
@@ -202,11 +204,16 @@ fn keep_in_view(
     fetched: &Fetched,
     seen: &Seen,
     customer_lock: bool,
+    evidence: Option<&Evidence>,
 ) {
     match &fetched.outcome {
         Ok(observation) if seen.permit.clause.caching().is_some() => {
-            let lock = Some(customer_lock);
-            parts.views.keep(digest, fetched.signal, observation, lock);
+            // An observation always comes with a reply.
+            if let Some(Evidence { said, .. }) = evidence {
+                let lock = Some(customer_lock);
+                let views = &parts.views;
+                views.keep(digest, fetched.signal, observation, lock, said);
+            }
         }
         Err(Reason::Contradicted) => parts.views.forget_signal(digest, fetched.signal),
         Ok(_) | Err(_) => {}

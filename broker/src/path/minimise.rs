@@ -141,7 +141,8 @@ fn answered(
     record.clause.clone_from(&answer.clause);
     record.granularity = clause.granularity.name().to_owned();
     record.threshold_hours = seen.permit.threshold_hours.unwrap_or(0);
-    record.from_view = seen.from_view;
+    record.from_view = seen.from_view.is_some();
+    record.rests_on = seen.from_view.as_ref().map(|said| said.to_wire(0));
     let derived = match &seen.outcome {
         Some(Ok(observation)) => {
             answer.observed_at = Some(wire::timestamp(observation.observed_at));

@@ -118,12 +118,10 @@ fn access(observed: &Observed, mut records: Vec<v1::SignalRecord>) -> v1::Access
         }
     }
     let (agreement, agreement_version) = asked.governed.agreement_name();
-    let replies = observed.evidence.iter().map(|evidence| v1::ReplyDigest {
-        instance: evidence.said.instance.clone(),
-        journal_index: evidence.said.journal_index,
-        digest: evidence.said.digest.to_vec(),
-        elapsed_us: microseconds(evidence.elapsed),
-    });
+    let replies = observed
+        .evidence
+        .iter()
+        .map(|evidence| evidence.said.to_wire(microseconds(evidence.elapsed)));
     // A bank may read its entries, so one without any clause must not learn the route from them.
     let (operator, basis) = match route {
         Ok(route) if observed.names_operator() => {
@@ -166,7 +164,7 @@ fn report(observed: Observed, committed: &Committed) {
         .signals
         .iter()
         .flatten()
-        .filter(|seen| seen.from_view);
+        .filter(|seen| seen.from_view.is_some());
     let (signals, bases) = served
         .map(|seen| {
             (

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 pub use codec::Kept;
 pub use open::{Rebuilt, ViewError};
 
-use crate::link::restrictions::NumberDigest;
+use crate::link::{Said, restrictions::NumberDigest};
 use guarded::Guarded;
 
 /// The view.
@@ -91,13 +91,14 @@ impl Views {
     }
 
     /// Keeps an observation, unless a newer one is there. A change that an operator pushes says
-    /// nothing of a lock (`None`): what it said before still holds.
+    /// nothing of a lock (`None`): what it said before still holds. `rests_on` is what it said it in.
     pub fn keep(
         &self,
         digest: &NumberDigest,
         signal: Signal,
         observation: &Observation,
         customer_lock: Option<bool>,
+        rests_on: &Said,
     ) {
         // Compared and set in one step: between a look and a write, a newer one may come.
         self.store.attempt(|db| {
@@ -112,7 +113,8 @@ impl Views {
                     return bytes.map(<[u8]>::to_vec);
                 }
                 let before = known.is_some_and(|known| known.customer_lock);
-                Some(codec::encode(observation, customer_lock.unwrap_or(before)))
+                let lock = customer_lock.unwrap_or(before);
+                Some(codec::encode(observation, lock, rests_on))
             })
         });
     }

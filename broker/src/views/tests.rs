@@ -18,12 +18,21 @@ fn seen(at: &str) -> Observation {
     }
 }
 
+/// What everything rests on here.
+fn said() -> Said {
+    Said {
+        instance: "a".to_owned(),
+        journal_index: 1,
+        digest: [9; 32],
+    }
+}
+
 fn north() -> OrgName {
     OrgName::parse("north-mobile").unwrap()
 }
 
 fn keep(views: &Views, digest: &NumberDigest, at: &str) {
-    views.keep(digest, Signal::Roaming, &seen(at), None);
+    views.keep(digest, Signal::Roaming, &seen(at), None, &said());
 }
 
 fn open(dir: &Path) -> Opened {
@@ -37,8 +46,8 @@ fn keeps_the_newest_observation_over_a_restart() {
     let views = open(dir.path()).views;
     let digest = views.digest(&north(), &number);
     let (newer, older) = (seen("2026-11-21T12:00:00Z"), seen("2026-11-21T11:00:00Z"));
-    views.keep(&digest, Signal::Roaming, &newer, None);
-    views.keep(&digest, Signal::Roaming, &older, None);
+    views.keep(&digest, Signal::Roaming, &newer, None, &said());
+    views.keep(&digest, Signal::Roaming, &older, None, &said());
     let epoch = views.epoch();
     views.close();
     drop(views);
@@ -94,7 +103,13 @@ fn an_older_observation_never_overwrites_a_newer_one_that_comes_at_the_same_time
             scope.spawn(move || {
                 for minutes in 0..2_000 {
                     start.wait();
-                    views.keep(&digest, Signal::Roaming, &at(minutes * 2 + first), None);
+                    views.keep(
+                        &digest,
+                        Signal::Roaming,
+                        &at(minutes * 2 + first),
+                        None,
+                        &said(),
+                    );
                     start.wait();
                     let found = views.find(&digest, Signal::Roaming).unwrap();
                     assert_eq!(found.observation, at(minutes * 2 + 1));
@@ -133,7 +148,7 @@ fn a_damaged_store_is_set_aside_and_begun_anew() {
     for hours in 0..2_000 {
         let mut one = seen("2026-01-01T00:00:00Z");
         one.observed_at += SignedDuration::from_hours(hours);
-        views.keep(&digest, Signal::Roaming, &one, None);
+        views.keep(&digest, Signal::Roaming, &one, None, &said());
     }
     let epoch = views.epoch();
     views.close();
@@ -333,6 +348,7 @@ fn what_was_withdrawn_comes_back_only_with_what_was_observed_later() {
         Signal::SimSwap,
         &seen("2026-11-21T11:00:00Z"),
         None,
+        &said(),
     );
     views.withdraw(&digest, Signal::Roaming, until);
     assert_eq!(found(), None);

@@ -38,7 +38,34 @@ fn an_access_is_shown_in_fields_without_the_empty_ones() {
     assert!(found.contains(&pair("access.signals[0].status", "timeout")));
     assert!(found.contains(&pair("time", "1970-01-01T00:00:01Z")));
     assert!(found.contains(&pair("access.signals[0].since", "1970-01-01T00:01:00Z")));
+    assert!(!found.iter().any(|(key, _)| key.contains("rests_on")));
     assert!(!found.iter().any(|(key, _)| key == "access.on_behalf_of"));
+}
+
+#[test]
+fn an_answer_from_the_view_is_shown_with_what_it_rests_on() {
+    let said = |digest| v1::ReplyDigest {
+        instance: "a".to_owned(),
+        journal_index: 70,
+        digest: vec![digest; 2],
+        elapsed_us: 9,
+    };
+    let entry = entry(Event::Access(v1::Access {
+        signals: vec![v1::SignalRecord {
+            from_view: true,
+            rests_on: Some(said(0xcd)),
+            ..v1::SignalRecord::default()
+        }],
+        replies: vec![said(0xab)],
+        ..v1::Access::default()
+    }));
+    let access = &json(&entry)["access"];
+    let rests_on = json!({"instance": "a", "journal_index": 70, "digest": "cdcd"});
+    assert_eq!(access["signals"][0]["rests_on"], rests_on);
+    let reply = json!({
+        "instance": "a", "journal_index": 70, "digest": "abab", "elapsed_us": 9,
+    });
+    assert_eq!(access["replies"][0], reply);
 }
 
 #[test]

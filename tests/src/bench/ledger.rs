@@ -175,6 +175,12 @@ pub(super) fn entry() -> v1::Entry {
         since_mac: Vec::new(),
         since_unix_ms: 0,
         from_view: true,
+        rests_on: Some(v1::ReplyDigest {
+            instance: "bench-a".to_owned(),
+            journal_index: 70_000_000,
+            digest: vec![0x44; 32],
+            elapsed_us: 0,
+        }),
     };
     let access = v1::Access {
         bank: BANK.to_owned(),

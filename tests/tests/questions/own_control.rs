@@ -125,6 +125,7 @@ async fn the_operators_journal_reconciles_with_the_ledger() {
     let reconciled = compare(&stage, &path);
     assert!(reconciled.matched >= 2 * ASKED, "{reconciled:?}");
     assert!(reconciled.from_view > 0, "{reconciled:?}");
+    assert_eq!(reconciled.grounded, reconciled.from_view, "{reconciled:?}");
     assert_eq!((reconciled.heads, reconciled.unused), (1, 0));
 
     // One entry that the ledger withheld is found out.

@@ -13,7 +13,7 @@ use crate::{
     caller::Caller,
     played::{Played, change, links, says, swapped, withdrawal},
     record,
-    said::{Stage, north, one, word},
+    said::{Stage, ask, north, one, word},
 };
 
 /// A world whose operator `north-mobile` is played by the test alone.
@@ -99,6 +99,51 @@ async fn a_batch_without_a_nonce_has_no_digest_on_the_record_and_the_view_forget
     };
     let (answer, ()) = tokio::join!(one(&bank, sim(100)), replies);
     assert_eq!(word(&answer), "0–4 h");
+}
+
+#[tokio::test]
+async fn an_answer_from_the_view_names_the_reply_or_the_batch_that_it_rests_on() {
+    let (stage, mut played) = staged().await;
+    let bank = stage.bank("first-bank");
+    let rests_on = |index: u64| {
+        let Event::Access(access) = record::event(&stage, index) else {
+            panic!("another event");
+        };
+        assert!(access.signals[0].from_view && access.replies.is_empty());
+        access.signals[0].rests_on.clone().unwrap()
+    };
+    let replies = async {
+        let id = played.ask().await.id;
+        let old = swapped(60 * 24 * 400, 60 * 24 * 400);
+        played.reply(id, vec![says(Signal::SimSwap, old)]).await;
+    };
+    let (asked, ()) = tokio::join!(ask(&bank, sim(100)), replies);
+    let Event::Access(access) = record::event(&stage, asked.receipt.index) else {
+        panic!("another event");
+    };
+    assert_eq!(access.signals[0].rests_on, None);
+    let [reply] = access.replies.as_slice() else {
+        panic!("{:?}", access.replies);
+    };
+    let served = ask(&bank, sim(100)).await;
+    let of_reply = v1::ReplyDigest {
+        elapsed_us: 0,
+        ..reply.clone()
+    };
+    assert_eq!(rests_on(served.receipt.index), of_reply);
+
+    let changes = vec![change(&north(100), swapped(120, 120))];
+    let sent = sealed(&[9; 32], changes);
+    played.push_sealed(sent.clone()).await;
+    assert_eq!(played.accepted().await, 4);
+    let served = ask(&bank, sim(100)).await;
+    let of_batch = v1::ReplyDigest {
+        instance: "played".to_owned(),
+        journal_index: 77,
+        digest: digest(&SHA256, &sent).as_ref().to_vec(),
+        elapsed_us: 0,
+    };
+    assert_eq!(rests_on(served.receipt.index), of_batch);
 }
 
 #[tokio::test]

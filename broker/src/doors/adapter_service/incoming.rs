@@ -290,8 +290,8 @@ impl<'a> Incoming<'a> {
             let digest = self.parts.views.digest(self.operator(), msisdn);
             let views = &self.parts.views;
             // What is bound to nothing that the operator said is not served, and is asked for instead.
-            match observation.as_ref().filter(|_| batch.said.is_some()) {
-                Some(observation) => views.keep(&digest, *signal, observation, None),
+            match observation.as_ref().zip(batch.said.as_ref()) {
+                Some((observation, said)) => views.keep(&digest, *signal, observation, None, said),
                 // What is on its way to somebody who asked before may be as new as the adapter's clock.
                 None => views.withdraw(&digest, *signal, self.parts.clock.now() + CLOCK_SKEW_MAX),
             }
