@@ -49,6 +49,62 @@ pub(crate) fn reconcile(
     }
 }
 
+/// What was counted, and in which words it is told.
+const fn counts(reconciled: &Reconciled) -> [(u64, &'static str); 14] {
+    [
+        (
+            reconciled.entries,
+            "entries of the ledger about the operator",
+        ),
+        (reconciled.matched, "replies alike in both"),
+        (
+            reconciled.from_view,
+            "answers from the broker's view, on the record and reported",
+        ),
+        (
+            reconciled.grounded,
+            "signals from the view, on what this instance said",
+        ),
+        (reconciled.pushed, "pushed batches alike in both"),
+        (
+            reconciled.heads,
+            "heads of the journal at attachments, alike",
+        ),
+        (
+            reconciled.unused,
+            "replies that nobody used: too late, or beside another instance's",
+        ),
+        (
+            reconciled.unacknowledged,
+            "pushed batches that were not acknowledged, and were sent again or will be",
+        ),
+        (
+            reconciled.without_digest,
+            "batches on the record without a digest: of an adapter of an older version",
+        ),
+        (
+            reconciled.subject_reports,
+            "replies for reports to subjects",
+        ),
+        (
+            reconciled.reported_elsewhere,
+            "answers from the view, reported to another instance or to none",
+        ),
+        (
+            reconciled.grounded_elsewhere,
+            "signals from the view, on what another instance said",
+        ),
+        (
+            reconciled.no_longer_kept,
+            "entries about records that the journal no longer keeps",
+        ),
+        (
+            reconciled.outside,
+            "records outside of that time, or at its edge",
+        ),
+    ]
+}
+
 fn print(config: &AdapterConfig, reconciled: &Reconciled) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for difference in &reconciled.differences {
@@ -70,42 +126,7 @@ fn print(config: &AdapterConfig, reconciled: &Reconciled) -> io::Result<()> {
         "journal: records {} to {}, verified, signed up to {}",
         journal.first, journal.head.size, journal.signed
     )?;
-    let lines = [
-        (
-            reconciled.entries,
-            "entries of the ledger about the operator",
-        ),
-        (reconciled.matched, "replies alike in both"),
-        (
-            reconciled.from_view,
-            "answers from the broker's view, on the record and reported",
-        ),
-        (
-            reconciled.heads,
-            "heads of the journal at attachments, alike",
-        ),
-        (
-            reconciled.unused,
-            "replies that nobody used: too late, or beside another instance's",
-        ),
-        (
-            reconciled.subject_reports,
-            "replies for reports to subjects",
-        ),
-        (
-            reconciled.reported_elsewhere,
-            "answers from the view, reported to another instance or to none",
-        ),
-        (
-            reconciled.no_longer_kept,
-            "entries about records that the journal no longer keeps",
-        ),
-        (
-            reconciled.outside,
-            "records outside of that time, or at its edge",
-        ),
-    ];
-    for (count, what) in lines {
+    for (count, what) in counts(reconciled) {
         if count > 0 {
             writeln!(out, "{count:>9} {what}")?;
         }

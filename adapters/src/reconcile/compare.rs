@@ -1,12 +1,13 @@
 //! The two, held against each other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use accord_proto::{purpose::Purpose, signal::Signal};
 use jiff::Timestamp;
 
 use super::{
     Difference, NEAR, Place, ReconcileError, Reconciled, Scope,
+    excuses::Excuses,
     export::{Access, Ledger},
     records::{self, Record, Records, What},
 };
@@ -26,14 +27,21 @@ pub(super) fn compare(scope: &Scope<'_>, ledger: Ledger) -> Result<Reconciled, R
         matched: 0,
         unused: 0,
         subject_reports: 0,
+        pushed: 0,
+        unacknowledged: 0,
+        without_digest: 0,
         from_view: 0,
+        grounded: 0,
+        grounded_elsewhere: 0,
         reported_elsewhere: 0,
         no_longer_kept: 0,
         heads: 0,
         outside: 0,
     };
     reconciled.heads(&ledger, &journal);
-    let named = reconciled.entries(&ledger, &journal);
+    let mut named = reconciled.entries(&ledger, &journal);
+    reconciled.views(&ledger, &journal);
+    reconciled.pushes(&ledger, &journal, &mut named);
     reconciled.records(&ledger, &journal, &named);
     Ok(reconciled)
 }
@@ -63,11 +71,11 @@ impl Reconciled {
             .values()
             .filter_map(|record| match &record.what {
                 What::FromView { origin, entry } => Some((origin.as_str(), *entry)),
-                What::Reply(_) | What::SubjectReport => None,
+                What::Reply(_) | What::Sent(_) | What::SubjectReport => None,
             })
             .collect();
         for access in &ledger.accesses {
-            if access.from_view {
+            if !access.from_view.is_empty() {
                 let place = (access.place.origin.as_str(), access.place.index);
                 if reported.contains(&place) {
                     self.from_view += 1;
@@ -113,6 +121,7 @@ impl Reconciled {
                 continue;
             }
             match &record.what {
+                What::Sent(sent) => self.unnamed(record, sent),
                 What::SubjectReport => self.subject_reports += 1,
                 What::Reply(_) if excuses.take(record) => self.unused += 1,
                 // Its entry may lie just outside of the export's time.
@@ -137,7 +146,7 @@ impl Reconciled {
         }
     }
 
-    fn is_at_the_edge(&self, at: Timestamp) -> bool {
+    pub(super) fn is_at_the_edge(&self, at: Timestamp) -> bool {
         // Where the edges are so near to each other, all would be.
         let whole = self.until.duration_since(self.from);
         let near = NEAR.min(whole / 20);
@@ -183,47 +192,6 @@ fn reply(access: &Access, journal: u64, digest: [u8; 32], records: &Records) -> 
         journal,
         what,
     })
-}
-
-/// Entries without a reply of this instance, each of which accounts for one reply that came too
-/// late or was not needed.
-struct Excuses<'a> {
-    by_question: HashMap<(&'a str, i32), Vec<(&'a Access, bool)>>,
-}
-
-impl<'a> Excuses<'a> {
-    fn new(accesses: &'a [Access]) -> Self {
-        let mut by_question: HashMap<_, Vec<_>> = HashMap::new();
-        let unanswered = |access: &&Access| access.reply.is_none() && !access.from_view;
-        for access in accesses.iter().filter(unanswered) {
-            let question = (access.bank.as_str(), access.purpose);
-            by_question
-                .entry(question)
-                .or_default()
-                .push((access, false));
-        }
-        for accesses in by_question.values_mut() {
-            accesses.sort_unstable_by_key(|(access, _)| access.at);
-        }
-        Self { by_question }
-    }
-
-    fn take(&mut self, record: &'a Record) -> bool {
-        let question = (record.bank.as_str(), record.purpose);
-        let Some(accesses) = self.by_question.get_mut(&question) else {
-            return false;
-        };
-        let near = |access: &Access| record.at.duration_since(access.at).abs() <= NEAR;
-        let first = accesses.partition_point(|(access, _)| access.at < record.at && !near(access));
-        let candidates = accesses.iter_mut().skip(first);
-        for (access, used) in candidates.take_while(|(access, _)| near(access)) {
-            if !*used && record.signals & !access.signals == 0 {
-                *used = true;
-                return true;
-            }
-        }
-        false
-    }
 }
 
 fn asked(record: &Record) -> String {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use accord_proto::{
+    reason::Reason,
     signal::Signal,
     v1::{self, entry::Event},
 };
@@ -31,7 +32,39 @@ pub(super) struct Access {
     pub(super) signals: usize,
     /// At this instance's journal: index and digest.
     pub(super) reply: Option<(u64, [u8; 32])>,
-    pub(super) from_view: bool,
+    /// What was answered from the view, signal by signal.
+    pub(super) from_view: Vec<Served>,
+    /// The signals, as bits, of which a reply of this instance may have come too late, or beside
+    /// another one's. Where the ledger says that nobody was asked, none is.
+    pub(super) unused: usize,
+}
+
+/// A signal that was answered from the view.
+#[derive(Debug)]
+pub(super) struct Served {
+    /// As a bit.
+    pub(super) signal: usize,
+    pub(super) rests_on: RestsOn,
+}
+
+/// What an answer from the view rests on.
+#[derive(Debug)]
+pub(super) enum RestsOn {
+    /// The entry names nothing.
+    Nothing,
+    /// What another instance said.
+    Others,
+    /// At this instance's journal: index and digest.
+    Said(u64, [u8; 32]),
+}
+
+/// A batch of changes that this instance pushed.
+#[derive(Debug)]
+pub(super) struct Pushed {
+    pub(super) place: Place,
+    pub(super) sequence: u64,
+    /// At this instance's journal: index and digest; `None` if the batch had no nonce.
+    pub(super) record: Option<(u64, [u8; 32])>,
 }
 
 /// The journal as it was when this instance attached.
@@ -47,6 +80,7 @@ pub(super) struct Attached {
 pub(super) struct Ledger {
     pub(super) accesses: Vec<Access>,
     pub(super) attached: Vec<Attached>,
+    pub(super) pushes: Vec<Pushed>,
     /// Other instances of the operator took part.
     pub(super) has_others: bool,
     pub(super) first: Option<Timestamp>,
@@ -112,7 +146,7 @@ pub(super) fn read_from(
             .ok_or_else(|| wrong("`leaf` is no entry"))?;
         let place = Place { origin, index };
         ledger.take(scope, place, entry).map_err(wrong)?;
-        if ledger.accesses.len() > ITEMS_MAX {
+        if ledger.accesses.len() + ledger.pushes.len() > ITEMS_MAX {
             return Err(ReconcileError::TooMany { what: "entries" });
         }
     }
@@ -135,11 +169,11 @@ impl Ledger {
         let at = i64::try_from(entry.time_unix_ms).ok();
         let at = at.and_then(|at| Timestamp::from_millisecond(at).ok());
         let at = at.ok_or("an entry's time is none")?;
+        let within =
+            scope.from.is_none_or(|from| from <= at) && scope.until.is_none_or(|until| at <= until);
         match entry.event {
             Some(Event::Access(access)) if access.operator == scope.operator => {
                 self.saw(at);
-                let within = scope.from.is_none_or(|from| from <= at)
-                    && scope.until.is_none_or(|until| at <= until);
                 if within {
                     let access = self.access(scope, place, at, access)?;
                     self.accesses.push(access);
@@ -155,6 +189,14 @@ impl Ledger {
                         size: link.journal_size,
                         head: link.journal_head,
                     });
+                }
+            }
+            Some(Event::SourceChanges(changes)) if changes.operator == scope.operator => {
+                self.saw(at);
+                if changes.instance != scope.instance {
+                    self.has_others = true;
+                } else if within {
+                    self.pushes.push(pushed(place, &changes)?);
                 }
             }
             Some(_) | None => {}
@@ -175,7 +217,7 @@ impl Ledger {
         at: Timestamp,
         access: v1::Access,
     ) -> Result<Access, &'static str> {
-        let mut reply = None;
+        let (mut reply, mut hedged) = (None, false);
         for one in &access.replies {
             if one.instance == scope.instance {
                 let digest = <[u8; 32]>::try_from(one.digest.as_slice());
@@ -183,18 +225,77 @@ impl Ledger {
                 reply = Some((one.journal_index, digest));
             } else {
                 self.has_others = true;
+                hedged = true;
             }
         }
-        let signals = access.signals.iter();
-        let signals = signals.filter_map(|signal| Signal::from_wire(signal.signal));
+        let bits = |of: &dyn Fn(&v1::SignalRecord) -> bool| {
+            let signals = access.signals.iter().filter(|signal| of(signal));
+            let signals = signals.filter_map(|signal| Signal::from_wire(signal.signal));
+            signals.fold(0, |bits, one| bits | signal_bit(one))
+        };
+        let signals = bits(&|_| true);
+        let unused = match reply {
+            Some(_) => 0,
+            None => bits(&|signal| !signal.from_view && (hedged || came_to_nothing(signal))),
+        };
+        let from_view = access.signals.iter().filter(|signal| signal.from_view);
+        let from_view = from_view
+            .map(|signal| self.served(scope, signal))
+            .collect::<Result<_, _>>()?;
         Ok(Access {
             place,
             at,
             bank: access.bank,
             purpose: access.purpose,
-            signals: signals.fold(0, |bits, one| bits | signal_bit(one)),
+            signals,
             reply,
-            from_view: access.signals.iter().any(|signal| signal.from_view),
+            from_view,
+            unused,
         })
     }
+
+    fn served(
+        &mut self,
+        scope: &Scope<'_>,
+        signal: &v1::SignalRecord,
+    ) -> Result<Served, &'static str> {
+        let rests_on = match &signal.rests_on {
+            None => RestsOn::Nothing,
+            Some(said) if said.instance != scope.instance => {
+                self.has_others = true;
+                RestsOn::Others
+            }
+            Some(said) => {
+                let digest = <[u8; 32]>::try_from(said.digest.as_slice());
+                let digest = digest.map_err(|_| "the digest of what was said has 32 bytes")?;
+                RestsOn::Said(said.journal_index, digest)
+            }
+        };
+        let signal = Signal::from_wire(signal.signal).map_or(0, signal_bit);
+        Ok(Served { signal, rests_on })
+    }
+}
+
+fn pushed(place: Place, changes: &v1::SourceChanges) -> Result<Pushed, &'static str> {
+    let record = match changes.digest.as_slice() {
+        [] => None,
+        digest => {
+            let digest = <[u8; 32]>::try_from(digest);
+            let digest = digest.map_err(|_| "a batch's digest has 32 bytes")?;
+            Some((changes.journal_index, digest))
+        }
+    };
+    Ok(Pushed {
+        place,
+        sequence: changes.sequence,
+        record,
+    })
+}
+
+/// Whether a signal has a reason by which an ask ends of which no reply was used. Of any other, such
+/// as `quota`, the ledger says that nobody was asked.
+fn came_to_nothing(signal: &v1::SignalRecord) -> bool {
+    [Reason::Timeout, Reason::SourceDown, Reason::Overloaded]
+        .iter()
+        .any(|reason| signal.reason == reason.to_wire() as i32)
 }

@@ -1,31 +1,38 @@
 //! Compares the adapter's own journal with the ledger's entries about this operator, and names each
 //! difference: what was asked and is not on the record, what is on the record and was never asked,
-//! what was told otherwise than recorded.
+//! what was told or pushed otherwise than recorded.
 //!
 //! ```text
-//!   accord audit export (jsonl) ──▶ entries: instance · journal index · digest of the reply ─┐
-//!   journal (verified first) ─────▶ records: replies · reports of view-served answers ───────┴▶ differences
+//!   accord audit export (jsonl) ──▶ entries: instance · journal index · digest of reply or batch ──┐
+//!   journal (verified first) ─────▶ records: replies · batches · reports of view-served answers ───┴▶ differences
 //! ```
 //!
-//! The digest is SHA-256(nonce ‖ reply), which both sides have; what was told stands in neither.
-//! A reply that came too late, or beside a hedge to another instance, is used by nobody, so that the
-//! ledger has the question and not the reply: it is counted, if an entry of the same bank, purpose
-//! and signals stands within [`NEAR`]. That the export's entries are the ledger's is another
+//! The digests are SHA-256(nonce ‖ reply), and SHA-256 of a batch with its nonce, which both sides
+//! have; what was told stands in neither. A reply that came too late, or beside a hedge to another
+//! instance, is used by nobody, so that the ledger has the question and not the reply: it is counted,
+//! if an entry of the same bank, purpose and signals, which says that such an ask came to nothing,
+//! stands within [`NEAR`]. An answer from the view names the reply or the batch that it rests on, which
+//! must be there, about that signal and, where the answer was reported here, that number, and not taken
+//! back before. A batch that was sent and not acknowledged need not be on the record: it is
+//! sent again. That the export's entries are the ledger's is another
 //! matter: `accord audit verify` shows that.
 
 mod compare;
+mod difference;
+mod excuses;
 mod export;
+mod pushes;
 mod records;
 #[cfg(test)]
 mod tests;
+mod views;
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use accord_proto::c2sp::VerifierKey;
 use jiff::{SignedDuration, Timestamp};
+
+pub use difference::{Difference, Place};
 
 use crate::journal::{JournalError, Verified};
 
@@ -96,134 +103,6 @@ pub enum ReconcileError {
     },
 }
 
-/// One difference. It names entries and records by their places, and no subscriber.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Difference {
-    /// The journal has a question that no entry is about.
-    NotOnRecord {
-        /// Index in the journal.
-        journal: u64,
-        /// When, by the journal.
-        at: Timestamp,
-        /// Who asked, what for and what.
-        asked: String,
-    },
-    /// An entry names a journal record that is not there.
-    NeverAsked {
-        /// The entry.
-        entry: Place,
-        /// The record that it names.
-        journal: u64,
-        /// Why it can't be that.
-        why: &'static str,
-    },
-    /// The reply on the record is not the one in the journal.
-    OtherReply {
-        /// The entry.
-        entry: Place,
-        /// The record that it names.
-        journal: u64,
-    },
-    /// The entry names another bank, purpose or signal than the journal.
-    OtherQuestion {
-        /// The entry.
-        entry: Place,
-        /// The record that it names.
-        journal: u64,
-        /// What differs.
-        what: &'static str,
-    },
-    /// Two entries name the same record.
-    Twice {
-        /// The later entry.
-        entry: Place,
-        /// The record.
-        journal: u64,
-    },
-    /// The broker answered from its view and did not report it.
-    NotReported {
-        /// The entry.
-        entry: Place,
-    },
-    /// The broker reported an answer from its view that is not on the record.
-    ReportedOnly {
-        /// Index in the journal.
-        journal: u64,
-        /// The entry that it names.
-        entry: Place,
-    },
-    /// When the adapter attached, the journal had another head than it has now at that size.
-    OtherHead {
-        /// The entry of the attachment.
-        entry: Place,
-        /// The size.
-        size: u64,
-    },
-}
-
-/// Where an entry stands in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// The log.
-    pub origin: String,
-    /// The index.
-    pub index: u64,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.origin, self.index)
-    }
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotOnRecord { journal, at, asked } => write!(
-                f,
-                "asked, and not on the record: journal {journal}, {at:.0}, {asked}"
-            ),
-            Self::NeverAsked {
-                entry,
-                journal,
-                why,
-            } => write!(
-                f,
-                "on the record, and never asked: {entry} names journal {journal}, {why}"
-            ),
-            Self::OtherReply { entry, journal } => write!(
-                f,
-                "told otherwise than recorded: {entry} has another digest than journal {journal}"
-            ),
-            Self::OtherQuestion {
-                entry,
-                journal,
-                what,
-            } => write!(
-                f,
-                "asked otherwise than recorded: {entry} has another {what} than journal {journal}"
-            ),
-            Self::Twice { entry, journal } => {
-                write!(
-                    f,
-                    "on the record twice: {entry} names journal {journal} again"
-                )
-            }
-            Self::NotReported { entry } => {
-                write!(f, "answered from the view, and not reported: {entry}")
-            }
-            Self::ReportedOnly { journal, entry } => write!(
-                f,
-                "reported as answered from the view, and not on the record: journal {journal} names {entry}"
-            ),
-            Self::OtherHead { entry, size } => write!(
-                f,
-                "the journal had another head: {entry} has it at {size} records"
-            ),
-        }
-    }
-}
-
 /// What came of it.
 #[derive(Debug)]
 pub struct Reconciled {
@@ -243,8 +122,18 @@ pub struct Reconciled {
     pub unused: u64,
     /// Replies for an authority's report to a subject, which the ledger has as the report.
     pub subject_reports: u64,
+    /// Pushed batches that are the same in both.
+    pub pushed: u64,
+    /// Batches that were sent, neither acknowledged nor on the record.
+    pub unacknowledged: u64,
+    /// Batches on the record without a digest: of an adapter of an older version.
+    pub without_digest: u64,
     /// Answers from the view, on the record and reported.
     pub from_view: u64,
+    /// Signals answered from the view, on what this instance said.
+    pub grounded: u64,
+    /// Signals answered from the view, on what another instance said.
+    pub grounded_elsewhere: u64,
     /// Answers from the view that may have been reported to another instance.
     pub reported_elsewhere: u64,
     /// Entries that name records which the journal no longer keeps.

@@ -1,0 +1,154 @@
+//! Answers from the broker's view, and what they rest on.
+
+use std::collections::HashMap;
+
+use accord_proto::wire::CLOCK_SKEW_MAX;
+use jiff::Timestamp;
+
+use super::{
+    Difference, NEAR, Reconciled,
+    export::{Access, Ledger, RestsOn, Served},
+    records::{Record, Records, Subject, What},
+};
+
+/// What was taken back of a number's signal: by which records, and when that was acknowledged.
+type TakenBack = HashMap<(Subject, usize), Vec<(u64, Timestamp)>>;
+
+impl Reconciled {
+    /// From answers of the view to the records that they rest on.
+    pub(super) fn views(&mut self, ledger: &Ledger, journal: &Records) {
+        let taken_back = taken_back(journal);
+        let reported = reported(journal);
+        for access in &ledger.accesses {
+            let place = (access.place.origin.as_str(), access.place.index);
+            let subject = reported.get(&place).copied();
+            for served in &access.from_view {
+                let (index, digest) = match served.rests_on {
+                    RestsOn::Said(index, digest) => (index, digest),
+                    RestsOn::Others => {
+                        self.grounded_elsewhere += 1;
+                        continue;
+                    }
+                    RestsOn::Nothing => {
+                        let entry = access.place.clone();
+                        self.differences.push(Difference::RestsOnNothing { entry });
+                        continue;
+                    }
+                };
+                if index < journal.verified.first {
+                    self.no_longer_kept += 1;
+                    continue;
+                }
+                let entry = access.place.clone();
+                let difference = match said(access, served, index, digest, subject, journal) {
+                    Err(why) => Difference::NeverSaid {
+                        entry,
+                        journal: index,
+                        why,
+                    },
+                    Ok(()) => match taken_back_by(&taken_back, access, served, index, subject) {
+                        Some(by) => Difference::TakenBack {
+                            entry,
+                            journal: index,
+                            by,
+                        },
+                        None => {
+                            self.grounded += 1;
+                            continue;
+                        }
+                    },
+                };
+                self.differences.push(difference);
+            }
+        }
+    }
+}
+
+/// Whom the broker reported each answer from its view to be about, by the entry's place.
+fn reported(journal: &Records) -> HashMap<(&str, u64), Subject> {
+    let records = journal.records.values();
+    let reports = records.filter_map(|record| match &record.what {
+        What::FromView { origin, entry } => Some(((origin.as_str(), *entry), record.subject)),
+        What::Reply(_) | What::Sent(_) | What::SubjectReport => None,
+    });
+    reports.collect()
+}
+
+fn taken_back(journal: &Records) -> TakenBack {
+    let mut found = TakenBack::new();
+    for record in journal.records.values() {
+        let What::Sent(sent) = &record.what else {
+            continue;
+        };
+        let Some(accepted) = sent.accepted else {
+            continue;
+        };
+        for told in sent.told.iter().filter(|told| told.withdrawn) {
+            let of = found.entry((told.subject, told.signal)).or_default();
+            of.push((record.index, accepted));
+        }
+    }
+    found
+}
+
+/// Whether the record says something of that signal and number, or why it can't be what is meant.
+fn said(
+    access: &Access,
+    served: &Served,
+    index: u64,
+    digest: [u8; 32],
+    subject: Option<Subject>,
+    journal: &Records,
+) -> Result<(), &'static str> {
+    if index >= journal.verified.head.size {
+        return Err("which is beyond its end");
+    }
+    let neither = "which is neither a reply to a bank nor a batch, to this broker";
+    let record = journal.records.get(&index).ok_or(neither)?;
+    let (recorded, of_signal, of_subject) = match &record.what {
+        What::Reply(recorded) => (
+            recorded,
+            record.signals & served.signal != 0,
+            of(record, subject),
+        ),
+        What::Sent(sent) => {
+            let told = || sent.told.iter().filter(|told| !told.withdrawn);
+            let signal = told().any(|told| told.signal == served.signal);
+            let number = subject.is_none_or(|subject| {
+                told().any(|told| told.signal == served.signal && told.subject == subject)
+            });
+            (&sent.digest, signal, number)
+        }
+        What::FromView { .. } | What::SubjectReport => return Err(neither),
+    };
+    if *recorded != digest {
+        Err("which has another digest")
+    } else if !of_signal {
+        Err("which says nothing of that signal")
+    } else if !of_subject {
+        Err("which is about another number than was reported")
+    } else if record.at.duration_since(access.at) > NEAR {
+        Err("which is later")
+    } else {
+        Ok(())
+    }
+}
+
+fn of(record: &Record, subject: Option<Subject>) -> bool {
+    subject.is_none_or(|subject| subject == record.subject)
+}
+
+/// The record that took it back, and was acknowledged before the answer, as far as clocks can tell.
+fn taken_back_by(
+    taken_back: &TakenBack,
+    access: &Access,
+    served: &Served,
+    index: u64,
+    subject: Option<Subject>,
+) -> Option<u64> {
+    let of = taken_back.get(&(subject?, served.signal))?;
+    let mut since = of.iter().filter(|(by, accepted)| {
+        *by > index && access.at.duration_since(*accepted) > CLOCK_SKEW_MAX
+    });
+    since.next().map(|(by, _)| *by)
+}
