@@ -4,13 +4,15 @@ use accord_client::Lookup;
 use accord_proto::{
     purpose::Purpose,
     v1::{Signal, adapter_link::Kind, entry::Event},
+    wire::timestamp,
 };
+use jiff::SignedDuration;
 
 use crate::{
     caller::Caller,
-    played::{Played, links, says, swapped, withdrawal},
+    played::{Played, change, links, says, swapped, withdrawal},
     record,
-    said::{Stage, ask, north, one, sud, word, words},
+    said::{Stage, ask, north, now, one, sud, word, words},
 };
 
 /// A question under clause 3.1, which grants caching.
@@ -93,4 +95,59 @@ async fn an_operator_may_take_back_its_word_on_a_number_that_is_another_ones_by_
         panic!()
     };
     assert!(access.signals[0].from_view);
+}
+
+/// The batches on the record since an index: which instance told of how many changes.
+fn batches(stage: &Stage, from: u64) -> Vec<(String, usize)> {
+    let events = record::since(stage, from).into_iter();
+    let batches = events.filter_map(|event| match event {
+        Event::SourceChanges(changes) => Some((changes.instance, changes.subjects.len())),
+        _ => None,
+    });
+    batches.collect()
+}
+
+#[tokio::test]
+async fn of_two_adapters_the_newer_word_counts_and_what_one_takes_back_the_other_does_not_bring_again()
+ {
+    let mut stage = Stage::sandbox().await;
+    stage.world.kill_adapter("north-mobile").await.unwrap();
+    let caller = Caller::party(&stage, "north-mobile");
+    let mut first = Played::attach(&caller, "one").await.unwrap();
+    let mut other = Played::attach(&caller, "other").await.unwrap();
+    first.settle().await;
+    other.settle().await;
+    let bank = stage.bank("first-bank");
+    let before = record::size(&stage);
+    // Both see the same swap and tell of it; the second one a moment later.
+    for played in [&mut first, &mut other] {
+        let swap = change(&north(100), swapped(120, 120));
+        played.push(1, vec![swap]).await;
+        assert_eq!(played.accepted().await, 1);
+    }
+    let both = [("one".to_owned(), 1), ("other".to_owned(), 1)];
+    assert_eq!(batches(&stage, before), both);
+    assert_eq!(word(&one(&bank, sim()).await), "0–4 h");
+
+    // What the other one knows is older, so it takes nothing from what the first has seen.
+    let mut blind = swapped(60 * 24 * 400, 60 * 24 * 400);
+    let hour_ago = now() - SignedDuration::from_hours(1);
+    blind.observed_at = Some(timestamp(hour_ago));
+    other.push(2, vec![change(&north(100), blind)]).await;
+    assert_eq!(other.accepted().await, 2);
+    let cached = ask(&bank, sim()).await;
+    assert_eq!(words(&cached), ["0–4 h"]);
+    let Event::Access(access) = record::event(&stage, cached.receipt.index) else {
+        panic!()
+    };
+    assert!(access.signals[0].from_view);
+
+    // One takes it back, and the other one, which does not know yet, says it once more.
+    first.push(2, vec![withdrawal(&north(100))]).await;
+    assert_eq!(first.accepted().await, 2);
+    let again = change(&north(100), swapped(120, 120));
+    other.push(3, vec![again]).await;
+    assert_eq!(other.accepted().await, 3);
+    drop(other);
+    assert_eq!(told(&stage, &mut first, 60 * 24 * 400).await, "1–2 years");
 }
