@@ -20,6 +20,7 @@ pub mod envelope;
 mod line;
 mod nats;
 mod producers;
+mod reader;
 mod store;
 mod take;
 #[cfg(any(test, feature = "test-util"))]
@@ -40,6 +41,7 @@ use tokio::{
 use self::answer::Known;
 pub use self::config::{Carried, EventsConfig, EventsConfigError, NatsSection, WebhookSection};
 use self::producers::Producers;
+use self::reader::Reader;
 pub use self::store::StoreError;
 use self::store::{Keyed, Store};
 pub(crate) use self::take::{Fresh, TakeError};
@@ -66,6 +68,8 @@ pub struct EventSource {
     earliest: Timestamp,
     pace: Pace,
     store: Arc<Store>,
+    /// Of a stream of NATS.
+    reader: Reader,
     signals: Vec<Signal>,
     clock: SharedClock,
     state: StateCell,
@@ -94,8 +98,10 @@ impl EventSource {
             config.subscribers_max,
             Producers::new(&config.producers),
         )?;
+        let reader = Reader::load_or_make(&config.journal_dir)?;
         let (changes, changes_out) = ChangesOut::channel();
         Ok(Self {
+            reader,
             pace: Pace {
                 lateness: millis(config.lateness_ms),
                 gap_max: millis(config.gap_max_ms),

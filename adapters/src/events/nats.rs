@@ -24,6 +24,7 @@ use self::connect::connect;
 use super::config::NatsSection;
 use super::envelope::{self, BATCH_MAX};
 use super::line::Micros;
+use super::reader::Owner;
 use super::watch::Place;
 use super::{EventSource, Fresh, TakeError};
 use crate::source::{Condition, words};
@@ -65,6 +66,10 @@ enum NatsFault {
         "messages got lost on their way, or went to another reader of this `durable`; they are read again"
     )]
     Gap,
+    #[error(
+        "another adapter takes events by the consumer `{0}`: each needs a `durable` of its own"
+    )]
+    Shared(String),
     #[error(transparent)]
     Tls(#[from] TlsFileError),
     #[error(transparent)]
@@ -76,7 +81,7 @@ impl NatsFault {
         match self {
             Self::Broken | Self::Connect(_) | Self::Gap | Self::Silent => Condition::Down,
             Self::Refused | Self::File { .. } | Self::Tls(_) => Condition::Refused,
-            Self::Stream(_) | Self::Take(_) => Condition::Unusable,
+            Self::Stream(_) | Self::Take(_) | Self::Shared(_) => Condition::Unusable,
         }
     }
 }
@@ -135,7 +140,13 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
             batch.push(message);
         }
         if !batch.is_empty() {
-            deliveries.follow_on(&batch)?;
+            if let Err(gap) = deliveries.follow_on(&batch) {
+                // What another reader took of a work queue is gone.
+                if stream.cached_info().config.retention == RetentionPolicy::WorkQueue {
+                    source.lost();
+                }
+                return Err(gap);
+            }
             take(source, &batch, made).await?;
             acknowledge(&batch, acknowledges_all).await;
         }
@@ -145,6 +156,11 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
             let info = info.map_err(|_| NatsFault::Silent)?;
             let info = info.map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
             look(source, info).await?;
+            if source.reader.owner(&stream, &section.durable).await != Owner::Nobody {
+                // Since when, nobody knows.
+                source.lost();
+                return Err(NatsFault::Shared(section.durable.clone()));
+            }
             // How far it has come is written with the next events, or now.
             source.flush().await?;
         }
@@ -179,6 +195,9 @@ pub(super) async fn try_out(source: &EventSource, section: &NatsSection) {
         let stream = timeout(ANSWER_MAX, context.get_stream(&section.stream)).await;
         let stream = stream.map_err(|_| NatsFault::Silent)?;
         let stream = stream.map_err(|error| NatsFault::Stream(error.kind().to_string()))?;
+        if source.reader.owner(&stream, &section.durable).await == Owner::AnotherReads {
+            return Err(NatsFault::Shared(section.durable.clone()));
+        }
         let state = &stream.cached_info().state;
         let newest = state.last_timestamp.unix_timestamp_nanos() / 1_000;
         // The server's time of a stream without a message is the beginning of our era.
@@ -209,6 +228,7 @@ async fn open(
         durable_name: Some(section.durable.clone()),
         ack_policy,
         ack_wait: ACK_WAIT,
+        description: Some(source.reader.description()),
         filter_subject: section.subject.clone().unwrap_or_default(),
         deliver_policy: match taken {
             0 => DeliverPolicy::All,
@@ -220,6 +240,14 @@ async fn open(
         },
         ..pull::Config::default()
     };
+    match source.reader.owner(&stream, &section.durable).await {
+        Owner::AnotherReads => return Err(NatsFault::Shared(section.durable.clone())),
+        Owner::Another => tracing::warn!(
+            consumer = section.durable,
+            "the consumer was another adapter's, which reads no more; it is made anew"
+        ),
+        Owner::Nobody => {}
+    }
     // A pull of a connection that died without a word still waits at the server, and what it is
     // given comes again much later, behind newer events. With the consumer it goes; where to begin
     // is in the journal.

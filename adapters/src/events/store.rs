@@ -309,7 +309,7 @@ impl std::fmt::Debug for Store {
     }
 }
 
-fn io(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> StoreError {
+pub(super) fn io(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> StoreError {
     let path = path.to_owned();
     move |source| StoreError::Io {
         doing,

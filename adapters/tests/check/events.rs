@@ -117,6 +117,14 @@ async fn a_stream_is_tried_before_the_first_run_and_nothing_is_taken_of_it() {
     assert_eq!(line(&said.out, "sim_swap")[1..4], ["20", "of", "20"]);
     stream.tell("2", "sim_swap", 2, 0).await;
     wait_for_swap(&source, 2).await;
+
+    // Another adapter that would read by the same consumer is told so before it runs.
+    let other = tempfile::tempdir().unwrap();
+    let desk = Desk::with(&section(&stream.keys(other.path(), "password")));
+    let said = check(&desk);
+    assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
+    let why = "is unusable: another adapter takes events by the consumer `accord-adapter`";
+    assert!(said.out.contains(why), "{}", said.out);
     watching.abort();
 }
 

@@ -8,6 +8,7 @@
 
 mod lost;
 mod rig;
+mod shared;
 mod stream;
 mod way;
 mod webhook;

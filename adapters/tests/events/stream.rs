@@ -1,6 +1,6 @@
 //! A stream of NATS JetStream.
 
-use accord_adapters::events::testing::{Producer, READER, RealNats};
+use accord_adapters::events::testing::{PRODUCER, Producer, READER, RealNats};
 use accord_adapters::source::{Condition, Source as _};
 use accord_certs::{LeafOptions, Pki};
 use accord_proto::clock::{Clock as _, SystemClock};
@@ -34,6 +34,24 @@ impl Rig {
 
     pub(crate) async fn publish(&self, event: String) {
         self.producer.publish(event).await.unwrap();
+    }
+
+    /// The server's address.
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Another adapter, with a journal in this directory, who may do everything.
+    pub(crate) fn source_in(&self, dir: &std::path::Path, durable: &str) -> Running {
+        let (user, password) = PRODUCER;
+        let file = dir.join("password");
+        std::fs::write(&file, password).unwrap();
+        let section = format!(
+            "nats = {{ servers = [{:?}], stream = \"EVENTS\", durable = {durable:?}, \
+             user = {user:?}, password_file = {file:?} }}",
+            self.server.url(),
+        );
+        Running::start(dir, &section)
     }
 
     pub(crate) fn source(&self, more: &str) -> Running {
