@@ -52,11 +52,12 @@ pub(super) struct Manner {
 pub(super) struct Question {
     pub(super) operation: &'static str,
     pub(super) body: Value,
-    asked: Asked,
+    pub(super) asked: Asked,
 }
 
+/// What a question asks about.
 #[derive(Clone, Copy, Debug)]
-enum Asked {
+pub(super) enum Asked {
     /// The date is in this field.
     SwapDate(&'static str),
     SwapCheck(u32),
@@ -260,7 +261,7 @@ fn since_day(changed: bool, since: Date, known_to: Timestamp, received: Timestam
     })
 }
 
-fn flag(body: &Value, field: &'static str) -> Result<bool, Fault> {
+pub(super) fn flag(body: &Value, field: &'static str) -> Result<bool, Fault> {
     let flag = body.get(field).and_then(Value::as_bool);
     flag.ok_or(Fault::unusable("an answer lacks its yes or no"))
 }
@@ -271,14 +272,18 @@ fn instant(value: &Value, sent: Timestamp) -> Result<Timestamp, Fault> {
         .as_str()
         .and_then(|text| text.parse::<Timestamp>().ok());
     let at = parsed.ok_or(Fault::unusable("an instant has no zone, or is none"))?;
-    let oldest = OLDEST.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-    if at < oldest || at.duration_since(sent) > CLOCK_SKEW_MAX {
+    if at < oldest() || at.duration_since(sent) > CLOCK_SKEW_MAX {
         return Err(Fault::unusable("an instant that can't be"));
     }
     Ok(at.min(sent))
 }
 
-fn forwardings(body: &Value) -> Result<Vec<Forwarding>, Fault> {
+/// No mobile subscription is older.
+pub(super) fn oldest() -> Timestamp {
+    OLDEST.parse().unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+pub(super) fn forwardings(body: &Value) -> Result<Vec<Forwarding>, Fault> {
     let unusable = Fault::unusable("a list of forwardings that can't be");
     let words = body.as_array().ok_or(unusable)?;
     if words.as_slice() == [Value::from("inactive")] {

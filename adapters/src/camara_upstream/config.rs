@@ -39,6 +39,10 @@ pub struct CamaraConfig {
     pub tenure: Option<String>,
     /// How old what it knows may be when it answers, in seconds. It can't be left out.
     pub knows_within_s: Option<u32>,
+    /// The upstream is another Accord: what it says in `Accord-Answer` is read, and stands before what
+    /// the body says less precisely.
+    #[serde(default)]
+    pub accord_answer: bool,
     /// How swaps are asked.
     #[serde(default)]
     pub swaps_by: SwapsBy,

@@ -33,6 +33,8 @@ use crate::{
     unreached::{Unreached, tls_trouble},
 };
 
+/// The header of another Accord's door, a byte sequence (RFC 8941).
+const ACCORD_ANSWER: &str = "accord-answer";
 /// The longest answer. Those of the APIs have a few hundred bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// The longest wait that an upstream is granted with `Retry-After`.
@@ -107,6 +109,8 @@ pub(super) struct Post<'a> {
 pub(super) struct Said {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<Duration>,
+    /// What an Accord says beside the body. Of several there is an empty one, which can't be read: nobody can say which is true.
+    pub(super) accord_answer: Option<Bytes>,
     pub(super) body: Bytes,
 }
 
@@ -255,6 +259,12 @@ async fn send(sender: &mut SendRequest<Full<Bytes>>, post: &Post<'_>) -> Result<
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())
         .map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
+    let mut answers = response.headers().get_all(ACCORD_ANSWER).into_iter();
+    let accord_answer = match (answers.next(), answers.next()) {
+        (Some(one), None) => Some(Bytes::copy_from_slice(one.as_bytes())),
+        (Some(_), Some(_)) => Some(Bytes::new()),
+        (None, _) => None,
+    };
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
         .collect()
         .await;
@@ -268,6 +278,7 @@ async fn send(sender: &mut SendRequest<Full<Bytes>>, post: &Post<'_>) -> Result<
     Ok(Said {
         status,
         retry_after,
+        accord_answer,
         body: body.to_bytes(),
     })
 }

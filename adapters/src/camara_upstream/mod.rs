@@ -4,6 +4,7 @@
 //! there was a change since a day or an hour. Nothing is known here between two questions but a token,
 //! connections, and until when an API wants to be left alone.
 
+mod accord;
 mod api;
 mod config;
 mod fault;
@@ -70,6 +71,8 @@ pub struct CamaraUpstream {
     apis: Vec<Api>,
     signals: Vec<Signal>,
     manner: Manner,
+    /// What an Accord says beside the body is read.
+    accord_answer: bool,
     http: Arc<Http>,
     ceiling: Option<Ceiling>,
     tokens: Arc<Tokens>,
@@ -103,6 +106,7 @@ impl CamaraUpstream {
             signals: apis.iter().map(|api| api.signal).collect(),
             apis,
             manner: Manner::new(config),
+            accord_answer: config.accord_answer,
             http: Arc::new(Http::new(config)?),
             ceiling: config.requests_per_second.map(Ceiling::new),
             tokens: Arc::new(Tokens::new(&config.token, clock.clone())?),
@@ -196,7 +200,14 @@ impl CamaraUpstream {
                 .map_err(Fault::of_http)?;
             let received = self.clock.now();
             if said.status.is_success() {
-                return self.manner.read(question, &said.body, sent, received);
+                let answer = said.accord_answer.filter(|_| self.accord_answer);
+                return match answer {
+                    Some(header) => {
+                        let exchange = accord::Exchange { sent, received };
+                        read_accord((&header, &said.body), (api.signal, question), exchange)
+                    }
+                    None => self.manner.read(question, &said.body, sent, received),
+                };
             }
             // A token may have been revoked before its time: once, it is worth another.
             if said.status.as_u16() == 401 {
@@ -222,6 +233,22 @@ impl CamaraUpstream {
         }
         fault
     }
+}
+
+/// What an Accord says in the header and in the body of an answer.
+fn read_accord(
+    (header, body): (&[u8], &[u8]),
+    (signal, question): (Signal, &Question),
+    exchange: accord::Exchange,
+) -> Result<Heard, Fault> {
+    let body = serde_json::from_slice(body);
+    let body = body.map_err(|_| Fault::unusable("an answer is no JSON"))?;
+    let received = exchange.received.max(exchange.sent);
+    let exchange = accord::Exchange {
+        received,
+        ..exchange
+    };
+    accord::read(header, (signal, question.asked), &body, exchange)
 }
 
 /// What answers say of a signal that came one after the other, each within a second: for fuzz targets.
@@ -251,6 +278,37 @@ pub fn read_answers(
         }
     }
     let (what, observed_at) = known.told().ok_or(Reason::NotAvailable)?;
+    Ok(observation(what, observed_at))
+}
+
+/// What an Accord says in a serialised `accord.v1.Answer` and in the body of the answer to the first question
+/// about a signal, within a second: for fuzz targets.
+///
+/// # Errors
+/// Why they say nothing.
+#[cfg(any(test, feature = "test-util"))]
+pub fn read_accord_answer(
+    config: &CamaraConfig,
+    (signal, msisdn): (Signal, &Msisdn),
+    now: Timestamp,
+    (answer, body): (&[u8], &[u8]),
+) -> Result<Observation, Reason> {
+    let questions = Manner::new(config).questions(signal, msisdn, now);
+    let question = questions.first().ok_or(Reason::NotAvailable)?;
+    let exchange = accord::Exchange {
+        sent: now,
+        received: now + jiff::SignedDuration::from_secs(1),
+    };
+    let header = accord::header(answer);
+    let heard = read_accord((header.as_bytes(), body), (signal, question), exchange);
+    let (what, observed_at) = match heard.map_err(|fault| fault.reason)? {
+        Heard::Whole(what, observed_at) => (what, observed_at),
+        Heard::Since(since) => {
+            let mut known = Known::default();
+            known.take(since);
+            known.told().ok_or(Reason::Stale)?
+        }
+    };
     Ok(observation(what, observed_at))
 }
 

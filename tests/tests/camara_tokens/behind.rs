@@ -57,13 +57,18 @@ async fn what_an_upstream_exported_last_night_is_no_answer_to_who_asks_for_the_l
     let exports = TempDir::new().unwrap();
     let upstream = Rig::of(with(exported(exports.path())), "").await;
     // Its clause 6.1 grants answers that are a day old. Whoever says that they are of now, is believed.
-    for (knows_within_s, by, expected) in [
-        (0, "retrieve_date", Ok(false)),
-        (86_400, "retrieve_date", Err(Reason::Stale)),
-        (86_400, "check", Err(Reason::Stale)),
+    // What it says beside the body, it says of itself.
+    for (knows_within_s, by, accord_answer, expected) in [
+        (0, "retrieve_date", false, Ok(false)),
+        (86_400, "retrieve_date", false, Err(Reason::Stale)),
+        (86_400, "check", false, Err(Reason::Stale)),
+        (0, "retrieve_date", true, Err(Reason::Stale)),
+        (0, "check", true, Err(Reason::Stale)),
     ] {
-        let more =
-            format!("knows_within_s = {knows_within_s}\nswaps_by = \"{by}\"\ntimeout_ms = 5000\n");
+        let more = format!(
+            "knows_within_s = {knows_within_s}\nswaps_by = \"{by}\"\n\
+             accord_answer = {accord_answer}\ntimeout_ms = 5000\n"
+        );
         let section = section(&upstream, &more).replace("\n[", "\n[source.");
         let spec = with(format!("kind = \"camara_upstream\"\n{section}"));
         let dir = TempDir::new().unwrap();
@@ -79,7 +84,8 @@ async fn what_an_upstream_exported_last_night_is_no_answer_to_who_asks_for_the_l
                 Outcome::Unanswered { reason, .. } => Err(*reason),
             }
         };
-        let what = format!("{expected:?} of `knows_within_s = {knows_within_s}` by {by}");
+        let what =
+            format!("{expected:?} of `knows_within_s = {knows_within_s}` by {by}, {accord_answer}");
         let told = wait_until(&what, || async { asked().await == expected });
         told.await.unwrap();
     }

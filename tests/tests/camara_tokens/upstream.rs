@@ -10,7 +10,7 @@ use accord_adapters::{
 use accord_proto::{
     clock::{Clock as _, SystemClock},
     msisdn::Msisdn,
-    observation::{Change, Observed},
+    observation::{Change, ForwardingTarget, Observed},
     reason::Reason,
     signal::Signal,
 };
@@ -127,6 +127,56 @@ async fn an_adapter_learns_from_the_door_what_any_client_would() {
     let gone = ask(&source, 0, Signal::Roaming).await;
     assert_eq!(gone, Err(Reason::SourceDown));
     assert_eq!(source.state().condition, Condition::Down);
+}
+
+#[tokio::test]
+async fn an_adapter_behind_another_accord_keeps_what_the_body_can_not_say() {
+    let rig = Rig::new().await;
+    // That it knows at once is what the contract says, and not what its answers do.
+    let (plain, finer) = (source(&rig, ""), source(&rig, "accord_answer = true"));
+    let ends = |change: &Change| {
+        change
+            .changed_in
+            .map(|within| (within.after(), within.before()))
+    };
+    for (last, signal) in [
+        (1, Signal::SimSwap),
+        (3, Signal::SimSwap),
+        (8, Signal::DeviceSwap),
+    ] {
+        let body = change(&plain, last, signal).await;
+        let header = change(&finer, last, signal).await;
+        let ((_, before), (after, latest)) = (ends(&body).unwrap(), ends(&header).unwrap());
+        // The body tells the latest moment, around which another upstream's date may lie.
+        assert!(
+            latest <= before && before.duration_since(latest).as_secs() <= 60,
+            "{last}"
+        );
+        assert!(after <= latest);
+    }
+    // Nobody says where to, and `null` may mean anything.
+    let forwarding = async |source| match ask(source, 4, Signal::CallForwarding).await {
+        Ok(Observed::Forwarding(active)) => active.first().map(|active| active.target),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(forwarding(&plain).await, Some(ForwardingTarget::Unknown));
+    assert_eq!(
+        forwarding(&finer).await,
+        Some(ForwardingTarget::AnotherNumber)
+    );
+    let body = ask(&plain, 0, Signal::Roaming).await.unwrap();
+    assert_eq!(ask(&finer, 0, Signal::Roaming).await, Ok(body));
+    let days = source(&rig, "accord_answer = true\nsince_days = [400]");
+    let held = change(&days, 7, Signal::NumberRecycling).await;
+    assert!(held.changed_in.is_some());
+    change(&days, 0, Signal::Tenure).await;
+    assert_eq!(days.state().condition, Condition::Up);
+    assert_eq!(finer.state().condition, Condition::Up);
+    // What is refused is refused as it was.
+    assert_eq!(
+        ask(&finer, 15, Signal::SimSwap).await,
+        Err(Reason::UnknownNumber)
+    );
 }
 
 #[tokio::test]
