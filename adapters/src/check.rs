@@ -277,7 +277,10 @@ fn numbers(arguments: &CheckArguments, config: &AdapterConfig) -> Result<Vec<Msi
     let configured = config.check.numbers_file.as_ref();
     let configured = configured.filter(|_| arguments.numbers.is_empty());
     if let Some(path) = arguments.numbers_file.as_ref().or(configured) {
-        for (line, text) in (1..).zip(read(path)?.lines()) {
+        let text = read(path)?;
+        // Some editors begin a file with a mark that nobody sees.
+        let unmarked = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        for (line, text) in (1..).zip(unmarked.lines()) {
             let text = text.split('#').next().unwrap_or_default().trim();
             if text.is_empty() {
                 continue;

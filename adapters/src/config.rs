@@ -364,6 +364,7 @@ impl AdapterConfig {
         let path = &self.journal.checkpoint_key_file;
         match exists(path) {
             Err(ConfigError::Read { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                self.check_journal_keys()?;
                 return Err(ConfigError::NoKey(path.clone()));
             }
             looked => looked?,

@@ -190,7 +190,10 @@ fn read(
             return Ok(());
         };
         seen.push((path.clone(), stamp(&path)));
-        for (at, line) in text(&path)?.lines().enumerate() {
+        let text = text(&path)?;
+        // Some editors begin a file with a mark that nobody sees.
+        let unmarked = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        for (at, line) in unmarked.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
@@ -225,7 +228,8 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("restrictions.toml");
         let list = dir.path().join("out.txt");
-        fs::write(&list, "# left us\n+447700900013\n\n  +447700900014\n").unwrap();
+        let lines = "\u{feff}# left us\r\n+447700900013\r\n\n  +447700900014\n";
+        fs::write(&list, lines).unwrap();
         fs::write(
             &path,
             "opted_out_file = 'out.txt'\n[[kill]]\nbank = 'first-bank'\n[[kill]]\nsignal = 'tenure'\n",

@@ -54,7 +54,7 @@ fn the_report_of_a_source_that_does_not_conform_says_so() {
 fn known_subscribers_come_from_a_file_that_the_configuration_or_the_command_names() {
     let section = "[check]\nnumbers_file = \"known.txt\"\n";
     let desk = Desk::with(&format!("{section}{VIRTUAL}"));
-    let known = "# a quiet one\n+447700900000\n\n+447700900001 # swapped\n";
+    let known = "\u{feff}+447700900000\r\n# a quiet one\n\n+447700900001 # swapped\n";
     std::fs::write(desk.path("known.txt"), known).unwrap();
     let said = desk.check(&["--rounds", "1"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
