@@ -3,11 +3,17 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use crate::certificates::Certificates;
 use crate::support::{FakeBroker, ask, outcomes, welcome};
-use accord_proto::signal::Signal;
+use accord_certs::{LeafOptions, Pki};
+use accord_proto::{
+    clock::{Clock as _, SystemClock},
+    signal::Signal,
+};
+use jiff::SignedDuration;
 
 const CONFIG: &str = r#"
 operator = "north-mobile"
@@ -98,6 +104,35 @@ fn run_refuses_credentials_that_no_broker_can_take_and_says_which_file_and_why()
     fails("adapter.pem` has no URI name, and must have exactly one URI name");
 }
 
+/// Its sources are watched on, and the next dial reads what replaces it.
+#[test]
+fn run_warns_of_a_certificate_that_has_expired_and_starts_all_the_same() {
+    let certificates = Certificates::make();
+    let dir = certificates.dir.path();
+    let now = SystemClock.now();
+    let pki = Pki::new("accord.test", now).unwrap();
+    let expired = LeafOptions::at(now).lifetime(SignedDuration::from_hours(-24));
+    let leaf = pki.issue("operator", "north-mobile", &expired).unwrap();
+    leaf.write(dir, "adapter").unwrap();
+    let config = dir.join("adapter.toml");
+    std::fs::write(&config, CONFIG.replace("BROKER", "127.0.0.1:1")).unwrap();
+    let log = dir.join("log");
+    let mut running = program("run", &config)
+        .stderr(Stdio::from(std::fs::File::create(&log).unwrap()))
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let ready = (0..2_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        said = std::fs::read_to_string(&log).unwrap();
+        said.contains("adapter ready")
+    });
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert!(ready, "{said}");
+    assert!(said.contains("adapter.pem` expired at "), "{said}");
+}
+
 #[test]
 fn a_key_that_is_lost_is_not_replaced_by_another_while_its_journal_is_there() {
     let certificates = Certificates::make();
@@ -111,7 +146,7 @@ fn a_key_that_is_lost_is_not_replaced_by_another_while_its_journal_is_there() {
     let first = dir.join("journal/journal-00000000000000000000.jsonl");
     let begun = || first.exists();
     let waited = (0..2_000).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
         begun()
     });
     assert!(waited, "no journal");
