@@ -37,6 +37,19 @@ impl Answered {
     pub fn signals(&self) -> &[SignalOutcome] {
         &self.answer.signals
     }
+
+    /// What became of one signal; `None` where it was not asked.
+    #[must_use]
+    pub fn of(&self, signal: Signal) -> Option<&SignalOutcome> {
+        let mut signals = self.answer.signals.iter();
+        signals.find(|outcome| outcome.signal() == signal)
+    }
+
+    /// The value of one signal; `None` where it has none, for whatever reason: unknown is never *no*.
+    #[must_use]
+    pub fn value_of(&self, signal: Signal) -> Option<&Value> {
+        self.of(signal).and_then(SignalOutcome::value)
+    }
 }
 
 impl fmt::Debug for Answered {
@@ -135,10 +148,11 @@ impl SignalOutcome {
     }
 }
 
-/// A value, or why there is none.
+/// A value, or why there is none: there is no third.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Answered.
+    #[non_exhaustive]
     Value {
         /// At the granularity that the clause allows.
         value: Value,
@@ -158,6 +172,7 @@ pub enum Outcome {
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Value {
     /// The age of the last change, from the younger edge of `lowest` to the older edge of
     /// `highest`; with `at_least`, no change was seen for as long as the source watched.
@@ -186,6 +201,7 @@ pub enum Value {
 
 /// Why what came back is not believed. No text repeats an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Mistrust {
     /// A part that must be there is missing or malformed.
     #[error("`{0}` is missing or malformed")]

@@ -7,11 +7,11 @@ use accord_proto::clock::{SharedClock, SystemClock};
 use crate::{
     audit::Auditor,
     client::{Client, Inner},
-    connect,
-    failover::Failover,
-    identity::{Endpoints, Identity, Roots, TokenKey},
+    identity::{Endpoints, Identity, Roots},
     receipt::LogTrust,
+    session::Connections,
     token::TokenMaker,
+    token_key::TokenKey,
 };
 
 /// How long a call may take where the caller does not say.
@@ -50,8 +50,9 @@ struct Options {
     clock: SharedClock,
 }
 
-/// Why a client can't be built.
+/// Why a client can't be built, or its certificate renewed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BuildError {
     /// The certificate and the key are not a pair, or of a kind that TLS 1.3 doesn't know.
     #[error("the certificate and its key can't be used for TLS")]
@@ -59,6 +60,14 @@ pub enum BuildError {
     /// Connections need a tokio runtime.
     #[error("a client is built inside a tokio runtime")]
     NoRuntime,
+    /// A client asks as one party as long as it lives.
+    #[error("the certificate is that of `{found}`, and the client was built as `{expected}`")]
+    OtherParty {
+        /// Whose the certificate is.
+        found: String,
+        /// As whom the client asks.
+        expected: String,
+    },
 }
 
 impl Builder {
@@ -105,7 +114,8 @@ impl<E, I, K> Builder<E, Missing, I, K> {
 }
 
 impl<E, R, K> Builder<E, R, Missing, K> {
-    /// The caller's certificate and key.
+    /// The caller's certificate and key. [`Client::renew`] and [`Auditor::renew`] put others in their
+    /// place before the certificate ends.
     pub fn identity(self, identity: Identity) -> Builder<E, R, Identity, K> {
         Builder {
             endpoints: self.endpoints,
@@ -132,8 +142,8 @@ impl<E, R, I> Builder<E, R, I, Missing> {
 
 impl<E, R, I, K> Builder<E, R, I, K> {
     /// The name of the calling application, `sub` of its tokens; else `accord-client`.
-    pub fn application(mut self, name: &str) -> Self {
-        name.clone_into(&mut self.options.application);
+    pub fn application(mut self, name: impl Into<String>) -> Self {
+        self.options.application = name.into();
         self
     }
 
@@ -164,10 +174,9 @@ impl<K> Builder<Endpoints, Roots, Identity, K> {
     /// # Errors
     /// [`BuildError`]; no connection is made yet.
     pub fn build_auditor(self) -> Result<Auditor, BuildError> {
-        let party = self.identity.party().clone();
+        let connections = Connections::new(self.endpoints, self.roots, self.identity)?;
         Ok(Auditor {
-            failover: Arc::new(failover(self.endpoints, self.roots, self.identity)?),
-            party,
+            connections: Arc::new(connections),
             deadline: self.options.deadline,
             log: self.options.log,
             statement: None,
@@ -181,29 +190,21 @@ impl Builder<Endpoints, Roots, Identity, TokenKey> {
     /// # Errors
     /// [`BuildError`]; no connection is made yet.
     pub fn build(self) -> Result<Client, BuildError> {
-        let party = self.identity.party().clone();
-        let thumbprint = self.identity.thumbprint().to_owned();
         let Options {
             application,
             deadline,
             log,
             clock,
         } = self.options;
-        let tokens = TokenMaker::new(
-            self.token_key,
-            party.clone(),
-            thumbprint,
-            application,
-            Arc::clone(&clock),
-        );
-        let failover = Arc::new(failover(self.endpoints, self.roots, self.identity)?);
+        let party = self.identity.party().clone();
+        let tokens = TokenMaker::new(self.token_key, party, application, Arc::clone(&clock));
+        let connections = Connections::new(self.endpoints, self.roots, self.identity)?;
         Ok(Client {
             inner: Arc::new(Inner {
                 tokens,
                 clock,
                 auditor: Auditor {
-                    failover,
-                    party,
+                    connections: Arc::new(connections),
                     deadline,
                     log,
                     statement: None,
@@ -211,14 +212,4 @@ impl Builder<Endpoints, Roots, Identity, TokenKey> {
             }),
         })
     }
-}
-
-fn failover(
-    endpoints: Endpoints,
-    roots: Roots,
-    identity: Identity,
-) -> Result<Failover, BuildError> {
-    tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-    let brokers = connect::brokers(endpoints, roots, identity).map_err(BuildError::Identity)?;
-    Ok(Failover::new(brokers))
 }

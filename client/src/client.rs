@@ -12,12 +12,14 @@ use tonic::{Request, Response, Status, transport::Channel};
 use crate::{
     answer::{Answered, Mistrust, parse_answer},
     audit::Auditor,
-    builder::Builder,
+    builder::{BuildError, Builder},
     connect::{RECEIVE_BYTES_MAX, SEND_BYTES_MAX},
+    identity::Identity,
     question::{Asked, Lookup},
     receipt::{LogTrust, Receipt},
     refusal::CallError,
     token::TokenMaker,
+    token_key::TokenKey,
 };
 
 /// Asks about numbers. Cheap to clone; all clones share connections and tokens.
@@ -50,6 +52,19 @@ impl Client {
         &self.inner.auditor
     }
 
+    /// Puts another certificate of the same party, and the key that signs tokens, in the place of the
+    /// present ones, for this client and all its clones. A certificate lasts 90 days; whoever runs for
+    /// longer reads its files anew each day, say, and calls this. What has begun ends with the
+    /// certificate that it began with, and the next call makes its connection anew.
+    ///
+    /// # Errors
+    /// [`BuildError`]; then all stays as it was.
+    pub fn renew(&self, identity: Identity, token_key: TokenKey) -> Result<(), BuildError> {
+        self.inner.auditor.renew(identity)?;
+        self.inner.tokens.renew(token_key);
+        Ok(())
+    }
+
     /// Asks about one number, within the client's deadline. Each signal of the answer has a value
     /// or a reason of its own.
     ///
@@ -72,7 +87,8 @@ impl Client {
         deadline: Duration,
     ) -> Result<Answered, CallError> {
         let asked = lookup.check(&self.inner.clock)?;
-        let token = self.inner.tokens.token(&asked.scope)?;
+        let session = self.inner.auditor.session();
+        let token = self.inner.tokens.token(&asked.scope, &session.thumbprint)?;
         let call = async |channel: Channel, within: Duration| {
             let mut request = Request::new(asked.request.clone());
             request.set_timeout(within);
@@ -81,13 +97,13 @@ impl Client {
             signals(channel).lookup(request).await
         };
         let auditor = &self.inner.auditor;
-        let response: Result<Response<_>, _> = auditor.failover.call(deadline, call).await;
+        let response: Result<Response<_>, _> = session.failover.call(deadline, call).await;
         let refused_token = |error: &CallError| {
             matches!(error, CallError::Refused(refusal)
                 if refusal.code == tonic::Code::Unauthenticated)
         };
         if response.as_ref().is_err_and(refused_token) {
-            // Perhaps the key or the certificate was renewed; the next call makes a new token.
+            // Perhaps the clock was wrong when it was made; the next call makes another one.
             self.inner.tokens.forget(&asked.scope);
         }
         Ok(check(response?.into_inner(), &asked, &auditor.log)?)

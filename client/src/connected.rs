@@ -8,9 +8,10 @@ use crate::{
     audit::Auditor,
     builder::{BuildError, Builder, Missing},
     client::Client,
-    identity::{Endpoints, Identity, IdentityError, Roots, TokenKey},
+    identity::{Endpoints, Identity, IdentityError, Roots},
     profile::{LoadedProfile, PartySection},
     receipt::LogTrust,
+    token_key::TokenKey,
 };
 
 /// The most bytes of a PEM file.
@@ -18,6 +19,7 @@ const PEM_BYTES_MAX: u64 = 1 << 20;
 
 /// Why a profile gives no client. No text repeats a key.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// A file that can't be read.
     #[error("can't read `{path}`, which the profile names as {what}")]

@@ -1,4 +1,4 @@
-//! What a caller holds: roots, certificate and key, endpoints and the key that signs tokens.
+//! What a caller holds: roots, certificate and key, and endpoints.
 //!
 //! Each is parsed once, here, so that a client that was built has no half-right part.
 
@@ -8,18 +8,16 @@ use accord_proto::party::{PartyId, PartyIdError};
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Uri;
-use jsonwebtoken::{Algorithm, EncodingKey};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
 use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
-
-use crate::profile::TokenAlg;
 
 /// The most broker endpoints of one client.
 pub const ENDPOINTS_MAX: usize = 16;
 
 /// Why a part of the caller's identity can't be used. No text repeats a key.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdentityError {
     /// No certificate in a PEM text, or one that can't be read.
     #[error("{what}: no certificate in PEM form")]
@@ -34,10 +32,26 @@ pub enum IdentityError {
         what: &'static str,
     },
     /// No private key in a PEM text, or one that can't be read.
-    #[error("{what}: no private key in PEM form (PKCS #8)")]
+    #[error("{what}: no private key in PEM form (PKCS #8, not encrypted)")]
     NoKey {
         /// Which text.
         what: &'static str,
+    },
+    /// A private key in an older form.
+    #[error(
+        "{what}: a private key, yet not in PKCS #8 form: `openssl pkcs8 -topk8 -nocrypt` makes it so"
+    )]
+    KeyForm {
+        /// Which text.
+        what: &'static str,
+    },
+    /// A private key that does not sign as it must.
+    #[error("{what}: a private key, yet not {needed}: of another kind or curve")]
+    KeyKind {
+        /// Which text.
+        what: &'static str,
+        /// The kind that is needed, in words.
+        needed: &'static str,
     },
     /// None, or several.
     #[error("the certificate has {found} URI names where exactly one is required")]
@@ -230,50 +244,6 @@ fn party_of(leaf: &CertificateDer<'_>) -> Result<PartyId, IdentityError> {
     }
 }
 
-/// The key that signs the caller's tokens, and what it is registered as.
-#[derive(Clone)]
-pub struct TokenKey {
-    pub(crate) key: EncodingKey,
-    pub(crate) alg: Algorithm,
-    pub(crate) kid: String,
-    pub(crate) audience: String,
-}
-
-impl TokenKey {
-    /// Reads a PKCS #8 key. `kid` is the id under which its public half is registered, `audience`
-    /// the broker's name.
-    ///
-    /// # Errors
-    /// If the text holds no key for this algorithm.
-    pub fn from_pem(
-        alg: TokenAlg,
-        pem: &[u8],
-        kid: &str,
-        audience: &str,
-    ) -> Result<Self, IdentityError> {
-        let (key, alg) = match alg {
-            TokenAlg::Es256 => (EncodingKey::from_ec_pem(pem), Algorithm::ES256),
-            TokenAlg::EdDsa => (EncodingKey::from_ed_pem(pem), Algorithm::EdDSA),
-        };
-        let key = key.map_err(|_| IdentityError::NoKey { what: "token key" })?;
-        Ok(Self {
-            key,
-            alg,
-            kid: kid.to_owned(),
-            audience: audience.to_owned(),
-        })
-    }
-}
-
-impl fmt::Debug for TokenKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenKey")
-            .field("kid", &self.kid)
-            .field("key", &"[secret]")
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,7 +273,5 @@ mod tests {
     fn text_that_is_no_pem_is_refused_by_name() {
         let error = Roots::from_pem(b"nothing").unwrap_err().to_string();
         assert!(error.starts_with("roots:"), "{error}");
-        let error = TokenKey::from_pem(TokenAlg::Es256, b"nothing", "k", "a").unwrap_err();
-        assert!(error.to_string().starts_with("token key:"), "{error}");
     }
 }

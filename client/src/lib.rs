@@ -16,46 +16,47 @@
 //! use std::{error::Error, fs, path::Path, time::Duration};
 //!
 //! use accord_client::{
-//!     CallError, Client, Endpoints, Identity, LogTrust, Lookup, Outcome, Roots, TokenAlg, TokenKey,
-//!     words::{Place, outcome_words},
+//!     CallError, Client, Endpoints, Identity, LogTrust, Lookup, Purpose, Roots, Signal, TokenAlg,
+//!     TokenKey, Value, VerifierKey,
 //! };
-//! use accord_proto::{c2sp::VerifierKey, purpose::Purpose};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn Error>> {
-//!     let client = client(Path::new("/etc/accord"))?;
-//!     let question = Lookup::about("+447700900001", Purpose::Payment)
-//!         .sim_swap_within(72)
-//!         .call_forwarding()
-//!         .with_proof();
-//!     match client.lookup(question).await {
-//!         Ok(answered) => {
-//!             for signal in answered.signals() {
-//!                 match &signal.outcome {
-//!                     Outcome::Value { .. } => println!("{}", outcome_words(signal, Place::Line)),
-//!                     Outcome::Unanswered { reason, .. } if reason.consequence().retry => {
-//!                         println!("{} later", signal.signal());
-//!                     }
-//!                     Outcome::Unanswered { reason, .. } => println!("no answer: {reason}"),
-//!                 }
-//!             }
-//!             // Keep these four if you may ever have to prove what you were told.
-//!             let _evidence = (
-//!                 &answered.answer_bytes,
-//!                 &answered.nonce,
-//!                 &answered.receipt.leaf_hash,
-//!                 &answered.receipt.proof,
-//!             );
-//!         }
+//!     let dir = Path::new("/etc/accord");
+//!     let client = client(dir)?;
+//!     match may_pay(&client, "+447700900001").await {
+//!         Ok(true) => println!("pay"),
+//!         Ok(false) => println!("ask the customer again, in another way"),
+//!         // A question that the agreement does not allow, for one: it is of no use to repeat it.
 //!         Err(CallError::Refused(refusal)) => println!("refused: {refusal}"),
 //!         Err(error) => return Err(error.into()),
 //!     }
+//!     // A certificate lasts 90 days. Whoever runs for longer does this each day, say.
+//!     client.renew(identity(dir)?, token_key(dir)?)?;
 //!     Ok(())
+//! }
+//!
+//! /// Whether a payment may go on without asking the customer again, in another way.
+//! async fn may_pay(client: &Client, number: &str) -> Result<bool, CallError> {
+//!     let question = Lookup::about(number, Purpose::Payment).sim_swap_within(72);
+//!     let answered = client.lookup(question).await?;
+//!     // Keep these four if you may ever have to prove what you were told. The proof can be fetched
+//!     // later; a question `.with_proof()` has it at once.
+//!     let _evidence = (
+//!         &answered.answer_bytes,
+//!         &answered.nonce,
+//!         &answered.receipt.leaf_hash,
+//!         &answered.receipt.proof,
+//!     );
+//!     match answered.value_of(Signal::SimSwap) {
+//!         Some(Value::YesNo(false)) => Ok(true),
+//!         // A swap, or no value: unknown is never *no*. `answered.of(Signal::SimSwap)` has the reason.
+//!         Some(_) | None => Ok(false),
+//!     }
 //! }
 //!
 //! /// Of the files in a directory. No connection is made yet.
 //! fn client(dir: &Path) -> Result<Client, Box<dyn Error>> {
-//!     let read = |name: &str| fs::read(dir.join(name));
 //!     // The name is the one in the brokers' certificates; the second broker stands in for the
 //!     // first when that one does not answer.
 //!     let endpoints = Endpoints::new(
@@ -65,22 +66,34 @@
 //!             "https://broker-b.accord.example:7443",
 //!         ],
 //!     )?;
-//!     let token_key = TokenKey::from_pem(
-//!         TokenAlg::Es256,
-//!         &read("token.key")?,
-//!         "first-bank-1",   // the id under which the key is registered
-//!         "accord.example", // the broker's name: `aud` of the tokens
-//!     )?;
 //!     let log_key = VerifierKey::parse(&fs::read_to_string(dir.join("log.vkey"))?)?;
 //!     let client = Client::builder()
 //!         .endpoints(endpoints)
-//!         .roots(Roots::from_pem(&read("roots.pem")?)?)
-//!         .identity(Identity::from_pem(&read("bank.pem")?, &read("bank.key")?)?)
-//!         .token_key(token_key)
+//!         .roots(Roots::from_pem(&fs::read(dir.join("roots.pem"))?)?)
+//!         .identity(identity(dir)?)
+//!         .token_key(token_key(dir)?)
 //!         .log(LogTrust::of_ledger("accord.example").signed_by([log_key]))
 //!         .deadline(Duration::from_secs(2))
 //!         .build()?;
 //!     Ok(client)
+//! }
+//!
+//! /// The certificate as whose owner the bank is known, and its key.
+//! fn identity(dir: &Path) -> Result<Identity, Box<dyn Error>> {
+//!     let certificate = fs::read(dir.join("bank.pem"))?;
+//!     let key = fs::read(dir.join("bank.key"))?;
+//!     Ok(Identity::from_pem(&certificate, &key)?)
+//! }
+//!
+//! /// The key that signs the bank's tokens.
+//! fn token_key(dir: &Path) -> Result<TokenKey, Box<dyn Error>> {
+//!     let key = TokenKey::from_pem(
+//!         TokenAlg::Es256,
+//!         &fs::read(dir.join("token.key"))?,
+//!         "first-bank-1",   // the id under which its public half is registered
+//!         "accord.example", // the broker's name: `aud` of the tokens
+//!     )?;
+//!     Ok(key)
 //! }
 //! ```
 //!
@@ -89,14 +102,13 @@
 //! ```no_run
 //! # async fn screen(client: accord_client::Client, numbers: Vec<String>)
 //! # -> Result<(), accord_client::CallError> {
-//! use accord_client::{Lookup, Scope};
-//! use accord_proto::purpose::Purpose;
+//! use accord_client::{Lookup, Purpose, Scope};
 //!
 //! let lines = numbers.into_iter().enumerate().map(|(at, number)| {
 //!     (at, Lookup::about(number, Purpose::DormantAccount).sim_swap())
 //! });
 //! let scope = Scope::new([Purpose::DormantAccount]);
-//! let mut results = client.screen(scope, tokio_stream::iter(lines));
+//! let mut results = client.screen_all(scope, lines);
 //! while let Some(result) = results.next().await {
 //!     let screened = result?;
 //!     println!("line {}: {}", screened.tag, screened.outcome.is_ok());
@@ -104,6 +116,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Lines that are still to come are given to [`Client::screen`] as a stream.
 
 pub mod answer;
 mod audit;
@@ -133,7 +147,9 @@ mod refusal;
 #[cfg(feature = "command")]
 pub mod report;
 mod screen;
+mod session;
 mod token;
+mod token_key;
 pub mod unmask;
 #[cfg(feature = "command")]
 mod unreached;
@@ -155,10 +171,30 @@ pub use builder::{BuildError, Builder, DEADLINE_MAX, DEADLINE_MS, Missing};
 pub use client::Client;
 pub use connected::ConnectError;
 pub use failover::ATTEMPTS_MAX;
-pub use identity::{ENDPOINTS_MAX, Endpoints, Identity, IdentityError, Roots, TokenKey};
+pub use identity::{ENDPOINTS_MAX, Endpoints, Identity, IdentityError, Roots};
 pub use profile::TokenAlg;
 pub use question::Lookup;
 pub use receipt::{Assurance, LogTrust, Receipt};
 pub use refusal::{CallError, Refusal};
 pub use screen::{LineError, Screened, Screening, WINDOW_MAX};
 pub use token::{Scope, TOKEN_LIFE_S, TokenError};
+pub use token_key::TokenKey;
+
+// What questions and answers are made of, so that a bank's program needs no other crate for it.
+pub use accord_proto::{
+    band::AgeBand,
+    c2sp::VerifierKey,
+    observation::{
+        AttackKind, Forwarding, ForwardingCondition, ForwardingTarget, Roaming, SourceClass,
+        SwapKind,
+    },
+    party::PartyId,
+    purpose::Purpose,
+    reason::{Consequence, Fault, Reason},
+    signal::{Question, Signal},
+    statement::{Sensitivity, Statement},
+    wire::FieldError,
+};
+pub use bytes::Bytes;
+pub use jiff;
+pub use tonic::{Code, Status};

@@ -25,7 +25,7 @@ use accord_proto::{
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
-use crate::{identity::IdentityError, random};
+use crate::{identity::IdentityError, random, token_key::signing_key};
 
 #[cfg(feature = "command")]
 pub use dpop::{ProofError, ProofKey, ProvenRequest, ProvenRequestError};
@@ -50,15 +50,11 @@ impl AssertionKey {
     /// registered; a client with one key needs none.
     ///
     /// # Errors
-    /// If the text holds no such key.
+    /// If the text holds no key, one in another form, or one of another kind or curve.
     pub fn from_pem(pem: &[u8], kid: Option<&str>) -> Result<Self, IdentityError> {
-        let of = |alg| move |key| (key, alg);
-        let (key, alg) = EncodingKey::from_ec_pem(pem)
-            .map(of(Algorithm::ES256))
-            .or_else(|_| EncodingKey::from_ed_pem(pem).map(of(Algorithm::EdDSA)))
-            .map_err(|_| IdentityError::NoKey {
-                what: "the client's key",
-            })?;
+        let algs = [Algorithm::ES256, Algorithm::EdDSA];
+        let needed = "a key on P-256 or Ed25519";
+        let (key, alg) = signing_key("the client's key", needed, pem, &algs)?;
         Ok(Self {
             key,
             alg,

@@ -97,6 +97,7 @@ impl Error for Refusal {}
 
 /// Why a call brought no answer. No text repeats a number, a token or a key.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CallError {
     /// The question breaks a rule and was not sent.
     #[error(transparent)]

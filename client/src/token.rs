@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use jsonwebtoken::Header;
 use serde::Serialize;
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::{identity::TokenKey, random};
+use crate::{random, token_key::TokenKey};
 
 /// How long a token lives. The broker accepts at most 300 s.
 pub const TOKEN_LIFE_S: i64 = 240;
@@ -45,6 +45,15 @@ impl Scope {
         self.on_behalf_of.insert(principal.to_owned());
         self
     }
+
+    /// The field of a question in which another scope goes beyond this one.
+    pub(crate) fn lacks(&self, other: &Self) -> Option<&'static str> {
+        if !other.purposes.is_subset(&self.purposes) {
+            return Some("purpose");
+        }
+        let within = other.on_behalf_of.is_subset(&self.on_behalf_of);
+        (!within).then_some("on_behalf_of")
+    }
 }
 
 /// Why no token could be made. Never repeats the token or the key.
@@ -65,6 +74,8 @@ pub(crate) struct Token {
     pub(crate) text: Arc<Secret<String>>,
     /// When to make the next one.
     pub(crate) renew_at: Timestamp,
+    /// The thumbprint of the certificate with which it is good.
+    bound_to: Arc<str>,
 }
 
 impl fmt::Debug for Token {
@@ -76,12 +87,17 @@ impl fmt::Debug for Token {
 /// Makes and keeps tokens.
 #[derive(Debug)]
 pub(crate) struct TokenMaker {
-    key: TokenKey,
     issuer: PartyId,
-    thumbprint: String,
     application: String,
     clock: SharedClock,
-    kept: Mutex<HashMap<Scope, Token>>,
+    kept: Mutex<Kept>,
+}
+
+/// The key, and what it has signed.
+#[derive(Debug)]
+struct Kept {
+    key: TokenKey,
+    tokens: HashMap<Scope, Token>,
 }
 
 /// The claims, as `signals.proto` documents them.
@@ -110,43 +126,52 @@ impl TokenMaker {
     pub(crate) fn new(
         key: TokenKey,
         issuer: PartyId,
-        thumbprint: String,
         application: String,
         clock: SharedClock,
     ) -> Self {
+        let tokens = HashMap::new();
         Self {
-            key,
             issuer,
-            thumbprint,
             application,
             clock,
-            kept: Mutex::default(),
+            kept: Mutex::new(Kept { key, tokens }),
         }
     }
 
-    /// A token for a scope, with at least half of its life before it.
-    pub(crate) fn token(&self, scope: &Scope) -> Result<Token, TokenError> {
+    /// Signs with another key from now on.
+    pub(crate) fn renew(&self, key: TokenKey) {
+        let tokens = HashMap::new();
+        *self.kept() = Kept { key, tokens };
+    }
+
+    /// A token for a scope, with at least half of its life before it, that is good on connections
+    /// with the certificate of this thumbprint.
+    pub(crate) fn token(&self, scope: &Scope, bound_to: &Arc<str>) -> Result<Token, TokenError> {
         let now = self.clock.now();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = kept.get(scope) {
+        let mut kept = self.kept();
+        let token = kept.tokens.get(scope);
+        if let Some(token) = token.filter(|token| token.bound_to == *bound_to) {
             // A clock that went back would otherwise keep a token for too long.
             let fresh_for = token.renew_at.duration_since(now);
             if fresh_for.is_positive() && fresh_for <= SignedDuration::from_secs(RENEW_AFTER_S) {
                 return Ok(token.clone());
             }
         }
-        let token = self.make(scope, now)?;
-        if kept.len() >= SCOPES_MAX {
-            kept.clear();
+        let token = self.make(&kept.key, scope, bound_to, now)?;
+        if kept.tokens.len() >= SCOPES_MAX {
+            kept.tokens.clear();
         }
-        kept.insert(scope.clone(), token.clone());
+        kept.tokens.insert(scope.clone(), token.clone());
         Ok(token)
     }
 
     /// Forgets a scope's token, after the broker said that it is no longer good.
     pub(crate) fn forget(&self, scope: &Scope) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.remove(scope);
+        self.kept().tokens.remove(scope);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long a token is good before it should be renewed.
@@ -155,16 +180,22 @@ impl TokenMaker {
         Duration::try_from(left).unwrap_or_default()
     }
 
-    fn make(&self, scope: &Scope, now: Timestamp) -> Result<Token, TokenError> {
+    fn make(
+        &self,
+        key: &TokenKey,
+        scope: &Scope,
+        bound_to: &Arc<str>,
+        now: Timestamp,
+    ) -> Result<Token, TokenError> {
         let failed = |source| TokenError {
-            kid: self.key.kid.clone(),
+            kid: key.kid.clone(),
             source,
         };
         let iat = now.as_second();
         let claims = Claims {
             iss: self.issuer.to_string(),
             sub: &self.application,
-            aud: &self.key.audience,
+            aud: &key.audience,
             iat,
             exp: iat.saturating_add(TOKEN_LIFE_S),
             jti: random::id(),
@@ -174,13 +205,11 @@ impl TokenMaker {
                 .map(|purpose| purpose.name())
                 .collect(),
             on_behalf_of: &scope.on_behalf_of,
-            cnf: Confirmation {
-                x5t_s256: &self.thumbprint,
-            },
+            cnf: Confirmation { x5t_s256: bound_to },
         };
-        let mut header = Header::new(self.key.alg);
-        header.kid = Some(self.key.kid.clone());
-        let text = jsonwebtoken::encode(&header, &claims, &self.key.key).map_err(failed)?;
+        let mut header = Header::new(key.alg);
+        header.kid = Some(key.kid.clone());
+        let text = jsonwebtoken::encode(&header, &claims, &key.key).map_err(failed)?;
         let bearer = format!("Bearer {text}");
         let mut header: MetadataValue<Ascii> = bearer
             .try_into()
@@ -193,6 +222,7 @@ impl TokenMaker {
             header,
             text: Arc::new(Secret::new(text)),
             renew_at,
+            bound_to: Arc::clone(bound_to),
         })
     }
 }
@@ -207,17 +237,15 @@ mod tests {
     use super::*;
     use crate::profile::TokenAlg;
 
+    fn key(alg: TokenAlg, made: &MadeKey) -> TokenKey {
+        let pem = made.private_pem();
+        TokenKey::from_pem(alg, pem.as_bytes(), "bank-1", "accord-sandbox").unwrap()
+    }
+
     fn maker(alg: TokenAlg, made: &MadeKey, clock: SharedClock) -> TokenMaker {
-        let key = TokenKey::from_pem(
-            alg,
-            made.private_pem().as_bytes(),
-            "bank-1",
-            "accord-sandbox",
-        );
         TokenMaker::new(
-            key.unwrap(),
+            key(alg, made),
             PartyId::parse("spiffe://accord.test/bank/first-bank").unwrap(),
-            "thumb".to_owned(),
             "payments".to_owned(),
             clock,
         )
@@ -244,7 +272,8 @@ mod tests {
             (TokenAlg::Es256, &es256, ec, Algorithm::ES256),
             (TokenAlg::EdDsa, &ed25519, ed, Algorithm::EdDSA),
         ] {
-            let token = maker(alg, made, clock.clone()).token(&scope).unwrap();
+            let maker = maker(alg, made, clock.clone());
+            let token = maker.token(&scope, &"thumb".into()).unwrap();
             let claims = claims(&token, &key, jwt_alg);
             assert_eq!(claims["iss"], "spiffe://accord.test/bank/first-bank");
             assert_eq!(claims["sub"], "payments");
@@ -266,17 +295,42 @@ mod tests {
         let made = MadeKey::es256().unwrap();
         let maker = maker(TokenAlg::Es256, &made, clock.clone());
         let scope = Scope::new([Purpose::Payment]);
-        let text = |token: Token| token.text.expose().clone();
-        let first = text(maker.token(&scope).unwrap());
+        let thumb: Arc<str> = "thumb".into();
+        let text = |scope: &Scope| {
+            let token = maker.token(scope, &thumb).unwrap();
+            token.text.expose().clone()
+        };
+        let first = text(&scope);
         clock.step(SignedDuration::from_secs(119));
-        assert_eq!(text(maker.token(&scope).unwrap()), first);
+        assert_eq!(text(&scope), first);
         let other = Scope::new([Purpose::Login]);
-        assert_ne!(text(maker.token(&other).unwrap()), first);
+        assert_ne!(text(&other), first);
         clock.step(SignedDuration::from_secs(2));
-        let second = text(maker.token(&scope).unwrap());
+        let second = text(&scope);
         assert_ne!(second, first);
         // Back before the token was made: a new one, which the other side can believe.
         clock.step(SignedDuration::from_secs(-3_600));
-        assert_ne!(text(maker.token(&scope).unwrap()), second);
+        assert_ne!(text(&scope), second);
+    }
+    #[test]
+    fn a_token_is_bound_to_the_certificate_and_signed_with_the_key_of_its_time() {
+        let clock = ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap());
+        let [old, new] = [(), ()].map(|()| MadeKey::es256().unwrap());
+        let public = |made: &MadeKey| DecodingKey::from_ec_pem(made.public_pem().as_bytes());
+        let maker = maker(TokenAlg::Es256, &old, clock);
+        let scope = Scope::new([Purpose::Payment]);
+        let bound = |to: &str, made| {
+            let token = maker.token(&scope, &to.into()).unwrap();
+            let claims = claims(&token, &public(made).unwrap(), Algorithm::ES256);
+            claims["cnf"]["x5t#S256"].as_str().unwrap().to_owned()
+        };
+        for thumbprint in ["old", "new", "old"] {
+            assert_eq!(bound(thumbprint, &old), thumbprint);
+        }
+        maker.renew(key(TokenAlg::Es256, &new));
+        // A stream that began before goes on with its certificate, and with the new key.
+        for thumbprint in ["old", "new"] {
+            assert_eq!(bound(thumbprint, &new), thumbprint);
+        }
     }
 }

@@ -77,7 +77,12 @@ impl Auditor {
                 .get_agreement(request(message, within))
                 .await
         };
-        let response = self.failover.call(deadline, call).await?.into_inner();
+        let response = self
+            .session()
+            .failover
+            .call(deadline, call)
+            .await?
+            .into_inner();
         let instant = |at: Option<_>| at.as_ref().and_then(wire::parse_timestamp);
         Ok(AgreementInForce {
             note: response.note,
@@ -102,7 +107,12 @@ impl Auditor {
             };
             service(channel).act(request(message, within)).await
         };
-        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        let response = self
+            .session()
+            .failover
+            .call(self.deadline, call)
+            .await?
+            .into_inner();
         Ok(ActTaken {
             kind: response.kind(),
             origin: response.origin,
@@ -122,7 +132,12 @@ impl Auditor {
                 let message = v1::HistoryRequest { skip };
                 service(channel).history(request(message, within)).await
             };
-            let page = self.failover.call(self.deadline, call).await?.into_inner();
+            let page = self
+                .session()
+                .failover
+                .call(self.deadline, call)
+                .await?
+                .into_inner();
             let came = page.acts.len();
             history.acts.extend(page.acts);
             history.proposed = page.proposed;
@@ -146,7 +161,12 @@ impl Auditor {
                 .get_document(request(message, within))
                 .await
         };
-        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        let response = self
+            .session()
+            .failover
+            .call(self.deadline, call)
+            .await?
+            .into_inner();
         Ok(response.note)
     }
 }

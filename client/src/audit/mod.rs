@@ -22,10 +22,13 @@ use tonic::{Request, Status, Streaming, transport::Channel};
 
 use crate::{
     answer::Mistrust,
+    builder::BuildError,
     connect::{RECEIVE_BYTES_MAX, SEND_BYTES_MAX},
-    failover::{self, Failover, Next},
+    failover::{self, Next},
+    identity::Identity,
     receipt::{Assurance, LogTrust, chain, check_proof},
     refusal::{CallError, Refusal},
+    session::{Connections, Session},
 };
 
 pub use agreement::{ActTaken, AgreementHistory, AgreementInForce};
@@ -38,8 +41,7 @@ const OPEN_S_MAX: u64 = 10;
 /// and need no statement.
 #[derive(Clone, Debug)]
 pub struct Auditor {
-    pub(crate) failover: Arc<Failover>,
-    pub(crate) party: PartyId,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) deadline: Duration,
     pub(crate) log: LogTrust,
     pub(crate) statement: Option<Statement>,
@@ -91,8 +93,24 @@ impl LedgerEntry {
 impl Auditor {
     /// As whom it reads.
     #[must_use]
-    pub const fn party(&self) -> &PartyId {
-        &self.party
+    pub fn party(&self) -> &PartyId {
+        self.connections.party()
+    }
+
+    /// Puts another certificate of the same party in the place of the present one, for this reader
+    /// and all that share its connections. What has begun ends with the certificate that it began
+    /// with. A client that asks about numbers renews itself with [`Client::renew`].
+    ///
+    /// # Errors
+    /// [`BuildError`]; then all stays as it was.
+    ///
+    /// [`Client::renew`]: crate::Client::renew
+    pub fn renew(&self, identity: Identity) -> Result<(), BuildError> {
+        self.connections.renew(identity)
+    }
+
+    pub(crate) fn session(&self) -> Arc<Session> {
+        self.connections.session()
     }
 
     /// The same reader, who states this with each read of entries from here on.
@@ -118,7 +136,12 @@ impl Auditor {
             let request = request(v1::GetCheckpointRequest { origin }, within);
             audit(channel).get_checkpoint(request).await
         };
-        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        let response = self
+            .session()
+            .failover
+            .call(self.deadline, call)
+            .await?
+            .into_inner();
         Ok(self.open_checkpoint(&response.checkpoint)?)
     }
 
@@ -137,7 +160,12 @@ impl Auditor {
             let request = request(message, within);
             audit(channel).get_entry(request).await
         };
-        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        let response = self
+            .session()
+            .failover
+            .call(self.deadline, call)
+            .await?
+            .into_inner();
         Ok(LedgerEntry::parse(
             origin.to_owned(),
             index,
@@ -161,7 +189,12 @@ impl Auditor {
             let request = request(v1::ProveInclusionRequest { origin, index }, within);
             audit(channel).prove_inclusion(request).await
         };
-        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        let response = self
+            .session()
+            .failover
+            .call(self.deadline, call)
+            .await?
+            .into_inner();
         let proof = response.proof;
         let origin = if origin.is_empty() {
             self.origin_of(&proof)?
@@ -187,7 +220,12 @@ impl Auditor {
                 .prove_consistency(request(message, within))
                 .await
         };
-        let response = self.failover.call(self.deadline, call).await?.into_inner();
+        let response = self
+            .session()
+            .failover
+            .call(self.deadline, call)
+            .await?
+            .into_inner();
         let new = self.open_checkpoint(&response.checkpoint)?;
         if new.checkpoint.origin != old.origin {
             return Err(Mistrust::Proof("it is from another log".to_owned()).into());
@@ -222,7 +260,8 @@ impl Auditor {
             audit(channel).tail(Request::new(message)).await
         };
         let deadline = self.deadline.max(Duration::from_secs(OPEN_S_MAX));
-        let (entries, endpoint) = self.failover.call_one(deadline, call).await?;
+        let session = self.session();
+        let (entries, endpoint) = session.failover.call_one(deadline, call).await?;
         Ok(Tail {
             entries: entries.into_inner(),
             endpoint: endpoint.to_owned(),

@@ -106,7 +106,12 @@ impl Auditor {
                 .await
         };
         let deadline = self.deadline.max(Duration::from_secs(PAGE_S_MAX));
-        let response = self.failover.call(deadline, call).await?.into_inner();
+        let response = self
+            .session()
+            .failover
+            .call(deadline, call)
+            .await?
+            .into_inner();
         if response.entries.len() > page_size as usize {
             return Err(Mistrust::Malformed("entries").into());
         }
@@ -141,7 +146,12 @@ impl Auditor {
             audit(channel).record_export(request(message, within)).await
         };
         let deadline = self.deadline.max(Duration::from_secs(PAGE_S_MAX));
-        let response = self.failover.call(deadline, call).await?.into_inner();
+        let response = self
+            .session()
+            .failover
+            .call(deadline, call)
+            .await?
+            .into_inner();
         Ok((response.origin, response.index))
     }
 }

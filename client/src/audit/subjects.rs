@@ -52,7 +52,7 @@ impl Auditor {
             let request = request(v1::ListKeyMonthsRequest {}, within);
             subjects(channel).list_key_months(request).await
         };
-        let response = self.failover.call(self.deadline, call).await?;
+        let response = self.session().failover.call(self.deadline, call).await?;
         Ok(response.into_inner().months)
     }
 
@@ -70,7 +70,11 @@ impl Auditor {
             };
             subjects(channel).get_share(request(message, within)).await
         };
-        let (response, _) = self.failover.call_one(self.deadline, call).await?;
+        let (response, _) = self
+            .session()
+            .failover
+            .call_one(self.deadline, call)
+            .await?;
         share_of(&response.into_inner())
     }
 
@@ -88,7 +92,11 @@ impl Auditor {
             };
             subjects(channel).get_share(request(message, within)).await
         };
-        let (response, _) = self.failover.call_one(self.deadline, call).await?;
+        let (response, _) = self
+            .session()
+            .failover
+            .call_one(self.deadline, call)
+            .await?;
         share_of(&response.into_inner())
     }
 
@@ -115,7 +123,11 @@ impl Auditor {
                 RequestKind::Shred => to.shred_month(request).await,
             }
         };
-        let (response, _) = self.failover.call_one(self.deadline, call).await?;
+        let (response, _) = self
+            .session()
+            .failover
+            .call_one(self.deadline, call)
+            .await?;
         Ok(response.into_inner())
     }
 
@@ -136,7 +148,7 @@ impl Auditor {
         };
         let least = Duration::from_secs(OPEN_S_MAX.max(REPORT_S_MAX));
         let deadline = self.deadline.max(least);
-        let (stream, _) = self.failover.call_one(deadline, call).await?;
+        let (stream, _) = self.session().failover.call_one(deadline, call).await?;
         let mut stream = stream.into_inner();
         let mut next = async || {
             let message = stream.message().await;

@@ -109,7 +109,7 @@ impl ProofKey {
         let none = || IdentityError::NoKey {
             what: "the key to be proven",
         };
-        let key = AssertionKey::from_pem(pem, None).map_err(|_| none())?;
+        let key = AssertionKey::from_pem(pem, None)?;
         let jwk = public_of(pem).ok_or_else(none)?.to_json();
         let jwk = serde_json::from_value(jwk).map_err(|_| none())?;
         Ok(Self { key, jwk })

@@ -51,7 +51,7 @@ impl<T: Send + 'static> Driver<T> {
 
     /// Until every line has its result, the caller is gone, or no stream can be had.
     pub(super) async fn run(mut self) {
-        let first = self.client.inner.auditor.failover.first();
+        let first = self.client.inner.auditor.session().failover.first();
         let mut attempt = 0;
         let mut failures = 0;
         while !self.is_done() {
@@ -69,7 +69,7 @@ impl<T: Send + 'static> Driver<T> {
             };
             if self.progress {
                 failures = 0;
-                self.client.inner.auditor.failover.prefer(at);
+                self.client.inner.auditor.session().failover.prefer(at);
             } else {
                 failures += 1;
                 attempt += 1;
@@ -97,7 +97,8 @@ impl<T: Send + 'static> Driver<T> {
     }
 
     fn endpoint(&self, first: usize, attempt: u32) -> Option<(usize, String)> {
-        let broker = self.client.inner.auditor.failover.nth(first, attempt);
+        let session = self.client.inner.auditor.session();
+        let broker = session.failover.nth(first, attempt);
         broker.map(|(at, broker)| (at, broker.endpoint.clone()))
     }
 
@@ -108,7 +109,7 @@ impl<T: Send + 'static> Driver<T> {
             self.client.inner.tokens.forget(&self.scope);
             return (failures <= 1).then_some(Duration::ZERO);
         }
-        let untried = failures < self.client.inner.auditor.failover.count();
+        let untried = failures < self.client.inner.auditor.session().failover.count();
         match next(status) {
             Next::Elsewhere(_) if untried => Some(Duration::ZERO),
             Next::Later(wait) | Next::Elsewhere(Some(wait)) => Some(wait),

@@ -47,8 +47,9 @@ pub struct Screened<T> {
 
 /// Why one line has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LineError {
-    /// Malformed (then it was not sent), or refused by the broker.
+    /// Malformed or outside of the screening's scope (then it was not sent), or refused by the broker.
     #[error("{0}")]
     Refused(Refusal),
     /// The answer is not one to this line, or its receipt does not hold.
@@ -85,8 +86,8 @@ impl<T> Stream for Screening<T> {
 
 impl Client {
     /// Asks about many numbers. `scope` is what the token of the stream allows: every purpose and
-    /// principal of the lines. Each line carries a tag of the caller's own, which comes back with
-    /// its result.
+    /// principal of the lines; a line for another one is refused here. Each line carries a tag of the
+    /// caller's own, which comes back with its result.
     ///
     /// Broken streams are opened again, with another broker if need be, and tokens renewed, so a
     /// screening may take hours. It must be called inside a tokio runtime.
@@ -99,5 +100,15 @@ impl Client {
         let driver = driver::Driver::new(self.clone(), scope, Box::pin(lines), to_caller);
         tokio::spawn(driver.run());
         Screening { results }
+    }
+
+    /// As [`screen`](Self::screen), of lines that are at hand and not still to come.
+    pub fn screen_all<T, I>(&self, scope: Scope, lines: I) -> Screening<T>
+    where
+        T: Send + 'static,
+        I: IntoIterator<Item = (T, Lookup)>,
+        I::IntoIter: Send + 'static,
+    {
+        self.screen(scope, tokio_stream::iter(lines))
     }
 }

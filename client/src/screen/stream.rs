@@ -1,8 +1,11 @@
 //! One stream of a screening, from its welcome to its end.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
-use accord_proto::v1::{self, screen_request, screen_response};
+use accord_proto::{
+    v1::{self, screen_request, screen_response},
+    wire::FieldError,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout},
@@ -16,6 +19,7 @@ use crate::{
     client::{Client, check, signals},
     question::Lookup,
     refusal::Refusal,
+    session::Session,
     token::{Scope, Token},
 };
 
@@ -40,6 +44,8 @@ pub(super) enum End {
 
 /// An open stream.
 pub(super) struct OneStream {
+    /// Its tokens are bound to the certificate of its connection, whatever the client has by now.
+    session: Arc<Session>,
     outgoing: mpsc::Sender<v1::ScreenRequest>,
     incoming: Streaming<v1::ScreenResponse>,
     window: usize,
@@ -66,12 +72,12 @@ impl OneStream {
         attempt: u32,
     ) -> Result<Self, Status> {
         let open = async {
-            let auditor = &client.inner.auditor;
-            let (_, broker) = auditor
+            let session = client.inner.auditor.session();
+            let (_, broker) = session
                 .failover
                 .nth(first, attempt)
                 .ok_or_else(|| Status::unavailable("no endpoint"))?;
-            let token = token(client, scope)?;
+            let token = token(client, scope, &session)?;
             let (outgoing, to_send) = mpsc::channel(OUTGOING_MAX);
             let mut request = Request::new(ReceiverStream::new(to_send));
             let metadata = request.metadata_mut();
@@ -91,6 +97,7 @@ impl OneStream {
             };
             let window = usize::try_from(welcome.in_flight_max).unwrap_or(WINDOW_MAX);
             Ok(Self {
+                session: Arc::clone(&session),
                 outgoing,
                 incoming,
                 window: window.clamp(1, WINDOW_MAX),
@@ -278,7 +285,7 @@ impl OneStream {
 
     /// Sends a fresh token on the stream.
     async fn renew<T: Send>(&mut self, driver: &mut Driver<T>) -> Option<End> {
-        let token = match token(&driver.client, &driver.scope) {
+        let token = match token(&driver.client, &driver.scope, &self.session) {
             Ok(token) => token,
             Err(status) => return Some(End::Broken(status)),
         };
@@ -298,8 +305,8 @@ impl OneStream {
     }
 }
 
-fn token(client: &Client, scope: &Scope) -> Result<Token, Status> {
-    let token = client.inner.tokens.token(scope);
+fn token(client: &Client, scope: &Scope, session: &Session) -> Result<Token, Status> {
+    let token = client.inner.tokens.token(scope, &session.thumbprint);
     token.map_err(|error| Status::failed_precondition(error.to_string()))
 }
 
@@ -308,18 +315,27 @@ fn renew_at(client: &Client, token: &Token) -> Instant {
     Instant::now() + fresh_for.max(Duration::from_millis(RENEW_MS_MIN))
 }
 
-/// Takes one line in. A malformed one has its result at once and is not sent.
+/// Takes one line in. A malformed one, and one that no token of the stream allows, has its result at
+/// once and is not sent.
 async fn read<T: Send>(driver: &mut Driver<T>, tag: T, lookup: Lookup) -> Option<End> {
     match lookup.check(&driver.client.inner.clock) {
-        Ok(asked) => {
-            driver.in_flight.add(tag, asked);
-            None
-        }
-        Err(error) => {
-            let refusal = Refusal::from_field(&error);
-            deliver(driver, tag, Err(LineError::Refused(refusal))).await
-        }
+        Ok(asked) => match driver.scope.lacks(&asked.scope) {
+            None => {
+                driver.in_flight.add(tag, asked);
+                None
+            }
+            Some(field) => {
+                let error = FieldError::new(field, "within the scope of the screening");
+                refuse(driver, tag, &error).await
+            }
+        },
+        Err(error) => refuse(driver, tag, &error).await,
     }
+}
+
+async fn refuse<T: Send>(driver: &mut Driver<T>, tag: T, error: &FieldError) -> Option<End> {
+    let refusal = Refusal::from_field(error);
+    deliver(driver, tag, Err(LineError::Refused(refusal))).await
 }
 
 async fn deliver<T: Send>(

@@ -15,6 +15,7 @@ mod parties;
 mod proofs;
 mod readme;
 mod register;
+mod renewal;
 mod screening;
 mod stating;
 mod stub;

@@ -166,3 +166,26 @@ async fn a_stream_whose_token_is_refused_ends_the_screening() {
     assert!(matches!(error, CallError::Refused(_)), "{error:?}");
     assert!(stub.seen.streams.load(Ordering::Relaxed) <= 3);
 }
+
+#[tokio::test]
+async fn a_line_beyond_the_scope_is_refused_here_and_the_others_are_asked() {
+    let parties = Parties::new();
+    let stub = Stub::start(&parties).await;
+    let client = parties.client(&[stub.address]);
+    let about = |purpose| Lookup::about("+447700900001", purpose).roaming();
+    let lines = [
+        (0, about(Purpose::Payment)),
+        (1, about(Purpose::DormantAccount)),
+        (2, about(Purpose::Payment).on_behalf_of("agent-co")),
+    ];
+    let mut results = collect(client.screen_all(scope(), lines)).await;
+    assert!(results.remove(&0).unwrap().outcome.is_ok());
+    for (line, field) in [(1, "purpose"), (2, "on_behalf_of")] {
+        let outcome = results.remove(&line).unwrap().outcome;
+        let Err(LineError::Refused(refusal)) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(refusal.field.as_deref(), Some(field));
+    }
+    assert_eq!(stub.seen.request_ids.lock().unwrap().len(), 1);
+}

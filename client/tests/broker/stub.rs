@@ -13,16 +13,21 @@ use std::{
 use accord_certs::LeafOptions;
 use accord_proto::{
     clock::SystemClock,
+    reason::Reason,
     signal::Signal,
     v1::{
         self,
         agreement_service_server::AgreementServiceServer,
         audit_service_server::AuditServiceServer,
-        screen_request, screen_response, signal_question,
+        screen_request, screen_response,
+        signal_answer::Outcome,
+        signal_question,
         signal_service_server::{SignalService, SignalServiceServer},
     },
     wire,
 };
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use prost::Message as _;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -46,6 +51,10 @@ pub(crate) enum Plan {
     Answer,
     /// Answers as if another question had been asked.
     AnswerAnother,
+    /// Answers that no signal has a value.
+    AnswerNothing,
+    /// Answers each signal with *yes*.
+    AnswerYes,
     /// Does not answer.
     Hang,
     /// Refuses it; the wait is in milliseconds, 0 for none.
@@ -71,11 +80,26 @@ pub(crate) struct StreamPlan {
 pub(crate) struct Seen {
     pub(crate) request_ids: Mutex<Vec<String>>,
     pub(crate) tokens: Mutex<Vec<String>>,
+    /// Of the certificate that each token came with: SHA-256, base64url.
+    pub(crate) thumbprints: Mutex<Vec<String>>,
     pub(crate) refreshed: Mutex<Vec<String>>,
     pub(crate) streams: AtomicU64,
     pub(crate) unanswered_max: AtomicU64,
     /// What was stated with each read of an entry.
     pub(crate) statements: Mutex<Vec<v1::ReadStatement>>,
+}
+
+impl Seen {
+    /// With which token and which certificate a call came.
+    fn see<T>(&self, request: &Request<T>) {
+        let token = request.metadata().get("authorization").unwrap();
+        let token = token.to_str().unwrap().to_owned();
+        self.tokens.lock().unwrap().push(token);
+        let certificates = request.peer_certs().unwrap();
+        let thumbprint = digest(&SHA256, certificates.first().unwrap());
+        let thumbprint = BASE64_URL_SAFE_NO_PAD.encode(thumbprint);
+        self.thumbprints.lock().unwrap().push(thumbprint);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -170,14 +194,15 @@ pub(crate) async fn dead_address() -> SocketAddr {
 pub(crate) struct Broker(pub(crate) Arc<State>);
 
 impl Broker {
-    fn answer(&self, question: &v1::LookupRequest, request_id: &str) -> v1::LookupResponse {
+    fn answer(
+        &self,
+        question: &v1::LookupRequest,
+        request_id: &str,
+        outcome: &Outcome,
+    ) -> v1::LookupResponse {
         let signals = question.signals.iter().map(|question| v1::SignalAnswer {
             signal: signal_of(question).to_wire() as i32,
-            outcome: Some(v1::signal_answer::Outcome::Value(v1::Value {
-                value: Some(v1::value::Value::YesNo(false)),
-                swap_kind: 0,
-                attack_kind: 0,
-            })),
+            outcome: Some(outcome.clone()),
             clause: CLAUSE.to_owned(),
             ..v1::SignalAnswer::default()
         });
@@ -201,6 +226,21 @@ impl Broker {
             }),
         }
     }
+}
+
+fn yes_no(yes: bool) -> Outcome {
+    Outcome::Value(v1::Value {
+        value: Some(v1::value::Value::YesNo(yes)),
+        swap_kind: 0,
+        attack_kind: 0,
+    })
+}
+
+fn nothing() -> Outcome {
+    Outcome::Unanswered(v1::Unanswered {
+        reason: Reason::Timeout.to_wire() as i32,
+        detail: String::new(),
+    })
 }
 
 fn signal_of(question: &v1::SignalQuestion) -> Signal {
@@ -233,16 +273,20 @@ impl SignalService for Broker {
         request: Request<v1::LookupRequest>,
     ) -> Result<Response<v1::LookupResponse>, Status> {
         let seen = &self.0.seen;
-        let token = request.metadata().get("authorization").unwrap();
-        let token = token.to_str().unwrap().to_owned();
-        seen.tokens.lock().unwrap().push(token);
+        seen.see(&request);
         let question = request.into_inner();
         let id = question.request_id.clone();
         seen.request_ids.lock().unwrap().push(id.clone());
         let plan = self.0.plans.lock().unwrap().pop_front();
         match plan.unwrap_or(Plan::Answer) {
-            Plan::Answer => Ok(Response::new(self.answer(&question, &id))),
-            Plan::AnswerAnother => Ok(Response::new(self.answer(&question, "another"))),
+            Plan::Answer => Ok(Response::new(self.answer(&question, &id, &yes_no(false)))),
+            Plan::AnswerAnother => Ok(Response::new(self.answer(
+                &question,
+                "another",
+                &yes_no(false),
+            ))),
+            Plan::AnswerNothing => Ok(Response::new(self.answer(&question, &id, &nothing()))),
+            Plan::AnswerYes => Ok(Response::new(self.answer(&question, &id, &yes_no(true)))),
             Plan::Hang => std::future::pending().await,
             Plan::Refuse(code, wait_ms) => Err(refusal(code, wait_ms)),
         }
@@ -253,9 +297,7 @@ impl SignalService for Broker {
         request: Request<Streaming<v1::ScreenRequest>>,
     ) -> Result<Response<Self::ScreenStream>, Status> {
         self.0.seen.streams.fetch_add(1, Ordering::Relaxed);
-        let token = request.metadata().get("authorization").unwrap();
-        let token = token.to_str().unwrap().to_owned();
-        self.0.seen.tokens.lock().unwrap().push(token);
+        self.0.seen.see(&request);
         let plan = self.0.streams.lock().unwrap().pop_front();
         let plan = plan.unwrap_or_else(|| StreamPlan {
             window: 8,
@@ -349,7 +391,7 @@ impl Broker {
             }),
             None => screen_response::Message::Answer(v1::ScreenAnswer {
                 correlation_id,
-                response: Some(self.answer(&question, &id)),
+                response: Some(self.answer(&question, &id, &yes_no(false))),
             }),
         }
     }

@@ -138,6 +138,7 @@ pub(crate) fn word(outcome: &SignalOutcome) -> String {
             (false, _) => "home".to_owned(),
             (true, mcc) => format!("abroad {}", mcc.unwrap_or(0)),
         },
+        other => panic!("no word for {other:?}"),
     }
 }
 
