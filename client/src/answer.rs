@@ -94,7 +94,7 @@ pub enum RoutingBasis {
 }
 
 impl RoutingBasis {
-    /// The word.
+    /// The word, for programs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -141,8 +141,15 @@ fn routed_words(basis: Option<RoutingBasis>, as_of: Option<Timestamp>, now: Time
     let Some(basis) = basis else {
         return "operator not told".to_owned();
     };
-    let fresh = as_of.map_or_else(String::new, |at| format!(" as of {}", age_words(at, now)));
-    format!("operator found by {}{fresh}", basis.name())
+    let (found, known) = match basis {
+        RoutingBasis::Enum => ("by ENUM", "as of"),
+        RoutingBasis::Ported => ("among the ported numbers", "as of"),
+        RoutingBasis::Prefix => ("by the number's range", "not ported as of"),
+    };
+    let known = as_of.map_or_else(String::new, |at| {
+        format!(", {known} {}", age_words(at, now))
+    });
+    format!("operator found {found}{known}")
 }
 
 fn print(answered: &Answered, number: &str, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -188,14 +195,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_operator_that_is_not_told_is_not_said_to_be_unknown() {
+    fn how_an_operator_was_found_is_a_phrase_and_one_not_told_is_not_called_unknown() {
         let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
         let words = |basis, as_of| routed_words(basis, as_of, now);
         assert_eq!(words(None, Some(now)), "operator not told");
-        let ported = Some(RoutingBasis::Ported);
-        assert_eq!(words(ported, None), "operator found by ported");
         let as_of = now.checked_sub(jiff::SignedDuration::from_hours(10)).ok();
-        let said = words(ported, as_of);
-        assert_eq!(said, "operator found by ported as of 10 h ago");
+        for (basis, bare, known) in [
+            (RoutingBasis::Enum, "by ENUM", ", as of 10 h ago"),
+            (
+                RoutingBasis::Ported,
+                "among the ported numbers",
+                ", as of 10 h ago",
+            ),
+            (
+                RoutingBasis::Prefix,
+                "by the number's range",
+                ", not ported as of 10 h ago",
+            ),
+        ] {
+            let bare = format!("operator found {bare}");
+            assert_eq!(words(Some(basis), None), bare);
+            assert_eq!(words(Some(basis), as_of), format!("{bare}{known}"));
+        }
     }
 }
