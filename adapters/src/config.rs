@@ -6,7 +6,7 @@
 //! credit = 1024                         # asks in flight on each link
 //!
 //! [[broker]]                            # one for each broker node
-//! endpoint = "https://broker.example:7444"
+//! endpoint = "https://broker.example:7443"
 //! domain = "broker.example"             # the name in its certificate, if it isn't the host
 //!
 //! [tls]                                 # PEM; read for each dial, so they can be replaced
@@ -36,7 +36,9 @@
 //! format = "text"                       # or "json"
 //!
 //! [[source]]                            # one for each system; `sources` has the common keys
-//! kind = "virtual"                      # or "csv", "osmo_hlr"; each has its own keys
+//! kind = "virtual"                      # or "camara_upstream", "csv", "diameter_sh", "events",
+//!                                       # "number_list", "osmo_hlr", "portability", "sql"; each has
+//!                                       # keys of its own: docs/operators
 //! prefix = "+447700900"
 //! ```
 //!

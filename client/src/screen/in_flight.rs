@@ -12,8 +12,11 @@ use crate::{question::Asked, random};
 
 /// How often one line is sent, where refusals say when to come back.
 const TRIES_MAX: u32 = 12;
-/// The longest wait between two tries.
+/// The longest wait between two tries, unless a refusal asks for a longer one.
 const WAIT_MS_MAX: u64 = 10_000;
+/// A refusal that asks for a longer wait than this is the line's result: while a line waits, no new
+/// ones are read.
+const WAIT_ASKED_S_MAX: u64 = 60;
 
 /// One line.
 pub(crate) struct Line<T> {
@@ -85,12 +88,13 @@ impl<T> InFlight<T> {
     }
 
     /// A line is to be sent again, after `wait` and longer each time. Returns how often it was
-    /// sent; `None` if there is no such line, or it was sent too often already.
+    /// sent; `None` if there is no such line, it was sent too often already, or it would wait for too
+    /// long.
     pub(crate) fn again(&mut self, correlation_id: &str, wait: Duration) -> Option<u32> {
         let number = correlation_id.parse::<u64>().ok()?;
         let line = self.lines.get_mut(&number)?;
         line.tries += 1;
-        if line.tries >= TRIES_MAX {
+        if line.tries >= TRIES_MAX || wait > Duration::from_secs(WAIT_ASKED_S_MAX) {
             return None;
         }
         let longer = wait.saturating_mul(1 << (line.tries - 1));

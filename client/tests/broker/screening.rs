@@ -1,9 +1,10 @@
 //! Many questions.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
 use accord_client::{CallError, LineError, Lookup, Scope, Screened, Screening};
 use accord_proto::purpose::Purpose;
+use tokio::time::timeout;
 
 use crate::{
     parties::Parties,
@@ -188,4 +189,25 @@ async fn a_line_beyond_the_scope_is_refused_here_and_the_others_are_asked() {
         assert_eq!(refusal.field.as_deref(), Some(field));
     }
     assert_eq!(stub.seen.request_ids.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_for_a_day_holds_neither_its_line_nor_the_others() {
+    let parties = Parties::new();
+    let day_ms = 24 * 3_600 * 1_000;
+    let plan = StreamPlan {
+        refuse_first: Some(day_ms),
+        ..window(2)
+    };
+    let stub = Stub::with_plans(&parties, [], [plan]).await;
+    let client = parties.client(&[stub.address]);
+    let all = collect(client.screen(scope(), lines(6)));
+    let results = timeout(Duration::from_secs(30), all).await.unwrap();
+    assert_eq!(results.len(), 6);
+    let mut refused = results.into_values().filter_map(|line| line.outcome.err());
+    let Some(LineError::Refused(refusal)) = refused.next() else {
+        panic!("no line was refused");
+    };
+    assert_eq!(refusal.retry_after, Some(Duration::from_millis(day_ms)));
+    assert!(refused.next().is_none(), "one line was refused");
 }
