@@ -123,7 +123,7 @@ pub struct TlsSection {
 pub struct DocumentsSection {
     /// The agreement.
     pub agreement: PathBuf,
-    /// The register of parties.
+    /// The list of parties.
     pub parties: PathBuf,
     /// Ported numbers, `number,operator` on each line.
     pub ported: Option<PathBuf>,

@@ -35,7 +35,7 @@ pub struct PortabilitySection {
     pub file: Option<PathBuf>,
     /// The most rows; each takes 12 to 16 bytes of memory.
     pub rows_max: u64,
-    /// From recipients as the file names them to operators of the register.
+    /// From recipients as the file names them to operators of the list of parties.
     pub operators: BTreeMap<String, OrgName>,
 }
 
@@ -77,7 +77,7 @@ pub struct SupplierSection {
     /// And at most so long, whatever it says itself.
     #[serde(default = "default_ttl_seconds_max")]
     pub ttl_seconds_max: u32,
-    /// From what it says to operators of the register: `234-15` (MCC and MNC) or, in the dialect
+    /// From what it says to operators of the list of parties: `234-15` (MCC and MNC) or, in the dialect
     /// `rfc4694`, what routing numbers begin with (`447700999`).
     pub operators: BTreeMap<String, OrgName>,
 }

@@ -50,7 +50,7 @@ pub(super) const CHANGE_CREDIT: u32 = 16;
 pub struct AdapterParts {
     /// Certificates.
     pub trust: Arc<TrustStore>,
-    /// Register and routes.
+    /// The list of parties, and routes.
     pub governance: Arc<Governance>,
     /// What routes numbers beside the documents.
     pub routing: Arc<Routing>,

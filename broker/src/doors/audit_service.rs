@@ -47,7 +47,7 @@ pub struct AuditDoor {
 pub struct AuditParts {
     /// Certificates.
     pub trust: Arc<TrustStore>,
-    /// Register.
+    /// The list of parties.
     pub governance: Arc<Governance>,
     /// The record.
     pub ledger: Arc<Ledger>,

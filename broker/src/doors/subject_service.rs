@@ -45,7 +45,7 @@ const REPORTS_MAX: usize = 2;
 pub struct SubjectParts {
     /// Certificates.
     pub trust: Arc<TrustStore>,
-    /// Agreement, register and routes.
+    /// Agreement, list of parties and routes.
     pub governance: Arc<Governance>,
     /// What routes numbers beside the documents.
     pub routing: Arc<Routing>,

@@ -56,7 +56,7 @@ const READINGS_MAX: usize = 64;
 pub struct TilesParts {
     /// Certificates.
     pub trust: Arc<TrustStore>,
-    /// Register and agreement.
+    /// The list of parties and the agreement.
     pub governance: Arc<Governance>,
     /// The record.
     pub ledger: Arc<Ledger>,

@@ -63,7 +63,7 @@ pub enum ActRefusal {
     #[error("{0}")]
     NotNow(#[from] NotNow),
     /// Nobody of that name.
-    #[error("there is no `{0}` in the register of parties or in the agreement")]
+    #[error("there is no `{0}` in the list of parties or in the agreement")]
     UnknownTarget(Target),
     /// The document, in the words of its own error.
     #[error("{0}")]

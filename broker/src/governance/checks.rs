@@ -44,7 +44,7 @@ pub(super) fn subject(act: &Act, governed: &Governed) -> Result<(), ActRefusal> 
         });
     }
     match &act.target {
-        // What is suspended can be lifted, whoever has left the register meanwhile.
+        // What is suspended can be lifted, whoever has left the list of parties meanwhile.
         Some(target) if act.verb == Verb::Suspend && !is_known(target, governed) => {
             Err(ActRefusal::UnknownTarget(target.clone()))
         }

@@ -54,7 +54,7 @@ pub enum DocumentError {
         /// Since when.
         state: NotInForce,
     },
-    /// Not a register to believe.
+    /// Not a list to believe.
     #[error("`{path}`: {error}")]
     Parties {
         /// Which file.
@@ -106,7 +106,7 @@ pub fn read_agreement(
     })
 }
 
-/// Reads the register of parties.
+/// Reads the list of parties.
 ///
 /// # Errors
 /// [`DocumentError`].

@@ -65,7 +65,7 @@ impl Governed {
         &self.agreement
     }
 
-    /// The register of parties.
+    /// The list of parties.
     #[must_use]
     pub fn parties(&self) -> &Parties {
         &self.parties
@@ -208,7 +208,7 @@ impl Governed {
         }
     }
 
-    /// The party that an operator is in the register.
+    /// The party that an operator is in the list of parties.
     #[must_use]
     pub fn operator(&self, operator: &OrgName) -> Option<&PartyId> {
         self.operators.get(operator)

@@ -55,7 +55,7 @@ use crate::{
 pub struct DocumentFiles {
     /// The agreement, a signed note.
     pub agreement: PathBuf,
-    /// The register of parties, a signed note.
+    /// The list of parties, a signed note.
     pub parties: PathBuf,
     /// Ported numbers, `number,operator` on each line; optional.
     pub ported: Option<PathBuf>,
@@ -66,7 +66,7 @@ pub struct DocumentFiles {
 pub struct LastLoaded {
     /// Of the agreement.
     pub agreement: Option<Loaded>,
-    /// Of the register.
+    /// Of the list of parties.
     pub parties: Option<Loaded>,
 }
 
@@ -190,7 +190,7 @@ impl Governance {
     }
 }
 
-/// Token keys come from the register, and only while their party is licensed.
+/// Token keys come from the list of parties, and only while their party is licensed.
 impl KeyDirectory for Governance {
     fn generation(&self) -> u64 {
         self.current.load().generation
@@ -210,7 +210,7 @@ impl KeyDirectory for Governance {
     }
 }
 
-/// Numbers to operators: the ranges of the register, and the ported numbers.
+/// Numbers to operators: the ranges of the list of parties, and the ported numbers.
 fn routes(parties: &Parties, ported: &[(Msisdn, OrgName)]) -> RouteTable {
     let mut routes = RouteTable::new();
     for (range, party) in parties.ranges() {

@@ -120,7 +120,7 @@ pub struct ProofBook {
 }
 
 /// What was seen in this half of [`AGE_MAX`] and the leeway, and in the two halves before. Bounded:
-/// parties are those of the register.
+/// parties are those of the list of parties.
 #[derive(Debug, Default)]
 struct Halves {
     ends: Option<Timestamp>,

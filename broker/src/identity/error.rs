@@ -121,7 +121,7 @@ pub enum IdentityError {
     #[error("this party has too many live tokens; use each until it expires")]
     TokenTooMany,
     /// Nobody registered the client.
-    #[error("the token's client is not in the register of parties")]
+    #[error("the token's client is not in the list of parties")]
     TokenUnknownClient,
     /// No such `kid` for this party.
     #[error("the token's `kid` is not a registered key of this party")]

@@ -82,7 +82,7 @@ impl AskedWith {
             .ok_or(IdentityError::TokenClaimMissing(ASKED_WITH_CLAIM))
     }
 
-    /// The key's name in the register.
+    /// The key's name in the list of parties.
     pub(super) fn kid(&self) -> &str {
         &self.kid
     }

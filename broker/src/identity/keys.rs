@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 
 use super::issued::Registered;
 
-/// Where registered keys are looked up: the signed register of parties, or a test's own.
+/// Where registered keys are looked up: the signed list of parties, or a test's own.
 pub trait KeyDirectory: fmt::Debug + Send + Sync {
     /// Changes whenever any key or licence does. Tokens verified under another generation are
     /// verified anew.

@@ -207,7 +207,7 @@ impl TokenVerifier {
         Ok((Caller::new(party.clone(), claims), bound))
     }
 
-    /// A token that an authorisation server signed. Its client is looked up in the register as it
+    /// A token that an authorisation server signed. Its client is looked up in the list of parties as it
     /// is now: what was taken from it since is not granted any more.
     fn verify_issued(
         &self,

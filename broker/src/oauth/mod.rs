@@ -3,11 +3,11 @@
 //! ```text
 //!   body ─ form ─▶ request ─ assertion ─▶ client ─ grant ─▶ purpose, scopes ─ issue ─▶ token
 //!                     │                     │         │                          │
-//!              RFC 7523 2.1, 2.2      signed register  agreement in force   keys · seal
+//!              RFC 7523 2.1, 2.2      signed list      agreement in force   keys · seal
 //! ```
 //!
 //! A client proves itself with an assertion that it signs (`private_key_jwt`); no secret is shared.
-//! What it may ask for stands in the signed register, and what its bank may be told in the
+//! What it may ask for stands in the signed list of parties, and what its bank may be told in the
 //! agreement: both are looked at here, and again with each question. A token is bound to the
 //! client's certificate (RFC 8705) or to a key of its own (DPoP, RFC 9449). A token about one number
 //! carries it sealed, so that nobody who holds the token reads it.
@@ -351,7 +351,7 @@ impl TokenIssuer for AuthorisationServer {
     }
 }
 
-/// A client of the register; of the party in the certificate, where one was shown.
+/// A client of the list of parties; of the party in the certificate, where one was shown.
 fn registered<'g>(
     governed: &'g Governed,
     id: &ClientId,

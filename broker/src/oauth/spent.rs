@@ -16,7 +16,7 @@ const LIVE_MAX: usize = 100_000;
 type Mark = [u8; 16];
 
 /// The `jti`s that each client has used and that have not expired. Bounded: clients are those of
-/// the signed register.
+/// the signed list of parties.
 #[derive(Debug, Default)]
 pub(super) struct Spent {
     clients: Mutex<HashMap<ClientId, Arc<Mutex<Book>>>>,
@@ -70,7 +70,7 @@ impl Spent {
         Ok(())
     }
 
-    /// Forgets clients with nothing to remember: whoever left the register is among them.
+    /// Forgets clients with nothing to remember: whoever left the list is among them.
     pub(super) fn sweep(&self, now: i64) {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.retain(|_, book| {

@@ -48,7 +48,7 @@ impl Asked {
     }
 }
 
-/// Certificate, register, token, question: in this order, so that a stranger learns nothing of what
+/// Certificate, list of parties, token, question: in this order, so that a stranger learns nothing of what
 /// the later checks would say.
 pub(super) fn authenticate(parts: &Parts, call: Call, arrived: Instant) -> Result<Asked, Refusal> {
     let now = parts.clock.now();

@@ -54,7 +54,7 @@ pub(super) struct Observed {
 struct Seal;
 
 impl Observed {
-    /// Who serves the number, as the register has it.
+    /// Who serves the number, as the list of parties has it.
     fn operator(&self) -> Option<&PartyId> {
         let Routed { asked, route, .. } = &self.admitted.routed;
         asked.governed.operator(&route.as_ref().ok()?.operator)

@@ -40,8 +40,8 @@ pub enum Refusal {
         /// Who may.
         allowed: &'static str,
     },
-    /// The party is not in the signed register.
-    #[error("this party is not in the register of parties")]
+    /// The party is not in the signed list of parties.
+    #[error("this party is not in the list of parties")]
     PartyUnknown,
     /// The party's licence is not in force (rule R01).
     #[error("this party's licence is not in force: {0}")]
@@ -116,7 +116,7 @@ pub enum Refusal {
 pub enum Class {
     /// Repeated id with other content.
     AlreadyExists,
-    /// The state of agreement or register forbids it.
+    /// The state of agreement or list of parties forbids it.
     FailedPrecondition,
     /// A malformed field.
     InvalidArgument,

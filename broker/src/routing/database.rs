@@ -32,7 +32,7 @@ pub struct DatabaseFile {
     /// The most rows.
     pub rows_max: u64,
     /// From the recipients in the file to operators. One that is not here is an operator of its
-    /// own name, where the register has that.
+    /// own name, where the list of parties has that.
     pub operators: Names,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   list of ported numbers → portability database → ENUM → longest prefix
-//!        documents              a file in memory    asked     register
+//!        documents              a file in memory    asked     list of parties
 //! ```
 //!
 //! The first that knows the number decides. A supplier that fails leaves the operator unknown: its
@@ -57,7 +57,7 @@ pub struct Route {
     /// How that is known.
     pub basis: RoutingBasis,
     /// As of when: when the database was made, or the supplier answered. What happened later is not
-    /// in it. `None` for the register, and for a list of ported numbers, which has no date.
+    /// in it. `None` for the list of parties, and for a list of ported numbers, which has no date.
     pub as_of: Option<Timestamp>,
 }
 
@@ -152,7 +152,7 @@ impl Routing {
     }
 }
 
-/// An operator that the register does not know is not reached, whatever the number's range says.
+/// An operator that the list of parties does not know is not reached, whatever the number's range says.
 fn registered(
     governed: &Governed,
     operator: Option<OrgName>,
@@ -182,5 +182,5 @@ fn by_prefix(
     })
 }
 
-/// How suppliers and databases name operators, to the names in the register.
+/// How suppliers and databases name operators, to the names in the list of parties.
 type Names = BTreeMap<String, OrgName>;

@@ -1,4 +1,4 @@
-//! What the documents say: the list of ported numbers, and the ranges of the register.
+//! What the documents say: the list of ported numbers, and the ranges of the list of parties.
 
 use std::collections::HashMap;
 

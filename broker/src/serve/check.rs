@@ -25,7 +25,7 @@ use crate::{
 pub struct Checked {
     /// The agreement; whether its day has come is another matter.
     pub agreement: SignedAgreement,
-    /// The register of parties.
+    /// The list of parties.
     pub parties: Parties,
     /// How many numbers were ported.
     pub ported: usize,

@@ -24,7 +24,7 @@ use crate::support::{Bench, Door, start_of_tests};
 
 pub(crate) const AUDIENCE: &str = "accord-test";
 
-/// The register of parties, with first-bank alone.
+/// The list of parties, with first-bank alone.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     generation: AtomicU64,

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! The form is ours; the envelope is a C2SP `signed-note`. The first line keeps the key's other
-//! signatures apart: no agreement and no register begins so.
+//! signatures apart: no agreement and no list of parties begins so.
 
 use std::fmt::Write as _;
 

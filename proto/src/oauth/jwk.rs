@@ -58,7 +58,7 @@ impl PublicJwk {
         })
     }
 
-    /// A key of the register. `None` never comes of one that the register's parser made.
+    /// A key of the list of parties. `None` never comes of one that the list's parser made.
     #[must_use]
     pub fn of_registered(key: &TokenKey) -> Option<Self> {
         match key.algorithm() {

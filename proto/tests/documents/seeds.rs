@@ -1,4 +1,4 @@
-//! The fuzzer's starting corpus of the register: each list breaks one rule, so that the target fails at
+//! The fuzzer's starting corpus of the list of parties: each breaks one rule, so that the target fails at
 //! once where that rule goes missing.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The register of parties: all its mistakes, or parties, keys, ranges and clients that have none. Each
+//! The list of parties: all its mistakes, or parties, keys, ranges and clients that have none. Each
 //! seed but `two` breaks one rule (a test of `accord-proto` says so), so that the target fails on it at
 //! once where that rule goes missing.
 

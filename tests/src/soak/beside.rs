@@ -33,7 +33,7 @@ use crate::world::{
 const FAULT: &str = "one flipped bit";
 const AGREEMENT: &str = "signed agreement";
 const IN_FORCE: &str = "agreement in force, as the broker keeps it";
-const REGISTER: &str = "signed register of parties";
+const REGISTER: &str = "signed list of parties";
 const LOG_KEY: &str = "the log's signing key";
 const TAG_KEY: &str = "tag key of the month";
 const VIEW: &str = "view (derived)";

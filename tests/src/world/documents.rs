@@ -164,7 +164,7 @@ fn version_value(line: &str) -> Option<&str> {
     line.trim_end().strip_prefix("version = ")
 }
 
-/// The folder of the banks' token keys, and what the register says of everybody.
+/// The folder of the banks' token keys, and what the list of parties says of everybody.
 pub(super) struct Register<'a> {
     pub(super) pki: PathBuf,
     pub(super) spec: &'a WorldSpec,

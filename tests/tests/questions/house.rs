@@ -263,7 +263,7 @@ async fn an_agreement_whose_day_has_not_come_waits_for_it() {
     let expires = today.saturating_add(jiff::Span::new().days(300));
     let text = with_dates(&text, tomorrow, expires).unwrap();
     world.files.resign_agreement(&text).unwrap();
-    // A register that is refused shows that the files were looked at.
+    // A list of parties that is refused shows that the files were looked at.
     let register = fs::read_to_string(world.files.parties_path()).unwrap();
     fs::write(world.files.parties_path(), "").unwrap();
     wait_until("a look at the files", || async {

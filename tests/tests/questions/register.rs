@@ -1,4 +1,4 @@
-//! The register of parties, replaced while the broker runs (rules R01 and R02).
+//! The list of parties, replaced while the broker runs (rules R01 and R02).
 
 use std::fs;
 
@@ -18,7 +18,7 @@ use crate::{
     said::{Stage, ask, north, one, sud, word, words},
 };
 
-/// The register with a version one higher and one edit, signed by these authorities.
+/// The list of parties with a version one higher and one edit, signed by these authorities.
 fn edit(stage: &Stage, authorities: &[&str], edit: impl FnOnce(String) -> String) {
     let path = stage.files.parties_path();
     let old = SignedNote::parse(&fs::read_to_string(&path).unwrap()).unwrap();
@@ -161,7 +161,7 @@ async fn a_bank_is_believed_only_if_the_central_bank_signed() {
     record::wait_for(
         &stage,
         before,
-        "the register on the record",
+        "the list of parties on the record",
         |event| matches!(event, Event::DocumentLoaded(d) if d.kind == "parties"),
     )
     .await;
@@ -175,6 +175,6 @@ async fn a_bank_is_believed_only_if_the_central_bank_signed() {
         assert_eq!(loaded.signers, [TELECOM_REGULATOR]);
         assert_eq!(told(&asked.err().unwrap()).1, "PARTY_UNKNOWN");
     } else {
-        assert!(asked.is_ok(), "the old register stays in force");
+        assert!(asked.is_ok(), "the old list stays in force");
     }
 }

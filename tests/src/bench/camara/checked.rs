@@ -25,7 +25,7 @@ use super::super::{BenchError, rig::Rig};
 /// Checks of one measurement.
 const CHECKS: u32 = 1_000_000;
 
-/// The register of the rig's parties.
+/// The list of the rig's parties.
 #[derive(Debug)]
 struct Register(Parties);
 

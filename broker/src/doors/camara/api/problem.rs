@@ -165,7 +165,7 @@ impl From<&Refusal> for Problem {
     fn from(refusal: &Refusal) -> Self {
         let code = match refusal.class() {
             Class::Unauthenticated => Code::Unauthenticated,
-            // The agreement, the register or an authority says no: the bank can do nothing about it
+            // The agreement, the list of parties or an authority says no: the bank can do nothing about it
             // by asking otherwise, which is what CAMARA's 403 tells.
             Class::PermissionDenied | Class::FailedPrecondition => Code::PermissionDenied,
             Class::InvalidArgument => Code::InvalidArgument,
