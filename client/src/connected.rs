@@ -72,7 +72,8 @@ impl LoadedProfile {
         let kid = party.kid.as_ref().ok_or_else(no_key)?;
         let pem = self.read("the token key", path)?;
         let audience = &self.profile.broker.audience;
-        let key = TokenKey::from_pem(party.alg, &pem, kid, audience).map_err(part("token key"))?;
+        let key = TokenKey::from_pem(party.alg, &pem, kid, audience)
+            .map_err(part("token key and `alg` (ES256 where it is left out)"))?;
         let builder = self.builder(party)?.token_key(key);
         Ok(builder.application("accord").build()?)
     }
