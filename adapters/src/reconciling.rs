@@ -50,7 +50,7 @@ pub(crate) fn reconcile(
 }
 
 /// What was counted, and in which words it is told.
-const fn counts(reconciled: &Reconciled) -> [(u64, &'static str); 14] {
+const fn counts(reconciled: &Reconciled) -> [(u64, &'static str); 15] {
     [
         (
             reconciled.entries,
@@ -64,6 +64,10 @@ const fn counts(reconciled: &Reconciled) -> [(u64, &'static str); 14] {
         (
             reconciled.grounded,
             "signals from the view, on what this instance said",
+        ),
+        (
+            reconciled.pushed_since,
+            "of these on what was said before a later push, which may have said the same",
         ),
         (reconciled.pushed, "pushed batches alike in both"),
         (

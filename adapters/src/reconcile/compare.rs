@@ -32,6 +32,7 @@ pub(super) fn compare(scope: &Scope<'_>, ledger: Ledger) -> Result<Reconciled, R
         without_digest: 0,
         from_view: 0,
         grounded: 0,
+        pushed_since: 0,
         grounded_elsewhere: 0,
         reported_elsewhere: 0,
         no_longer_kept: 0,

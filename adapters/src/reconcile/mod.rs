@@ -132,6 +132,9 @@ pub struct Reconciled {
     pub from_view: u64,
     /// Signals answered from the view, on what this instance said.
     pub grounded: u64,
+    /// Of these, such as were said before a later push of the same number's signal, which the broker
+    /// had acknowledged. That may have said the same; from the digests nobody can tell.
+    pub pushed_since: u64,
     /// Signals answered from the view, on what another instance said.
     pub grounded_elsewhere: u64,
     /// Answers from the view that may have been reported to another instance.

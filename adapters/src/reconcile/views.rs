@@ -11,13 +11,21 @@ use super::{
     records::{Record, Records, Subject, What},
 };
 
-/// What was taken back of a number's signal: by which records, and when that was acknowledged.
-type TakenBack = HashMap<(Subject, usize), Vec<(u64, Timestamp)>>;
+/// What was pushed of each number's signal, and acknowledged.
+type News = HashMap<(Subject, usize), Vec<Push>>;
+
+/// One push of a number's signal.
+#[derive(Clone, Copy)]
+struct Push {
+    journal: u64,
+    accepted: Timestamp,
+    withdrawn: bool,
+}
 
 impl Reconciled {
     /// From answers of the view to the records that they rest on.
     pub(super) fn views(&mut self, ledger: &Ledger, journal: &Records) {
-        let taken_back = taken_back(journal);
+        let news = news(journal);
         let reported = reported(journal);
         for access in &ledger.accesses {
             let place = (access.place.origin.as_str(), access.place.index);
@@ -46,17 +54,21 @@ impl Reconciled {
                         journal: index,
                         why,
                     },
-                    Ok(()) => match taken_back_by(&taken_back, access, served, index, subject) {
-                        Some(by) => Difference::TakenBack {
-                            entry,
-                            journal: index,
-                            by,
-                        },
-                        None => {
-                            self.grounded += 1;
-                            continue;
+                    Ok(()) => {
+                        let since = pushed_since(&news, access, served, index, subject);
+                        match since.iter().find(|push| push.withdrawn) {
+                            Some(push) => Difference::TakenBack {
+                                entry,
+                                journal: index,
+                                by: push.journal,
+                            },
+                            None => {
+                                self.grounded += 1;
+                                self.pushed_since += u64::from(!since.is_empty());
+                                continue;
+                            }
                         }
-                    },
+                    }
                 };
                 self.differences.push(difference);
             }
@@ -74,8 +86,8 @@ fn reported(journal: &Records) -> HashMap<(&str, u64), Subject> {
     reports.collect()
 }
 
-fn taken_back(journal: &Records) -> TakenBack {
-    let mut found = TakenBack::new();
+fn news(journal: &Records) -> News {
+    let mut news = News::new();
     for record in journal.records.values() {
         let What::Sent(sent) = &record.what else {
             continue;
@@ -83,12 +95,16 @@ fn taken_back(journal: &Records) -> TakenBack {
         let Some(accepted) = sent.accepted else {
             continue;
         };
-        for told in sent.told.iter().filter(|told| told.withdrawn) {
-            let of = found.entry((told.subject, told.signal)).or_default();
-            of.push((record.index, accepted));
+        for told in &sent.told {
+            let of = news.entry((told.subject, told.signal)).or_default();
+            of.push(Push {
+                journal: record.index,
+                accepted,
+                withdrawn: told.withdrawn,
+            });
         }
     }
-    found
+    news
 }
 
 /// Whether the record says something of that signal and number, or why it can't be what is meant.
@@ -138,17 +154,17 @@ fn of(record: &Record, subject: Option<Subject>) -> bool {
     subject.is_none_or(|subject| subject == record.subject)
 }
 
-/// The record that took it back, and was acknowledged before the answer, as far as clocks can tell.
-fn taken_back_by(
-    taken_back: &TakenBack,
+/// What was pushed after the record, and acknowledged before the answer, as far as clocks can tell.
+fn pushed_since(
+    news: &News,
     access: &Access,
     served: &Served,
     index: u64,
     subject: Option<Subject>,
-) -> Option<u64> {
-    let of = taken_back.get(&(subject?, served.signal))?;
-    let mut since = of.iter().filter(|(by, accepted)| {
-        *by > index && access.at.duration_since(*accepted) > CLOCK_SKEW_MAX
+) -> Vec<Push> {
+    let of = subject.and_then(|subject| news.get(&(subject, served.signal)));
+    let since = of.into_iter().flatten().filter(|push| {
+        push.journal > index && access.at.duration_since(push.accepted) > CLOCK_SKEW_MAX
     });
-    since.next().map(|(by, _)| *by)
+    since.copied().collect()
 }

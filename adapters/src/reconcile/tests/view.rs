@@ -145,9 +145,29 @@ fn an_answer_from_the_view_on_what_the_broker_knew_to_be_taken_back_is_named() {
         let since = stage.reply(70, &[]);
         stage.access(Some((since, 70)), |_| {});
         stage.serve(Some(rests_on(since, 70)), 3);
-        let said = stage.differences();
+        let reconciled = stage.reconcile().unwrap();
+        assert_eq!(reconciled.pushed_since, 0);
+        let said: Vec<_> = reconciled
+            .differences
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(said.len(), differences, "{said:?}");
         assert!(said.iter().all(|said| said
             == "answered from the view, on what had been taken back: accord-test/2026-11#13 names journal 3, taken back by journal 11"));
     }
+}
+
+#[test]
+fn an_answer_from_the_view_on_what_was_said_before_a_later_push_is_counted() {
+    let mut stage = stage();
+    let batch = stage.send_told(7, 40, true, TOLD);
+    stage.pushed(7, batch, &[40; 32]);
+    stage.pass_minutes(1);
+    // The push may have said the same, and then the view need not have taken it.
+    stage.serve(Some(rests_on(3, 2)), 3);
+    stage.serve(Some(rests_on(batch, 40)), 3);
+    let reconciled = stage.reconcile().unwrap();
+    assert_eq!(reconciled.differences, []);
+    assert_eq!((reconciled.grounded, reconciled.pushed_since), (2, 1));
 }
