@@ -8,8 +8,9 @@ use std::{
 use accord_proto::v1;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// How many reports may wait for one operator. Beyond it the view serves nothing, so that none goes
-/// unreported.
+/// How many reports may wait for one operator. Beyond it the view serves nothing, so that none is
+/// thrown away while the broker runs. A report is gone once it is taken for sending: nobody
+/// acknowledges it, so a link that breaks, or a broker that is killed, loses some. The entry stays.
 const REPORTS_MAX: usize = 65_536;
 
 /// What waits. It outlives the adapters: what one did not take, the next one does.
