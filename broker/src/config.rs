@@ -2,6 +2,7 @@
 //! with its default.
 
 mod anomalies;
+mod apart;
 mod camara;
 mod index;
 mod keys;
@@ -233,16 +234,17 @@ impl Config {
             path: path.to_owned(),
             error,
         })?;
-        config.check().map_err(|(key, rule)| ConfigError::Rule {
-            path: path.to_owned(),
-            key,
-            rule,
-        })?;
         let base = path.parent().unwrap_or_else(|| Path::new(""));
         config
             .paths_mut()
             .into_iter()
             .for_each(|relative| *relative = base.join(&*relative));
+        // Not before: which directory lies inside of another is seen by where they are.
+        config.check().map_err(|(key, rule)| ConfigError::Rule {
+            path: path.to_owned(),
+            key,
+            rule,
+        })?;
         Ok(config)
     }
 

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::apart::lies_within;
+
 /// What finds entries of the ledger.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -15,7 +17,7 @@ pub struct IndexSection {
 impl IndexSection {
     /// The ledger's directory is copied as evidence, and holds nothing else.
     pub(super) fn check(&self, ledger: &Path) -> Result<(), (&'static str, String)> {
-        if self.dir.starts_with(ledger) {
+        if lies_within(&self.dir, ledger) {
             return Err(("index.dir", "not inside the ledger's directory".to_owned()));
         }
         Ok(())
@@ -38,9 +40,11 @@ mod tests {
 
     #[test]
     fn an_index_inside_the_ledger_is_refused() {
-        let text = FULL.replace("dir = \"index\"", "dir = \"ledger/index\"");
-        let (key, _) = Config::parse(&text).unwrap().check().unwrap_err();
-        assert_eq!(key, "index.dir");
+        for dir in ["ledger/index", "./ledger/index", "keys/../ledger"] {
+            let text = FULL.replace("dir = \"index\"", &format!("dir = \"{dir}\""));
+            let (key, _) = Config::parse(&text).unwrap().check().unwrap_err();
+            assert_eq!(key, "index.dir", "{dir}");
+        }
     }
 
     #[test]

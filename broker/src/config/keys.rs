@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::apart::lies_within;
+
 /// Where the months' keys lie, and what is left of them when they are split.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,14 +24,15 @@ fn default_sealed_dir() -> PathBuf {
 impl KeysSection {
     /// The ledger's directory is copied as evidence, and that of the halves is backed up.
     pub(super) fn check(&self, ledger: &Path) -> Result<(), (&'static str, String)> {
-        if self.dir.starts_with(ledger) {
+        if lies_within(&self.dir, ledger) {
             return Err(("keys.dir", "not inside the ledger's directory".to_owned()));
         }
-        if self.sealed_dir.starts_with(ledger) {
+        if lies_within(&self.sealed_dir, ledger) {
             let rule = "not inside the ledger's directory".to_owned();
             return Err(("keys.sealed_dir", rule));
         }
-        if self.sealed_dir.starts_with(&self.dir) || self.dir.starts_with(&self.sealed_dir) {
+        let (keys, sealed) = (&self.dir, &self.sealed_dir);
+        if lies_within(sealed, keys) || lies_within(keys, sealed) {
             let rule = "neither inside `keys.dir` nor around it: halves belong into backups, and \
                         keys must not get there"
                 .to_owned();
@@ -57,6 +60,9 @@ mod tests {
             ("keys", "keys/sealed"),
             ("sealed/keys", "sealed"),
             ("keys", "ledger/sealed"),
+            ("keys", "./keys/sealed"),
+            ("./sealed/keys", "sealed"),
+            ("keys", "keys/../ledger/sealed"),
         ] {
             let config = Config::parse(&with(keys, sealed)).unwrap();
             let (key, _) = config.check().unwrap_err();

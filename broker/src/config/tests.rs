@@ -69,6 +69,39 @@ fn keys_inside_the_ledger_are_refused() {
     assert_eq!(key, "keys.dir");
 }
 
+#[test]
+fn directories_are_compared_where_they_are_however_their_paths_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("broker.toml");
+    let read = |key: &str, value: &str| {
+        let line = format!("\n{key} = \"{value}\"");
+        let from = match key {
+            "sealed_dir" => "\nsealed_dir = \"sealed\"",
+            _ => "\ndir = \"keys\"",
+        };
+        assert!(FULL.contains(from));
+        fs::write(&path, FULL.replace(from, &line)).unwrap();
+        Config::read(&path).map(drop)
+    };
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    for (key, value, named) in [
+        ("dir", "./ledger/keys".to_owned(), "keys.dir"),
+        ("dir", "other/../ledger".to_owned(), "keys.dir"),
+        ("dir", at("ledger/keys"), "keys.dir"),
+        ("dir", at("sealed/keys"), "keys.sealed_dir"),
+        ("sealed_dir", at("ledger"), "keys.sealed_dir"),
+        ("sealed_dir", at("keys/sealed"), "keys.sealed_dir"),
+    ] {
+        match read(key, &value) {
+            Err(ConfigError::Rule { key, .. }) => assert_eq!(key, named, "{value}"),
+            other => panic!("{value}: {other:?}"),
+        }
+    }
+    for apart in ["keys".to_owned(), "ledger/../keys".to_owned(), at("keys")] {
+        read("dir", &apart).unwrap();
+    }
+}
+
 /// The sample of a supplier, as whoever removes the `#` has it.
 fn with_supplier(replace: &str, by: &str) -> Result<Config, String> {
     with_changed_supplier(&[(replace, by)])
