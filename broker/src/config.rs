@@ -3,6 +3,7 @@
 
 mod anomalies;
 mod apart;
+mod bounds;
 mod camara;
 mod index;
 mod keys;
@@ -23,6 +24,8 @@ use accord_proto::{
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
+
+use bounds::Bound;
 
 pub use anomalies::AnomaliesSection;
 pub use camara::{AuthorizationServerSection, CamaraSection};
@@ -153,10 +156,10 @@ pub struct LedgerSection {
     /// Size of a preallocated segment.
     #[serde(default = "default_segment_mib")]
     pub segment_mib: u32,
-    /// Below this much free space the broker answers nothing.
+    /// Below this much free space the broker answers nothing; 0 to 16,777,216.
     #[serde(default = "default_free_mib_min")]
     pub free_mib_min: u64,
-    /// A wall clock that steps by more than this stops answers.
+    /// A wall clock that steps by more than this stops answers; 1 to 3,600.
     #[serde(default = "default_clock_step_seconds_max")]
     pub clock_step_seconds_max: u32,
 }
@@ -167,7 +170,7 @@ pub struct LedgerSection {
 pub struct ViewsSection {
     /// Its directory; it may be lost.
     pub dir: PathBuf,
-    /// Page cache of the store.
+    /// Page cache of the store; 1 to 65,536.
     #[serde(default = "default_cache_mib")]
     pub cache_mib: u32,
 }
@@ -295,18 +298,36 @@ impl Config {
         }
         self.keys.check(&self.ledger.dir)?;
         self.index.check(&self.ledger.dir)?;
-        if !(1..=1_024).contains(&self.ledger.segment_mib) {
-            return Err(("ledger.segment_mib", "1 to 1024".to_owned()));
-        }
-        if !(1..=60_000).contains(&self.witnesses.deadline_ms) {
-            return Err(("witnesses.deadline_ms", "1 to 60000".to_owned()));
-        }
+        bounds::check(self.bounds())?;
         camara::check(self.listen.camara.is_some(), self.camara.as_ref())?;
         self.portability.check()?;
         self.enums.check()?;
         self.limits.check()?;
         self.anomalies.check()?;
         self.authorities().map(drop)
+    }
+
+    /// Those of the numbers that no section checks by itself.
+    fn bounds(&self) -> [Bound<u64>; 7] {
+        let (ledger, witnesses) = (&self.ledger, &self.witnesses);
+        let step_max = ledger.clock_step_seconds_max.into();
+        let start_max = witnesses.start_seconds_max.into();
+        [
+            ("ledger.segment_mib", ledger.segment_mib.into(), 1, 1_024),
+            // 0 where only a full disk is to stop it; 16 TiB.
+            ("ledger.free_mib_min", ledger.free_mib_min, 0, 1 << 24),
+            // Clocks are compared by the millisecond, so without any step nothing would be taken.
+            ("ledger.clock_step_seconds_max", step_max, 1, 3_600),
+            ("views.cache_mib", self.views.cache_mib.into(), 1, 65_536),
+            ("replay.mib_max", self.replay.mib_max.into(), 1, 1 << 20),
+            (
+                "witnesses.deadline_ms",
+                witnesses.deadline_ms.into(),
+                1,
+                60_000,
+            ),
+            ("witnesses.start_seconds_max", start_max, 1, 3_600),
+        ]
     }
 
     fn paths_mut(&mut self) -> Vec<&mut PathBuf> {

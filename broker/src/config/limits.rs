@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use serde::Deserialize;
 
+use super::bounds::{self, Bound};
 use crate::identity::{AcceptLimits, Certificates, ConnectionLimits};
 
 /// Limits, each with its unit.
@@ -107,19 +108,13 @@ impl Limits {
         Duration::from_secs(u64::from(self.drain_seconds_max))
     }
 
-    /// Each within its bounds: nothing overflows, and a typing error is found before it acts.
+    /// Each within its bounds.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
-        let bounds = self.questions().into_iter().chain(self.connections());
-        for (key, value, least, most) in bounds {
-            if !(least..=most).contains(&value) {
-                return Err((key, format!("{least} to {most}")));
-            }
-        }
-        Ok(())
+        bounds::check(self.questions().into_iter().chain(self.connections()))
     }
 
     /// The limits of questions.
-    const fn questions(&self) -> [Bound; 10] {
+    const fn questions(&self) -> [Bound<u32>; 10] {
         [
             (
                 "limits.bank_per_second",
@@ -176,7 +171,7 @@ impl Limits {
     }
 
     /// The limits of connections.
-    const fn connections(&self) -> [Bound; 8] {
+    const fn connections(&self) -> [Bound<u32>; 8] {
         [
             ("limits.connections_max", self.connections_max, 1, 1_000_000),
             (
@@ -209,6 +204,3 @@ impl Limits {
         ]
     }
 }
-
-/// A limit's key and value, and the least and the most that it may be.
-type Bound = (&'static str, u32, u32, u32);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 pub struct ReplaySection {
     /// Its directory, emptied at each start.
     pub dir: PathBuf,
-    /// Beyond this the oldest are forgotten early.
+    /// Beyond this the oldest are forgotten early; 1 to 1,048,576.
     #[serde(default = "mib_max")]
     pub mib_max: u32,
 }

@@ -5,6 +5,7 @@ const FULL: &str = include_str!("../../broker.full.toml");
 #[test]
 fn the_full_sample_shows_every_key_with_its_default() {
     let config = Config::parse(FULL).unwrap();
+    config.check().unwrap();
     let defaults = format!("{:?}", Limits::default());
     assert_eq!(format!("{:?}", config.limits), defaults);
     assert_eq!(config.ledger.segment_mib, default_segment_mib());
@@ -60,6 +61,38 @@ fn each_limit_has_a_least_and_a_most() {
         checked += 1;
     }
     assert_eq!(checked, 18);
+}
+
+#[test]
+fn each_other_number_has_a_least_and_a_most() {
+    for (section, line, least, most) in [
+        ("ledger", "segment_mib = 64", 1, 1_024),
+        ("ledger", "free_mib_min = 512", 0, 16_777_216),
+        ("ledger", "clock_step_seconds_max = 5", 1, 3_600),
+        ("views", "cache_mib = 16", 1, 65_536),
+        ("replay", "mib_max = 2048", 1, 1_048_576),
+        ("witnesses", "deadline_ms = 1000", 1, 60_000),
+        ("witnesses", "start_seconds_max = 10", 1, 3_600),
+    ] {
+        let (key, _) = line.split_once(" = ").unwrap();
+        assert!(FULL.contains(&format!("\n{line}\n")), "{line}");
+        let with = |value: u64| {
+            let text = FULL.replace(&format!("\n{line}\n"), &format!("\n{key} = {value}\n"));
+            Config::parse(&text).unwrap().check()
+        };
+        with(least).unwrap();
+        with(most).unwrap();
+        let refused = (format!("{section}.{key}"), format!("{least} to {most}"));
+        for value in [
+            least.checked_sub(1),
+            Some(most + 1),
+            Some(u64::from(u32::MAX)),
+        ] {
+            let Some(value) = value else { continue };
+            let (named, rule) = with(value).unwrap_err();
+            assert_eq!((named.to_owned(), rule), refused);
+        }
+    }
 }
 
 #[test]

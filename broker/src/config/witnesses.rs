@@ -14,7 +14,7 @@ pub struct WitnessesSection {
     pub roots: Option<PathBuf>,
     /// How long each may take.
     pub deadline_ms: u32,
-    /// How long a start waits for their quorum.
+    /// How long a start waits for their quorum; 1 to 3,600.
     pub start_seconds_max: u32,
 }
 
