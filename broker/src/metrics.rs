@@ -50,6 +50,25 @@ struct SignalOutcome {
     reason: &'static str,
 }
 
+/// What one signal of a question is counted as.
+#[derive(Debug)]
+pub(crate) struct SignalCount {
+    outcome: SignalOutcome,
+    from_view: bool,
+}
+
+impl SignalCount {
+    /// What a signal's record says of it.
+    pub(crate) fn of(record: &v1::SignalRecord) -> Self {
+        let signal = Signal::from_wire(record.signal).map_or("unknown", Signal::name);
+        let reason = Reason::from_wire(record.reason).map_or("answered", Reason::name);
+        Self {
+            outcome: SignalOutcome { signal, reason },
+            from_view: record.from_view,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
     kind: &'static str,
@@ -144,14 +163,12 @@ impl Metrics {
         self.question_seconds.observe(seconds);
     }
 
-    pub(crate) fn signals(&self, records: &[v1::SignalRecord]) {
-        for record in records {
-            let signal = Signal::from_wire(record.signal).map_or("unknown", Signal::name);
-            let reason = Reason::from_wire(record.reason).map_or("answered", Reason::name);
-            self.signals
-                .get_or_create(&SignalOutcome { signal, reason })
-                .inc();
-            if record.from_view {
+    /// Counts what a question came to. Called once its entry is durable: what was not told is not
+    /// counted as told.
+    pub(crate) fn signals(&self, counts: &[SignalCount]) {
+        for count in counts {
+            self.signals.get_or_create(&count.outcome).inc();
+            if count.from_view {
                 self.view_served.inc();
             }
         }
@@ -267,7 +284,7 @@ mod tests {
         };
         witnesses.count(&round, 0);
         metrics.asked(&Err(Refusal::Overloaded), 0.001);
-        metrics.signals(&[v1::SignalRecord::default()]);
+        metrics.signals(&[SignalCount::of(&v1::SignalRecord::default())]);
         metrics.refused("OVERLOADED");
         metrics.document_refused("agreement");
         metrics.not_believed("north-mobile");

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use accord_proto::party::PartyId;
-use futures_util::task::AtomicWaker;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info};
 
+use super::closer::Closer;
 use super::metrics::IdentityMetrics;
 use super::peer::Peer;
 use super::trust::TrustStore;
@@ -126,6 +127,8 @@ impl Connections {
                 *open.per_address.entry(network).or_default() += 1;
             }
         }
+        // By itself, since the entry is gone before the connection where it gave way.
+        let counted = self.metrics.open(&peer).clone();
         let entry = Entry {
             peer,
             closer: Arc::clone(&closer),
@@ -133,18 +136,13 @@ impl Connections {
         };
         open.by_id.insert(id, entry);
         drop(open);
-        self.metrics.connections_open.inc();
+        counted.inc();
         Ok(Ticket {
             id,
+            counted,
             connections: Arc::clone(self),
             closer,
         })
-    }
-
-    fn remove(&self, id: u64) {
-        // One that gave way is gone already.
-        let _ = self.open().remove(id);
-        self.metrics.connections_open.dec();
     }
 
     /// Closes all of them: the broker has drained, and whoever is still there is left behind.
@@ -248,6 +246,7 @@ pub(crate) fn network_of(address: IpAddr) -> IpAddr {
 #[derive(Debug)]
 pub(super) struct Ticket {
     id: u64,
+    counted: Gauge,
     connections: Arc<Connections>,
     closer: Arc<Closer>,
 }
@@ -260,34 +259,9 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.connections.remove(self.id);
-    }
-}
-
-/// Closes a stream from outside.
-#[derive(Debug, Default)]
-pub(super) struct Closer {
-    closed: AtomicBool,
-    reader: AtomicWaker,
-}
-
-impl Closer {
-    fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.reader.wake();
-    }
-
-    /// Whether it was closed; if not, the task that reads is woken when it is.
-    pub(super) fn poll_closed(&self, cx: &std::task::Context<'_>) -> bool {
-        if self.is_closed() {
-            return true;
-        }
-        self.reader.register(cx.waker());
-        self.is_closed()
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        // One that gave way is gone already.
+        let _ = self.connections.open().remove(self.id);
+        self.counted.dec();
     }
 }
 
@@ -361,7 +335,9 @@ mod tests {
         assert!(closed(&idle[1]) && !closed(&of_another));
         drop(idle);
         assert_eq!(connections.open().by_id.len(), 3);
-        assert_eq!(connections.metrics.connections_open.get(), 3);
+        let metrics = &connections.metrics;
+        assert_eq!(metrics.connections_open_without_certificate.get(), 3);
+        assert_eq!(metrics.open_connections(), 0, "nobody showed a certificate");
         // Those who are known stay, whoever comes.
         let third = stranger("192.0.2.6");
         third.note_known();

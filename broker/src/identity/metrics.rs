@@ -4,6 +4,8 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
 use prometheus_client::registry::Registry;
 
+use super::peer::Peer;
+
 /// The reason of a refusal, one of a fixed list of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ReasonLabel {
@@ -14,6 +16,7 @@ pub(super) struct ReasonLabel {
 #[derive(Clone, Debug, Default)]
 pub struct IdentityMetrics {
     pub(super) connections_open: Gauge,
+    pub(super) connections_open_without_certificate: Gauge,
     pub(super) connections_accepted: Counter,
     pub(super) connections_refused: Family<ReasonLabel, Counter>,
     pub(super) connections_revoked: Counter,
@@ -32,6 +35,11 @@ impl IdentityMetrics {
             "connections_open",
             "Connections with a trusted certificate",
             self.connections_open.clone(),
+        );
+        registry.register(
+            "connections_open_without_certificate",
+            "Connections without a certificate, on doors that only ask for one",
+            self.connections_open_without_certificate.clone(),
         );
         registry.register(
             "connections_accepted",
@@ -101,7 +109,16 @@ impl IdentityMetrics {
         self.reload_failures.get()
     }
 
-    /// Connections open now.
+    /// Where an open connection of this peer is counted.
+    pub(super) const fn open(&self, peer: &Peer) -> &Gauge {
+        if peer.has_certificate() {
+            &self.connections_open
+        } else {
+            &self.connections_open_without_certificate
+        }
+    }
+
+    /// Connections with a certificate that are open now.
     #[must_use]
     pub fn open_connections(&self) -> i64 {
         self.connections_open.get()

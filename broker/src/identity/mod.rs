@@ -19,6 +19,7 @@
 mod accept;
 mod caller;
 mod claims;
+mod closer;
 mod connections;
 mod dpop;
 mod error;

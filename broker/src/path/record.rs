@@ -32,6 +32,7 @@ use super::{
 use crate::{
     governance::Governed,
     ledger::Committed,
+    metrics::SignalCount,
     subjects::state::{Subject, SubjectState, minute},
 };
 
@@ -57,7 +58,7 @@ pub(super) fn record(
         records,
         ..
     } = minimised;
-    parts.metrics.signals(&records);
+    let counted: Vec<_> = records.iter().map(SignalCount::of).collect();
     let told: Vec<bool> = records.iter().map(told).collect();
     let mut random = [0; 64];
     rand::fill(&mut random).map_err(|_| Refusal::NotReady("the system gave no random bytes"))?;
@@ -82,6 +83,7 @@ pub(super) fn record(
                 return Err(error.into());
             }
         };
+        parts.metrics.signals(&counted);
         give_back(parts, &observed, &told);
         let Admitted {
             routed, keys, tag, ..
