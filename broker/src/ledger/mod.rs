@@ -286,10 +286,11 @@ impl Ledger {
         self.queue.push(Pending { prefix, waiter })
     }
 
-    /// Whether an append can be expected to succeed: space is free and the clock didn't step.
+    /// Whether questions can be put on the record: space is free, the clock didn't step, and a
+    /// quorum of witnesses has cosigned lately enough. Without that quorum appends succeed all the same.
     ///
     /// # Errors
-    /// [`LedgerError::DiskLow`] or [`LedgerError::ClockStepped`].
+    /// [`LedgerError::DiskLow`], [`LedgerError::ClockStepped`] or [`LedgerError::Unwitnessed`].
     pub fn check_ready(&self) -> Result<(), LedgerError> {
         let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
         if guards.space.is_low() || guards.no_spare.load(Ordering::Relaxed) {

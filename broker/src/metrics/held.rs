@@ -64,7 +64,7 @@ impl Held {
             ),
             (
                 "ledger_ready",
-                "1 while the ledger takes entries",
+                "1 while questions can be put on the record: space, clock and witnesses are in order",
                 &self.ledger_ready,
             ),
             (

@@ -41,14 +41,11 @@ impl Gauges {
     }
 
     /// Whether questions are answered now, else why not.
-    pub(super) fn ready(&self) -> Result<(), &'static str> {
+    pub(super) fn ready(&self) -> Result<(), String> {
         if *self.stopping.borrow() {
-            return Err("it is shutting down");
+            return Err("it is shutting down".to_owned());
         }
-        if !self.ledger.is_ready() {
-            return Err("the ledger takes no entries (space or clock)");
-        }
-        Ok(())
+        self.ledger.check_ready().map_err(|error| error.to_string())
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {

@@ -46,6 +46,14 @@ async fn ask(client: &Client) -> Option<Answered> {
     }
 }
 
+/// How many signals were asked, by outcome.
+fn signals(metrics: &str) -> Vec<String> {
+    let lines = metrics.lines().map(str::to_owned);
+    lines
+        .filter(|line| line.starts_with("accord_signals_total{"))
+        .collect()
+}
+
 fn free_mib(dir: &Path) -> u64 {
     let stat = rustix::fs::statvfs(dir).unwrap();
     stat.f_bavail * stat.f_frsize / MIB
@@ -85,15 +93,24 @@ async fn below_the_free_space_mark_the_broker_is_not_ready_and_answers_nothing()
     });
     waited.await.unwrap();
     let (_, said) = get(admin, "/readyz").await;
-    assert!(said.contains("the ledger takes no entries"), "{said}");
+    let why = "not ready: too little space is free for the ledger\n";
+    assert!(said.ends_with(why), "{said}");
     let (_, metrics) = get(admin, "/metrics").await;
     assert!(metrics.contains("accord_ledger_ready 0"), "{metrics}");
+    let counted = signals(&metrics);
+    assert_eq!(counted.len(), 1, "{metrics}");
     let size = world.broker.ledger().size();
     assert!(
         ask(&client).await.is_none(),
         "an answer left without its entry"
     );
     assert_eq!(world.broker.ledger().size(), size);
+    let (_, metrics) = get(admin, "/metrics").await;
+    assert_eq!(
+        signals(&metrics),
+        counted,
+        "what nobody was told is not counted"
+    );
     assert_eq!(
         get(admin, "/healthz").await.0,
         200,

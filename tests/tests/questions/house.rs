@@ -27,7 +27,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{caller::Caller, record, said::Stage};
+use crate::{caller::Caller, doors::admin, record, said::Stage};
 
 /// The acts of one kind from an index on.
 fn acts(world: &World, from: u64, kind: Kind) -> Vec<v1::Operation> {
@@ -226,6 +226,12 @@ async fn a_clock_that_steps_is_told_to_health_and_goes_on_the_record_afterwards(
         turns(ServingStatus::Serving).await;
         clock.step(1_800);
         turns(ServingStatus::NotServing).await;
+        let said = admin(&stage, "/readyz").await;
+        assert!(said.starts_with("HTTP/1.1 503"), "{said}");
+        assert!(
+            said.ends_with("not ready: the wall clock stepped, so entries can not be timed\n"),
+            "{said}"
+        );
         clock.step(-1_800);
         turns(ServingStatus::Serving).await;
         !acts(&stage, from, Kind::ClockStep).is_empty()

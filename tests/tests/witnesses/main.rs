@@ -133,6 +133,10 @@ async fn when_the_grace_time_of_the_agreement_is_over_nothing_is_answered_until_
     // Nothing is answered, and the record goes on: authorities read it, and find the refusal.
     rig.recorded(&world, Kind::WitnessQuorumLost).await;
     assert!(rig.refusals(&world).await > 0);
+    let said = rig.admin(&world, "/readyz").await;
+    let why = "no quorum of witnesses has cosigned for longer than the agreement allows";
+    assert!(said.starts_with("HTTP/1.1 503"), "{said}");
+    assert!(said.ends_with(&format!("not ready: {why}\n")), "{said}");
     rig.run_witness("one").await;
     wait_until("the broker to answer again", || async {
         client.lookup(lookup()).await.is_ok()

@@ -215,14 +215,20 @@ impl Rig {
     }
 
     /// The sum of a metric over its labels.
-    pub(crate) async fn metric(&self, world: &World, name: &str) -> u64 {
+    /// What the admin port answers, its headers first.
+    pub(crate) async fn admin(&self, world: &World, path: &str) -> String {
         let mut stream = TcpStream::connect(world.broker.admin_address())
             .await
             .unwrap();
-        let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    pub(crate) async fn metric(&self, world: &World, name: &str) -> u64 {
+        let text = self.admin(world, "/metrics").await;
         let lines = text.lines().filter(|line| line.starts_with(name));
         lines
             .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
