@@ -2,6 +2,7 @@
 //!
 //! Each parser names the field at fault, so that a refusal can say it.
 
+mod changes;
 mod observation;
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
@@ -14,6 +15,7 @@ use crate::{
     v1,
 };
 
+pub use changes::{CHANGES_BYTES_MAX, CHANGES_MAX};
 pub use observation::{
     CLOCK_SKEW_MAX, forwarding_state, observation, parse_forwarding, parse_observation,
     parse_roaming, roaming_state,

@@ -6,7 +6,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use accord_proto::{clock::SharedClock, v1, wire};
+use accord_proto::{
+    clock::SharedClock,
+    v1,
+    wire::{self, CHANGES_MAX},
+};
 use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 
@@ -16,8 +20,6 @@ use crate::{
     source::SourceChange,
 };
 
-/// The most changes in one batch.
-const BATCH_MAX: usize = 256;
 /// The most changes that are kept to be told again; the oldest go first.
 const CHANGES_KEPT_MAX: usize = 262_144;
 
@@ -164,10 +166,10 @@ pub(super) async fn pump(
     mut changes: mpsc::Receiver<SourceChange>,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), RuntimeError> {
-    let mut pushed = Vec::with_capacity(BATCH_MAX);
+    let mut pushed = Vec::with_capacity(CHANGES_MAX);
     loop {
         tokio::select! {
-            count = changes.recv_many(&mut pushed, BATCH_MAX) => if count == 0 {
+            count = changes.recv_many(&mut pushed, CHANGES_MAX) => if count == 0 {
                 return Ok(());
             },
             () = stopped(&mut stopping) => return Ok(()),

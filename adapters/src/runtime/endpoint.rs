@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use accord_proto::v1::adapter_service_client::AdapterServiceClient;
+use accord_proto::{v1::adapter_service_client::AdapterServiceClient, wire::CHANGES_BYTES_MAX};
 use aws_lc_rs::rand;
 use tokio::{
     sync::watch,
@@ -28,8 +28,8 @@ const KEEPALIVE_MAX: Duration = Duration::from_secs(20);
 const WINDOW_BYTES: u32 = 1 << 20;
 /// The largest message that a broker may send.
 const RECEIVE_BYTES_MAX: usize = 64 * 1_024;
-/// The largest message that the adapter sends: a full batch of changes.
-const SEND_BYTES_MAX: usize = 1 << 20;
+/// The largest message that the adapter sends, which every broker reads: a full batch of changes.
+const SEND_BYTES_MAX: usize = CHANGES_BYTES_MAX;
 
 /// A broker node.
 #[derive(Clone, Debug)]

@@ -44,7 +44,7 @@ pub struct Limits {
     pub connection_streams_max: u32,
     /// Headers of one call.
     pub header_kib_max: u32,
-    /// One message.
+    /// One message. Whatever it is, an adapter's full batch of changes is read, and an act.
     pub message_kib_max: u32,
     /// For how long the broker drains before it goes.
     pub drain_seconds_max: u32,

@@ -7,6 +7,7 @@ use accord_proto::v1::{
     agreement_service_server::AgreementServiceServer, audit_service_server::AuditServiceServer,
     signal_service_server::SignalServiceServer, subject_service_server::SubjectServiceServer,
 };
+use accord_proto::wire::CHANGES_BYTES_MAX;
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -77,7 +78,7 @@ impl House {
             .add_service(SignalServiceServer::new(signals).max_decoding_message_size(message_max))
             .add_service(
                 AdapterServiceServer::new(self.adapter_door())
-                    .max_decoding_message_size(message_max),
+                    .max_decoding_message_size(message_max.max(CHANGES_BYTES_MAX)),
             )
             .add_service(
                 AuditServiceServer::new(self.audit_door()).max_decoding_message_size(message_max),

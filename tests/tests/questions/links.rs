@@ -3,15 +3,17 @@
 use accord_client::{Client, Lookup};
 use accord_proto::{
     purpose::Purpose,
-    v1::{adapter_link::Kind, entry::Event},
+    v1::{self, adapter_link::Kind, broker_message, entry::Event},
+    wire::CHANGES_MAX,
 };
-use accord_tests::world::wait_until;
+use accord_tests::world::{WorldSpec, wait_until};
+use prost::Message as _;
 use tokio::time::{Duration, Instant};
 use tonic::Code;
 
 use crate::{
     caller::{Caller, told},
-    played::{Played, links},
+    played::{Played, change, links, swapped},
     record,
     said::{Stage, north, one, word},
 };
@@ -118,6 +120,36 @@ async fn what_an_adapter_stopped_is_on_the_record_though_it_left_at_once() {
     record::wait_for(&stage, before, "it to leave", left).await;
     let said = links(&stage, before, Kind::Restricted, "played");
     assert_eq!(said.len(), MANY + 1);
+}
+
+#[tokio::test]
+async fn a_full_batch_of_changes_is_read_whatever_the_limit_on_messages_and_a_longer_one_is_not() {
+    let spec = WorldSpec::default().limit("message_kib_max", 1);
+    let mut stage = Stage::of(&spec).await;
+    stage.world.kill_adapter("north-mobile").await.unwrap();
+    let caller = Caller::party(&stage, "north-mobile");
+    let mut played = Played::attach(&caller, "played").await.unwrap();
+    played.settle().await;
+    let batch = |len| vec![change(&north(1), swapped(120, 60)); len];
+    assert!(
+        batch(CHANGES_MAX)
+            .iter()
+            .map(v1::Change::encoded_len)
+            .sum::<usize>()
+            > 16 * 1_024
+    );
+    played.push(1, batch(CHANGES_MAX)).await;
+    assert_eq!(played.accepted().await, 1);
+    let before = record::size(&stage);
+    played.push(2, batch(CHANGES_MAX + 1)).await;
+    while let Ok(Some(next)) = played.next().await {
+        assert!(!matches!(next, broker_message::Message::Accepted(_)));
+    }
+    let said = || links(&stage, before, Kind::NotBelieved, "played");
+    wait_until("it not to be believed", || async { !said().is_empty() })
+        .await
+        .unwrap();
+    assert_eq!(said(), ["changes: at most 256 in a batch"]);
 }
 
 #[tokio::test]

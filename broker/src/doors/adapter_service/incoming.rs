@@ -13,7 +13,7 @@ use accord_proto::{
         self, AdapterMessage, ChangesAccepted, Restriction, adapter_message, broker_message,
         restriction,
     },
-    wire::{CLOCK_SKEW_MAX, FieldError, parse_observation},
+    wire::{CHANGES_MAX, CLOCK_SKEW_MAX, FieldError, parse_observation},
 };
 use bytes::Bytes;
 use prost::Message as _;
@@ -31,9 +31,6 @@ use crate::{
         restrictions::{KillSwitch, Subject},
     },
 };
-
-/// The most changes of one batch.
-const CHANGES_MAX: usize = 1_000;
 
 /// The messages of one adapter.
 pub(super) struct Incoming<'a> {
