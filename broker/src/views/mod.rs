@@ -12,10 +12,13 @@ mod guarded;
 mod open;
 #[cfg(test)]
 mod tests;
+mod weigh;
 
 use std::{path::Path, sync::Arc};
 
-use accord_proto::{msisdn::Msisdn, observation::Observation, party::OrgName, signal::Signal};
+use accord_proto::{
+    msisdn::Msisdn, observation::Observation, party::OrgName, signal::Signal, wire::CLOCK_SKEW_MAX,
+};
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
 
@@ -24,6 +27,7 @@ pub use open::{Rebuilt, ViewError};
 
 use crate::link::{Said, restrictions::NumberDigest};
 use guarded::Guarded;
+use weigh::{Verdict, verdict};
 
 /// The view.
 #[derive(Debug)]
@@ -90,8 +94,9 @@ impl Views {
         codec::decode(&found??, signal)
     }
 
-    /// Keeps an observation, unless a newer one is there. A change that an operator pushes says
-    /// nothing of a lock (`None`): what it said before still holds. `rests_on` is what it said it in.
+    /// Keeps what an operator answered, unless a newer observation is there. Where the older one of the
+    /// two tells what the newer one does not know of, neither is kept: who asks next asks the operator.
+    /// `rests_on` is what it said it in.
     pub fn keep(
         &self,
         digest: &NumberDigest,
@@ -100,29 +105,71 @@ impl Views {
         customer_lock: Option<bool>,
         rests_on: &Said,
     ) {
+        let said_at = observation.observed_at;
+        self.weigh(
+            digest,
+            signal,
+            observation,
+            customer_lock,
+            rests_on,
+            said_at,
+        );
+    }
+
+    /// Keeps what an operator pushed, as [`Self::keep`] does. Where neither is kept, answers are on
+    /// their way that know no more of it: nothing is kept of what was observed until `now`.
+    pub fn push(
+        &self,
+        digest: &NumberDigest,
+        signal: Signal,
+        observation: &Observation,
+        rests_on: &Said,
+        now: Timestamp,
+    ) {
+        // It says nothing of a lock: what was said before still holds.
+        self.weigh(digest, signal, observation, None, rests_on, now);
+    }
+
+    fn weigh(
+        &self,
+        digest: &NumberDigest,
+        signal: Signal,
+        said: &Observation,
+        customer_lock: Option<bool>,
+        rests_on: &Said,
+        said_at: Timestamp,
+    ) {
         // Compared and set in one step: between a look and a write, a newer one may come.
         self.store.attempt(|db| {
             db.fetch_and_update(codec::key(digest, signal), |bytes| {
                 let withdrawn = bytes.and_then(codec::decode_withdrawn);
-                if withdrawn.is_some_and(|until| observation.observed_at <= until) {
+                if withdrawn.is_some_and(|until| said.observed_at <= until) {
                     return bytes.map(<[u8]>::to_vec);
                 }
-                let known = bytes.and_then(|bytes| codec::decode(bytes, signal));
-                let newer = |known: &Kept| known.observation.observed_at > observation.observed_at;
-                if known.as_ref().is_some_and(newer) {
-                    return bytes.map(<[u8]>::to_vec);
+                let Some(held) = bytes.and_then(|bytes| codec::decode(bytes, signal)) else {
+                    let lock = customer_lock.unwrap_or_default();
+                    return Some(codec::encode(said, lock, rests_on));
+                };
+                match verdict(&held.observation, said) {
+                    Verdict::Neither => {
+                        let newer = held.observation.observed_at.max(said.observed_at);
+                        let until = withdrawn_until(newer.max(said_at));
+                        Some(codec::encode_withdrawn(until))
+                    }
+                    Verdict::Stays => bytes.map(<[u8]>::to_vec),
+                    Verdict::Yields => {
+                        let lock = customer_lock.unwrap_or(held.customer_lock);
+                        Some(codec::encode(said, lock, rests_on))
+                    }
                 }
-                let before = known.is_some_and(|known| known.customer_lock);
-                let lock = customer_lock.unwrap_or(before);
-                Some(codec::encode(observation, lock, rests_on))
             })
         });
     }
 
-    /// Forgets one signal of a number, and keeps nothing that was observed until then: an operator told
-    /// that it holds no more, while somebody may have been told it who asked before.
-    pub fn withdraw(&self, digest: &NumberDigest, signal: Signal, until: Timestamp) {
-        let record = codec::encode_withdrawn(until);
+    /// Forgets one signal of a number, and keeps nothing of what was observed until `now`: an operator
+    /// told that it holds no more, while somebody may have been told it who asked before.
+    pub fn withdraw(&self, digest: &NumberDigest, signal: Signal, now: Timestamp) {
+        let record = codec::encode_withdrawn(withdrawn_until(now));
         self.store
             .attempt(|db| db.insert(codec::key(digest, signal), record));
     }
@@ -192,4 +239,9 @@ impl Views {
             );
         }
     }
+}
+
+/// What is on its way to somebody who asked before may be as new as the clock of an adapter.
+fn withdrawn_until(now: Timestamp) -> Timestamp {
+    now.checked_add(CLOCK_SKEW_MAX).unwrap_or(Timestamp::MAX)
 }

@@ -15,6 +15,7 @@ mod bad_questions;
 mod bad_tokens;
 mod caller;
 mod clauses;
+mod denied;
 mod disbelieved;
 mod doors;
 mod guesses;

@@ -13,7 +13,7 @@ use accord_proto::{
         self, AdapterMessage, ChangesAccepted, Restriction, adapter_message, broker_message,
         restriction,
     },
-    wire::{CHANGES_MAX, CLOCK_SKEW_MAX, FieldError, parse_observation},
+    wire::{CHANGES_MAX, FieldError, parse_observation},
 };
 use bytes::Bytes;
 use prost::Message as _;
@@ -283,14 +283,13 @@ impl<'a> Incoming<'a> {
         record_entry(&self.parts.ledger, v1::entry::Event::SourceChanges(entry))
             .await
             .map_err(|_| "the broker can't record changes")?;
+        let (views, now) = (&self.parts.views, self.parts.clock.now());
         for (msisdn, signal, observation) in &batch.changes {
-            let digest = self.parts.views.digest(self.operator(), msisdn);
-            let views = &self.parts.views;
+            let digest = views.digest(self.operator(), msisdn);
             // What is bound to nothing that the operator said is not served, and is asked for instead.
             match observation.as_ref().zip(batch.said.as_ref()) {
-                Some((observation, said)) => views.keep(&digest, *signal, observation, None, said),
-                // What is on its way to somebody who asked before may be as new as the adapter's clock.
-                None => views.withdraw(&digest, *signal, self.parts.clock.now() + CLOCK_SKEW_MAX),
+                Some((observation, said)) => views.push(&digest, *signal, observation, said, now),
+                None => views.withdraw(&digest, *signal, now),
             }
         }
         let view_epoch = self.parts.views.epoch();

@@ -1,0 +1,134 @@
+//! What an operator told is not denied by what the view held before, nor by what was on its way.
+
+use accord_client::{Client, Lookup};
+use accord_proto::{
+    purpose::Purpose,
+    v1::{self, Signal, observation::What},
+    wire::timestamp,
+};
+use jiff::SignedDuration;
+
+use crate::{
+    caller::Caller,
+    played::{Played, change, says, swapped},
+    said::{Stage, ask, north, now, one, word, words},
+};
+
+/// More than an observation may lie ahead of the broker's clock, and less than a clause's caching.
+const A_WHILE: i64 = 5;
+
+/// A world whose operator `north-mobile` is played by the test alone.
+async fn staged() -> (Stage, Played) {
+    let mut stage = Stage::sandbox().await;
+    stage.world.kill_adapter("north-mobile").await.unwrap();
+    let caller = Caller::party(&stage, "north-mobile");
+    let played = Played::attach(&caller, "played").await.unwrap();
+    played.settle().await;
+    (stage, played)
+}
+
+/// A question under clause 3.1, which grants caching.
+fn sim() -> Lookup {
+    Lookup::about(north(100), Purpose::Payment).sim_swap()
+}
+
+/// No change since so many minutes ago, as of now.
+fn none_since(minutes: i64) -> v1::Observation {
+    let mut observation = swapped(0, 0);
+    let since = now() - SignedDuration::from_mins(minutes);
+    if let Some(What::Change(change)) = &mut observation.what {
+        (change.after, change.before) = (None, None);
+        change.monitored_since = Some(timestamp(since));
+    }
+    observation
+}
+
+/// The same, as of so many minutes ago.
+fn as_of(mut observation: v1::Observation, minutes: i64) -> v1::Observation {
+    observation.observed_at = Some(timestamp(now() - SignedDuration::from_mins(minutes)));
+    observation
+}
+
+/// Asks, while the operator says this. It hangs where the operator is not asked.
+async fn told(bank: &Client, played: &mut Played, says_so: v1::Observation) -> String {
+    let replies = async {
+        let id = played.ask().await.id;
+        played.reply(id, vec![says(Signal::SimSwap, says_so)]).await;
+    };
+    let (answer, ()) = tokio::join!(one(bank, sim()), replies);
+    word(&answer)
+}
+
+async fn push(played: &mut Played, sequence: u64, pushed: v1::Observation) {
+    played
+        .push(sequence, vec![change(&north(100), pushed)])
+        .await;
+    assert_eq!(played.accepted().await, sequence);
+}
+
+/// No change in the last two years, and the operator is not asked.
+async fn view_holds_none(stage: &Stage, played: &mut Played) -> Client {
+    const TWO_YEARS: i64 = 60 * 24 * 365 * 2;
+    let bank = stage.bank("first-bank");
+    let first = told(&bank, played, none_since(TWO_YEARS)).await;
+    assert_eq!(words(&ask(&bank, sim()).await), [first.as_str()]);
+    assert!(first.starts_with('≥'), "{first}");
+    bank
+}
+
+#[tokio::test]
+async fn a_swap_that_one_source_knows_of_is_not_denied_by_what_another_one_saw_later() {
+    let (stage, mut played) = staged().await;
+    let bank = view_holds_none(&stage, &mut played).await;
+    // A replacement keeps its IMSI, so the HLR saw none as of now. The billing system's row says when
+    // the card was replaced, within five minutes; that is the newest change that anybody tells.
+    push(&mut played, 1, as_of(swapped(15, A_WHILE), A_WHILE)).await;
+    let asked = told(&bank, &mut played, swapped(15, A_WHILE)).await;
+    assert_eq!(asked, "0–4 h");
+}
+
+#[tokio::test]
+async fn a_swap_that_is_told_late_is_not_denied_by_a_watch_that_did_not_know_of_it() {
+    let (stage, mut played) = staged().await;
+    let bank = view_holds_none(&stage, &mut played).await;
+    // The event comes late, and the watch has begun anew meanwhile: the fact alone is told.
+    let mut fact = as_of(swapped(10, 10), 10);
+    if let Some(What::Change(change)) = &mut fact.what {
+        change.monitored_since = change.after;
+    }
+    push(&mut played, 1, fact).await;
+    let asked = told(&bank, &mut played, swapped(10, 10)).await;
+    assert_eq!(asked, "0–4 h");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_on_its_way_does_not_deny_what_was_pushed_meanwhile() {
+    let (stage, mut played) = staged().await;
+    let bank = stage.bank("first-bank");
+    let late = async {
+        let id = played.ask().await.id;
+        push(&mut played, 1, as_of(swapped(15, A_WHILE), A_WHILE)).await;
+        let before = none_since(60 * 24 * 365);
+        played.reply(id, vec![says(Signal::SimSwap, before)]).await;
+    };
+    let (answer, ()) = tokio::join!(one(&bank, sim()), late);
+    assert!(word(&answer).starts_with('≥'));
+    assert_eq!(told(&bank, &mut played, swapped(15, 5)).await, "0–4 h");
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_takes_nothing_from_the_view() {
+    let (stage, mut played) = staged().await;
+    let bank = stage.bank("first-bank");
+    let first = as_of(swapped(30, 30), 30);
+    push(&mut played, 1, first.clone()).await;
+    push(&mut played, 2, first.clone()).await;
+    assert_eq!(words(&ask(&bank, sim()).await), ["0–4 h"]);
+    let second = as_of(swapped(20, 20), 10);
+    push(&mut played, 3, second.clone()).await;
+    // An earlier swap is no news to who knows of a later one.
+    for (sequence, again) in [(4, &first), (5, &second), (6, &as_of(swapped(21, 19), 15))] {
+        push(&mut played, sequence, again.clone()).await;
+        assert_eq!(words(&ask(&bank, sim()).await), ["0–4 h"]);
+    }
+}
