@@ -196,8 +196,8 @@ async fn from_operator(
     observed.evidence = said.evidence;
 }
 
-/// Keeps what was fetched, under a clause that grants it. What the operator's sources contradict each
-/// other about is not served from a view either, whatever clause it was fetched under.
+/// Keeps what was fetched, under a clause that grants it. Under any other it is held against what the
+/// view has: what the operator denies, or can't tell any more, is not served from a view either.
 fn keep_in_view(
     parts: &Parts,
     digest: &NumberDigest,
@@ -206,17 +206,45 @@ fn keep_in_view(
     customer_lock: bool,
     evidence: Option<&Evidence>,
 ) {
-    match &fetched.outcome {
+    let (views, signal) = (&parts.views, fetched.signal);
+    let said = match &fetched.outcome {
         Ok(observation) if seen.permit.clause.caching().is_some() => {
             // An observation always comes with a reply.
             if let Some(Evidence { said, .. }) = evidence {
-                let lock = Some(customer_lock);
-                let views = &parts.views;
-                views.keep(digest, fetched.signal, observation, lock, said);
+                views.keep(digest, signal, observation, Some(customer_lock), said);
             }
+            return;
         }
-        Err(Reason::Contradicted) => parts.views.forget_signal(digest, fetched.signal),
-        Ok(_) | Err(_) => {}
+        Ok(observation) => Some((observation, customer_lock)),
+        Err(reason) if speaks_of_number(*reason) => None,
+        Err(_) => return,
+    };
+    views.doubt(digest, signal, said, parts.clock.now());
+}
+
+/// Whether an operator that answers this has looked at what it knows of the number.
+const fn speaks_of_number(reason: Reason) -> bool {
+    match reason {
+        Reason::NotOurs
+        | Reason::OptedOut
+        | Reason::UnknownNumber
+        | Reason::NotAvailable
+        | Reason::NotWatched
+        | Reason::Undecided
+        | Reason::Contradicted
+        | Reason::Stale => true,
+        // Of a bank, a clause, the way there, or systems that did not answer.
+        Reason::NotCovered
+        | Reason::RouteUnknown
+        | Reason::NotContracted
+        | Reason::NotAuthorised
+        | Reason::ConsentMissing
+        | Reason::Suspended
+        | Reason::OutOfRange
+        | Reason::Timeout
+        | Reason::SourceDown
+        | Reason::Overloaded
+        | Reason::Quota => false,
     }
 }
 

@@ -20,14 +20,17 @@ use accord_proto::{
     msisdn::Msisdn, observation::Observation, party::OrgName, signal::Signal, wire::CLOCK_SKEW_MAX,
 };
 use aws_lc_rs::hmac;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use codec::Kept;
 pub use open::{Rebuilt, ViewError};
 
 use crate::link::{Said, restrictions::NumberDigest};
 use guarded::Guarded;
-use weigh::{Verdict, verdict};
+use weigh::{Verdict, tells, verdict};
+
+/// The shortest time between two instants.
+const INSTANT_MIN: SignedDuration = SignedDuration::from_micros(1);
 
 /// The view.
 #[derive(Debug)]
@@ -207,12 +210,42 @@ impl Views {
         }
     }
 
-    /// Forgets one signal of a number: what was known of it is denied. What was withdrawn stays so.
-    pub fn forget_signal(&self, digest: &NumberDigest, signal: Signal) {
+    /// Holds what an operator answered, which is not to be kept, against what is held of one signal:
+    /// where that does not tell the same, it is forgotten, and nothing is kept of what was observed
+    /// before. `said` is an observation and whether the SIM is locked; `None`: the operator can tell
+    /// nothing of this number. Where nothing is held this is a look and no more.
+    pub fn doubt(
+        &self,
+        digest: &NumberDigest,
+        signal: Signal,
+        said: Option<(&Observation, bool)>,
+        now: Timestamp,
+    ) {
+        if self.find(digest, signal).is_none() {
+            return;
+        }
         self.store.attempt(|db| {
             db.fetch_and_update(codec::key(digest, signal), |bytes| {
                 let bytes = bytes?;
-                codec::decode_withdrawn(bytes).map(|_| bytes.to_vec())
+                let unchanged = Some(bytes.to_vec());
+                // What was withdrawn meanwhile stays so.
+                let Some(held) = codec::decode(bytes, signal) else {
+                    return unchanged;
+                };
+                let (of, told) = match said {
+                    Some((said, lock)) => {
+                        let same = tells(&held.observation, said) && held.customer_lock == lock;
+                        (said.observed_at, same)
+                    }
+                    None => (now, false),
+                };
+                if told {
+                    return unchanged;
+                }
+                // The same answer, to a question under a clause with caching, may be kept.
+                let until = of.max(held.observation.observed_at);
+                let until = until.checked_sub(INSTANT_MIN).unwrap_or(Timestamp::MIN);
+                Some(codec::encode_withdrawn(until))
             })
         });
     }

@@ -1,5 +1,7 @@
 //! The view, kept, closed, killed, damaged and opened again.
 
+mod denied;
+
 use accord_proto::observation::{Observed, Roaming, SourceClass};
 use jiff::SignedDuration;
 
@@ -66,9 +68,10 @@ fn what_is_denied_of_one_signal_goes_alone() {
     let (one, other) = ([1; 16], [2; 16]);
     keep(&views, &one, "2026-11-21T12:00:00Z");
     keep(&views, &other, "2026-11-21T12:00:00Z");
-    views.forget_signal(&one, Signal::SimSwap);
+    let now = "2026-11-21T12:00:01Z".parse().unwrap();
+    views.doubt(&one, Signal::SimSwap, None, now);
     assert!(views.find(&one, Signal::Roaming).is_some());
-    views.forget_signal(&one, Signal::Roaming);
+    views.doubt(&one, Signal::Roaming, None, now);
     assert_eq!(views.find(&one, Signal::Roaming), None);
     assert!(views.find(&other, Signal::Roaming).is_some());
 }
@@ -358,7 +361,7 @@ fn what_was_withdrawn_comes_back_only_with_what_was_observed_later() {
     keep(&views, &digest, "2026-11-21T12:00:02Z");
     assert_eq!(found(), None);
     // Another one, in between, was that its sources contradict each other.
-    views.forget_signal(&digest, Signal::Roaming);
+    views.doubt(&digest, Signal::Roaming, None, now);
     keep(&views, &digest, "2026-11-21T12:00:01Z");
     assert_eq!(found(), None);
     // It is swept as what was observed then.
