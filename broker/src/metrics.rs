@@ -247,6 +247,7 @@ mod tests {
             ledger,
             ledger_ready: true,
             view_failures: 0,
+            view_in_use: true,
             subjects: 0,
             tag_keys_unsplit: 0,
             key_halves_lost: 0,

@@ -16,6 +16,7 @@ pub(super) struct Held {
     ledger_sync_seconds_max: Gauge<f64, AtomicU64>,
     ledger_ready: Gauge,
     view_failures: Gauge,
+    view_in_use: Gauge,
     subjects: Gauge,
     tag_keys_unsplit: Gauge,
     key_halves_lost: Gauge,
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub ledger_ready: bool,
     /// Reads and writes of the view that failed.
     pub view_failures: u64,
+    /// Whether the view is read and written.
+    pub view_in_use: bool,
     /// Subjects with live quotas or thresholds.
     pub subjects: usize,
     /// Keys of closed months that are not split yet.
@@ -68,11 +71,6 @@ impl Held {
                 &self.ledger_ready,
             ),
             (
-                "view_failures",
-                "Failed reads and writes of the view",
-                &self.view_failures,
-            ),
-            (
                 "subjects",
                 "Subjects with live quotas or thresholds",
                 &self.subjects,
@@ -101,6 +99,7 @@ impl Held {
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
         }
+        self.register_view(registry);
         registry.register(
             "ledger_sync_seconds_last",
             "How long the last fdatasync took",
@@ -110,6 +109,19 @@ impl Held {
             "ledger_sync_seconds_max",
             "How long the slowest fdatasync took",
             self.ledger_sync_seconds_max.clone(),
+        );
+    }
+
+    fn register_view(&self, registry: &mut Registry) {
+        registry.register(
+            "view_failures",
+            "Failed reads and writes of the view",
+            self.view_failures.clone(),
+        );
+        registry.register(
+            "view_in_use",
+            "1 until the view is damaged or can't be written",
+            self.view_in_use.clone(),
         );
     }
 
@@ -125,6 +137,7 @@ impl Held {
             .set(snapshot.ledger.sync_max.as_secs_f64());
         self.ledger_ready.set(i64::from(snapshot.ledger_ready));
         self.view_failures.set(number(snapshot.view_failures));
+        self.view_in_use.set(i64::from(snapshot.view_in_use));
         self.subjects.set(count(snapshot.subjects));
         self.tag_keys_unsplit.set(count(snapshot.tag_keys_unsplit));
         self.key_halves_lost.set(count(snapshot.key_halves_lost));

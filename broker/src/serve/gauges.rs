@@ -53,6 +53,7 @@ impl Gauges {
             ledger: self.ledger.stats(),
             ledger_ready: self.ledger.is_ready(),
             view_failures: self.views.failures(),
+            view_in_use: self.views.is_in_use(),
             subjects: self.subjects.len(),
             tag_keys_unsplit: self.closed.overdue(),
             key_halves_lost: self.closed.lost(),

@@ -1,6 +1,8 @@
 //! sled at run time: damage in an old part of a store shows only when that part is read, as an
-//! error or as a panic. A store in which some was met serves nothing any more, and is marked, so
-//! that the next start sets it aside.
+//! error or as a panic; and after the first write that failed every other fails too, until the
+//! process ends, while reads go on. A store in which either was met serves nothing any more: what
+//! lies in it is not known to be what was told. After damage it is marked, so that the next start
+//! sets it aside; one that could not be written was not closed either, and is begun anew.
 
 use std::{
     fs::File,
@@ -22,7 +24,7 @@ const EIO: i32 = 5;
 pub(super) struct Guarded {
     db: sled::Db,
     dir: PathBuf,
-    damaged: AtomicBool,
+    given_up: AtomicBool,
     failures: AtomicU64,
 }
 
@@ -31,23 +33,66 @@ impl Guarded {
         Self {
             db,
             dir,
-            damaged: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
             failures: AtomicU64::new(0),
         }
     }
 
-    /// Does something with the store; `None` if that failed, or if the store is damaged.
-    pub(super) fn attempt<T>(&self, deed: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Option<T> {
-        if self.damaged.load(Ordering::Acquire) {
-            return None;
-        }
-        match catch_unwind(AssertUnwindSafe(|| deed(&self.db))) {
-            Ok(Ok(done)) => return Some(done),
-            Ok(Err(error)) if is_damage(&error) => self.give_up(&error.to_string()),
-            Ok(Err(error)) => self.failed(&error),
-            Err(_) => self.give_up("the store panicked"),
+    /// Reads; `None` if that failed, or if the store was given up.
+    pub(super) fn read<T>(&self, deed: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Option<T> {
+        let failed = match self.attempt(deed)? {
+            Ok(done) => return Some(done),
+            Err(failed) => failed,
+        };
+        match failed {
+            Failed::Damaged(damage) => self.give_up_damaged(&damage),
+            Failed::Refused(error) => self.failed(&error),
         }
         None
+    }
+
+    /// Writes; `None` if that failed, or if the store was given up. What should have been written was
+    /// told by an operator, and the store would go on to say what was so before.
+    pub(super) fn write<T>(&self, deed: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Option<T> {
+        let failed = match self.attempt(deed)? {
+            Ok(done) => return Some(done),
+            Err(failed) => failed,
+        };
+        match failed {
+            Failed::Damaged(damage) => self.give_up_damaged(&damage),
+            Failed::Refused(error) => {
+                if self.give_up() {
+                    tracing::error!(
+                        %error,
+                        dir = %self.dir.display(),
+                        "the view can't be written and is out of use; operators are asked instead, \
+                         until a start at which its disk takes writes"
+                    );
+                }
+            }
+        }
+        None
+    }
+
+    fn attempt<T>(
+        &self,
+        deed: impl FnOnce(&sled::Db) -> sled::Result<T>,
+    ) -> Option<Result<T, Failed>> {
+        if !self.is_in_use() {
+            return None;
+        }
+        Some(match catch_unwind(AssertUnwindSafe(|| deed(&self.db))) {
+            Ok(done) => done.map_err(|error| match is_damage(&error) {
+                true => Failed::Damaged(error.to_string()),
+                false => Failed::Refused(error),
+            }),
+            Err(_) => Err(Failed::Damaged("the store panicked".to_owned())),
+        })
+    }
+
+    /// Whether it was not given up.
+    pub(super) fn is_in_use(&self) -> bool {
+        !self.given_up.load(Ordering::Acquire)
     }
 
     /// Reads and writes that failed since start.
@@ -55,15 +100,20 @@ impl Guarded {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Writes everything out, then the mark that says so; a damaged store gets none.
+    /// Writes everything out, then the mark that says so; a store that was given up gets none.
     pub(super) fn close(&self) -> Result<(), CloseError> {
-        let closed = self.attempt(|db| Ok(open::close(db, &self.dir)));
-        closed.unwrap_or(Err(CloseError::Damaged))
+        let closed = self.read(|db| Ok(open::close(db, &self.dir)));
+        closed.unwrap_or(Err(CloseError::GivenUp))
     }
 
-    fn give_up(&self, damage: &str) {
+    /// True if it was in use until now.
+    fn give_up(&self) -> bool {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        if self.damaged.swap(true, Ordering::AcqRel) {
+        !self.given_up.swap(true, Ordering::AcqRel)
+    }
+
+    fn give_up_damaged(&self, damage: &str) {
+        if !self.give_up() {
             return;
         }
         tracing::error!(
@@ -91,11 +141,19 @@ impl Guarded {
     }
 }
 
+/// Why something could not be done.
+enum Failed {
+    /// The store holds what it should not.
+    Damaged(String),
+    /// The system, or the store, refused it.
+    Refused(sled::Error),
+}
+
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // What sled would do at its end it would do to a store that it can't read, and with locks
+        // What sled would do at its end it would do to a store that it can't read or write, and with locks
         // that a panic may have left taken. So it never ends.
-        if self.damaged.load(Ordering::Acquire) {
+        if !self.is_in_use() {
             std::mem::forget(self.db.clone());
         }
     }
@@ -129,7 +187,7 @@ mod tests {
     }
 
     fn read(store: &Guarded) -> Option<Option<sled::IVec>> {
-        store.attempt(|db| db.get(b"a"))
+        store.read(|db| db.get(b"a"))
     }
 
     #[test]
@@ -137,31 +195,51 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir);
         assert!(read(&store).unwrap().is_some());
-        let panicked = store.attempt(|_| -> sled::Result<()> { panic!("for the test") });
+        let panicked = store.read(|_| -> sled::Result<()> { panic!("for the test") });
         assert!(panicked.is_none());
         assert!(read(&store).is_none(), "it is still used");
         assert!(dir.path().join(DAMAGED_FILE).exists());
-        assert!(matches!(store.close(), Err(CloseError::Damaged)));
+        assert!(matches!(store.close(), Err(CloseError::GivenUp)));
         assert_eq!(store.failures(), 1);
     }
 
-    #[test]
-    fn damage_ends_the_use_of_a_store_and_a_full_disk_does_not() {
+    /// Errors, and whether they say that the store is damaged.
+    fn errors() -> [(sled::Error, bool); 6] {
         let io_error = |kind| sled::Error::Io(io::Error::from(kind));
-        for (error, ends) in [
+        [
             (sled::Error::Corruption { at: None, bt: () }, true),
             (sled::Error::ReportableBug(String::new()), true),
             (io_error(ErrorKind::UnexpectedEof), true),
             (sled::Error::Io(io::Error::from_raw_os_error(EIO)), true),
             (io_error(ErrorKind::StorageFull), false),
             (sled::Error::Unsupported(String::new()), false),
-        ] {
+        ]
+    }
+
+    #[test]
+    fn damage_that_is_read_ends_the_use_of_a_store_and_a_read_that_is_refused_does_not() {
+        for (error, damaged) in errors() {
             let dir = tempfile::tempdir().unwrap();
             let store = store(&dir);
             let words = error.to_string();
-            assert!(store.attempt(|_| Err::<(), _>(error)).is_none());
-            assert_eq!(read(&store).is_none(), ends, "{words}");
+            assert!(store.read(|_| Err::<(), _>(error)).is_none());
+            assert_eq!(read(&store).is_none(), damaged, "{words}");
             assert_eq!(store.failures(), 1, "{words}");
+        }
+    }
+
+    #[test]
+    fn any_write_that_fails_ends_the_use_of_a_store_and_only_damage_sets_it_aside() {
+        for (error, damaged) in errors() {
+            let dir = tempfile::tempdir().unwrap();
+            let store = store(&dir);
+            let words = error.to_string();
+            assert!(store.write(|_| Err::<(), _>(error)).is_none());
+            assert!(read(&store).is_none(), "{words}");
+            assert!(store.write(|db| db.insert(b"a", b"c")).is_none(), "{words}");
+            assert_eq!(store.failures(), 1, "{words}");
+            assert_eq!(dir.path().join(DAMAGED_FILE).exists(), damaged, "{words}");
+            assert!(matches!(store.close(), Err(CloseError::GivenUp)));
         }
     }
 }

@@ -5,7 +5,7 @@
 //! closed, or in which damage was met at run time, is set aside and begun anew, with a new epoch, and
 //! the broker serves on. One that was never closed, because the process was killed, is begun anew
 //! too: it may have lost the last changes that an operator pushed, and what is left could contradict
-//! them.
+//! them. One that could not be written is no more used, for the same reason.
 
 mod codec;
 mod guarded;
@@ -93,7 +93,7 @@ impl Views {
     /// The newest observation, if there is one. A record that does not decode is as good as none.
     #[must_use]
     pub fn find(&self, digest: &NumberDigest, signal: Signal) -> Option<Kept> {
-        let found = self.store.attempt(|db| db.get(codec::key(digest, signal)));
+        let found = self.store.read(|db| db.get(codec::key(digest, signal)));
         codec::decode(&found??, signal)
     }
 
@@ -143,7 +143,7 @@ impl Views {
         said_at: Timestamp,
     ) {
         // Compared and set in one step: between a look and a write, a newer one may come.
-        self.store.attempt(|db| {
+        self.store.write(|db| {
             db.fetch_and_update(codec::key(digest, signal), |bytes| {
                 let withdrawn = bytes.and_then(codec::decode_withdrawn);
                 if withdrawn.is_some_and(|until| said.observed_at <= until) {
@@ -174,14 +174,14 @@ impl Views {
     pub fn withdraw(&self, digest: &NumberDigest, signal: Signal, now: Timestamp) {
         let record = codec::encode_withdrawn(withdrawn_until(now));
         self.store
-            .attempt(|db| db.insert(codec::key(digest, signal), record));
+            .write(|db| db.insert(codec::key(digest, signal), record));
     }
 
     /// Removes what was observed before `older_than`, and what does not decode. It reads the whole
     /// store, so it is no work for a thread that others wait for. Returns how many went.
     pub fn sweep(&self, older_than: Timestamp) -> u64 {
         let mut removed = 0;
-        self.store.attempt(|db| {
+        self.store.write(|db| {
             for record in db.iter() {
                 let (key, bytes) = record?;
                 let Some(signal) = codec::signal(&key) else {
@@ -206,7 +206,7 @@ impl Views {
     pub fn forget(&self, digest: &NumberDigest) {
         for signal in Signal::ALL {
             self.store
-                .attempt(|db| db.remove(codec::key(digest, *signal)));
+                .write(|db| db.remove(codec::key(digest, *signal)));
         }
     }
 
@@ -224,7 +224,7 @@ impl Views {
         if self.find(digest, signal).is_none() {
             return;
         }
-        self.store.attempt(|db| {
+        self.store.write(|db| {
             db.fetch_and_update(codec::key(digest, signal), |bytes| {
                 let bytes = bytes?;
                 let unchanged = Some(bytes.to_vec());
@@ -254,6 +254,12 @@ impl Views {
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Whether it is read and written; if not, operators are asked until the next start.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.store.is_in_use()
     }
 
     /// Reads and writes that failed since start.

@@ -177,8 +177,8 @@ pub(super) enum CloseError {
     Sync(#[from] std::io::Error),
     #[error("the system gave no random bytes")]
     Random,
-    #[error("the view is damaged")]
-    Damaged,
+    #[error("the view was given up before")]
+    GivenUp,
 }
 
 /// Writes everything out, then the mark that says so.

@@ -2,6 +2,8 @@
 
 mod denied;
 
+mod full;
+
 use accord_proto::observation::{Observed, Roaming, SourceClass};
 use jiff::SignedDuration;
 

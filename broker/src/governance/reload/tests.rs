@@ -104,6 +104,7 @@ fn days_left(reloader: &Reloader) -> i64 {
         ledger: reloader.ledger.stats(),
         ledger_ready: true,
         view_failures: 0,
+        view_in_use: true,
         subjects: 0,
         tag_keys_unsplit: 0,
         key_halves_lost: 0,
