@@ -190,7 +190,8 @@ async fn from_operator(
             continue;
         };
         let evidence = said.evidence.as_ref();
-        keep_in_view(parts, digest, &fetched, seen, said.customer_lock, evidence);
+        let lock = said.customer_lock;
+        keep_in_view(parts, operator, digest, &fetched, seen, lock, evidence);
         seen.outcome = Some(fetched.outcome);
     }
     observed.evidence = said.evidence;
@@ -200,6 +201,7 @@ async fn from_operator(
 /// view has: what the operator denies, or can't tell any more, is not served from a view either.
 fn keep_in_view(
     parts: &Parts,
+    operator: &Operator,
     digest: &NumberDigest,
     fetched: &Fetched,
     seen: &Seen,
@@ -208,10 +210,16 @@ fn keep_in_view(
 ) {
     let (views, signal) = (&parts.views, fetched.signal);
     let said = match &fetched.outcome {
+        // Of whoever has opted out nothing is kept, though a law may let it be told.
+        Ok(_) if operator.opted_out(digest) => return,
         Ok(observation) if seen.permit.clause.caching().is_some() => {
             // An observation always comes with a reply.
             if let Some(Evidence { said, .. }) = evidence {
                 views.keep(digest, signal, observation, Some(customer_lock), said);
+            }
+            // The opt-out is in force before the view forgets: whichever comes first, nothing stays.
+            if operator.opted_out(digest) {
+                views.withdraw_all(digest, parts.clock.now());
             }
             return;
         }

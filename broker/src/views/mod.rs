@@ -202,11 +202,14 @@ impl Views {
         removed
     }
 
-    /// Forgets all about a number, after an opt-out.
-    pub fn forget(&self, digest: &NumberDigest) {
+    /// Withdraws all that is held of a number, after an opt-out. What was withdrawn before stays so.
+    pub fn withdraw_all(&self, digest: &NumberDigest, now: Timestamp) {
         for signal in Signal::ALL {
-            self.store
-                .write(|db| db.remove(codec::key(digest, *signal)));
+            let record = || codec::encode_withdrawn(withdrawn_until(now));
+            // Of most of the many who opt out nothing is held, and then nothing is written.
+            self.store.write(|db| {
+                db.fetch_and_update(codec::key(digest, *signal), |bytes| bytes.map(|_| record()))
+            });
         }
     }
 

@@ -23,6 +23,8 @@ mod house;
 mod limits;
 mod links;
 mod nsd;
+
+mod opted_out;
 mod own_control;
 mod played;
 mod portability;

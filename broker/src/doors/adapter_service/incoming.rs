@@ -150,10 +150,13 @@ impl<'a> Incoming<'a> {
         let msisdn = Msisdn::parse(number)?;
         let digest = self.parts.views.digest(self.operator(), &msisdn);
         let subject = subject(msisdn);
-        if matches!(subject, Subject::OptedOut(_)) && !lifted {
-            self.parts.views.forget(&digest);
-        }
         let set = self.links.restrict(self.adapter, subject, digest, lifted);
+        // Only now: what comes in between finds the opt-out in force, and is not kept.
+        if matches!(subject, Subject::OptedOut(_)) && !lifted {
+            self.parts
+                .views
+                .withdraw_all(&digest, self.parts.clock.now());
+        }
         set.map_err(|error| FieldError::new("restriction", error.to_string()))
     }
 
@@ -288,7 +291,14 @@ impl<'a> Incoming<'a> {
             let digest = views.digest(self.operator(), msisdn);
             // What is bound to nothing that the operator said is not served, and is asked for instead.
             match observation.as_ref().zip(batch.said.as_ref()) {
-                Some((observation, said)) => views.push(&digest, *signal, observation, said, now),
+                Some(_) if self.links.opted_out(&digest) => {}
+                Some((observation, said)) => {
+                    views.push(&digest, *signal, observation, said, now);
+                    // Another instance may have told it meanwhile.
+                    if self.links.opted_out(&digest) {
+                        views.withdraw_all(&digest, now);
+                    }
+                }
                 None => views.withdraw(&digest, *signal, now),
             }
         }
