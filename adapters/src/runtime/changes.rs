@@ -176,7 +176,11 @@ pub(super) async fn pump(
         }
         let wire = pushed
             .drain(..)
-            .filter(|change| !shared.restrictions.opted_out(&change.msisdn))
+            // Of whoever has opted out nothing is told; that what was told before holds no more tells
+            // nothing of him.
+            .filter(|change| {
+                change.observation.is_none() || !shared.restrictions.opted_out(&change.msisdn)
+            })
             .filter_map(|change| shared.changes.to_wire(&change))
             .collect::<Vec<_>>();
         if !wire.is_empty() {

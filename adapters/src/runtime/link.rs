@@ -284,10 +284,10 @@ impl Link<'_> {
 
     fn push_changes(&mut self) -> Result<(), LinkEnd> {
         while let Some(mut batch) = self.cursor.next(&self.shared.changes) {
-            // Whoever has opted out since is left out.
+            // Of whoever has opted out since nothing is told but what holds no more.
             batch.changes.retain(|change| {
-                Msisdn::parse(&change.msisdn)
-                    .is_ok_and(|msisdn| !self.shared.restrictions.opted_out(&msisdn))
+                let told = |msisdn| !self.shared.restrictions.opted_out(&msisdn);
+                change.withdrawn || Msisdn::parse(&change.msisdn).is_ok_and(told)
             });
             let sealed = pushed::seal(self.shared, self.broker, batch)?;
             self.outgoing

@@ -12,6 +12,8 @@ mod link;
 #[cfg(test)]
 mod news;
 #[cfg(test)]
+mod opted_out;
+#[cfg(test)]
 mod port;
 #[cfg(test)]
 mod program;
