@@ -83,9 +83,10 @@ async fn an_operator_may_take_back_its_word_on_a_number_that_is_another_ones_by_
     played.push(1, vec![withdrawal(&sud(0))]).await;
     assert_eq!(played.accepted().await, 1);
     let events = record::since(&stage, before);
-    let changes = events.iter().filter(
-        |event| matches!(event, Event::SourceChanges(changes) if changes.subjects.len() == 1),
-    );
+    let changes = events.iter().filter(|event| {
+        matches!(event, Event::SourceChanges(changes)
+            if changes.subjects.len() == 1 && changes.subjects[0].withdrawn)
+    });
     assert_eq!(changes.count(), 1);
     // It is believed, and what the other operator said stays.
     assert!(links(&stage, before, Kind::NotBelieved, "played").is_empty());

@@ -11,8 +11,18 @@ pub(super) struct Batch {
     pub(super) sequence: u64,
     /// What binds the operator to it; `None` if it has no nonce.
     pub(super) said: Option<Said>,
-    /// Without an observation: what was said before holds no more.
-    pub(super) changes: Vec<(Msisdn, Signal, Option<Observation>)>,
+    pub(super) changes: Vec<Change>,
+}
+
+/// One change, parsed.
+pub(super) struct Change {
+    pub(super) msisdn: Msisdn,
+    pub(super) signal: Signal,
+    /// `None`: what was said before holds no more.
+    pub(super) observation: Option<Observation>,
+    /// The operator may serve the number, or spoke of it before. Of any other the entry must not tell it
+    /// the tag: with a list of numbers it could learn whose are all tags of the month.
+    pub(super) known_to_it: bool,
 }
 
 impl Batch {
@@ -24,12 +34,13 @@ impl Batch {
         instance: &str,
         key: &TagKey,
     ) -> v1::SourceChanges {
-        let subject = |(msisdn, signal, observation): &(Msisdn, Signal, Option<Observation>)| {
-            v1::ChangedSubject {
-                subject_tag: key.subject(msisdn).0.to_vec(),
-                signal: signal.to_wire() as i32,
-                withdrawn: observation.is_none(),
-            }
+        let subject = |change: &Change| v1::ChangedSubject {
+            subject_tag: match change.known_to_it {
+                true => key.subject(&change.msisdn).0.to_vec(),
+                false => Vec::new(),
+            },
+            signal: change.signal.to_wire() as i32,
+            withdrawn: change.observation.is_none(),
         };
         let said = self.said.as_ref();
         v1::SourceChanges {

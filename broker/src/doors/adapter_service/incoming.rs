@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use accord_proto::{
     msisdn::Msisdn,
-    observation::Observation,
     party::{OrgName, PartyId},
     signal::Signal,
     v1::{
@@ -21,7 +20,7 @@ use tokio::time::{Duration, Instant};
 
 use super::{
     AdapterParts,
-    batch::Batch,
+    batch::{Batch, Change},
     paced::{Paced, Waiting},
 };
 use crate::{
@@ -287,19 +286,19 @@ impl<'a> Incoming<'a> {
             .await
             .map_err(|_| "the broker can't record changes")?;
         let (views, now) = (&self.parts.views, self.parts.clock.now());
-        for (msisdn, signal, observation) in &batch.changes {
-            let digest = views.digest(self.operator(), msisdn);
+        for change in batch.changes.iter().filter(|change| change.known_to_it) {
+            let (digest, signal) = (views.digest(self.operator(), &change.msisdn), change.signal);
             // What is bound to nothing that the operator said is not served, and is asked for instead.
-            match observation.as_ref().zip(batch.said.as_ref()) {
+            match change.observation.as_ref().zip(batch.said.as_ref()) {
                 Some(_) if self.links.opted_out(&digest) => {}
                 Some((observation, said)) => {
-                    views.push(&digest, *signal, observation, said, now);
+                    views.push(&digest, signal, observation, said, now);
                     // Another instance may have told it meanwhile.
                     if self.links.opted_out(&digest) {
                         views.withdraw_all(&digest, now);
                     }
                 }
-                None => views.withdraw(&digest, *signal, now),
+                None => views.withdraw(&digest, signal, now),
             }
         }
         let view_epoch = self.parts.views.epoch();
@@ -317,16 +316,14 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    fn parse_change(
-        &self,
-        change: &v1::Change,
-    ) -> Result<(Msisdn, Signal, Option<Observation>), FieldError> {
-        let msisdn = match change.withdrawn {
-            // Whichever operator serves the number now, to which it may have gone: what is held is this
-            // operator's word only.
-            true => Msisdn::parse(&change.msisdn)?,
-            false => self.own_number(&change.msisdn)?,
-        };
+    /// An operator pushes changes of its own subscribers only. It may take back what it said of a number
+    /// that is another one's by now.
+    fn parse_change(&self, change: &v1::Change) -> Result<Change, FieldError> {
+        let msisdn = Msisdn::parse(&change.msisdn)?;
+        let own = self.may_serve(&msisdn);
+        if !own && !change.withdrawn {
+            return Err(FieldError::new("msisdn", "not a number of this operator"));
+        }
         let signal = Signal::from_wire(change.signal)
             .ok_or_else(|| FieldError::new("changes.signal", "a known signal is required"))?;
         let observation = match (&change.observation, change.withdrawn) {
@@ -337,18 +334,21 @@ impl<'a> Incoming<'a> {
                 return Err(FieldError::new("changes.observation", rule));
             }
         };
-        Ok((msisdn, signal, observation))
+        let views = &self.parts.views;
+        let held = || views.find(&views.digest(self.operator(), &msisdn), signal);
+        let known_to_it = own || held().is_some();
+        Ok(Change {
+            msisdn,
+            signal,
+            observation,
+            known_to_it,
+        })
     }
 
-    /// An operator pushes changes of its own subscribers only.
-    fn own_number(&self, number: &str) -> Result<Msisdn, FieldError> {
-        let msisdn = Msisdn::parse(number)?;
+    fn may_serve(&self, msisdn: &Msisdn) -> bool {
         let governed = self.parts.governance.current();
         let (routing, now) = (&self.parts.routing, self.parts.clock.now());
-        match routing.may_serve(&governed, self.operator(), &msisdn, now) {
-            true => Ok(msisdn),
-            false => Err(FieldError::new("msisdn", "not a number of this operator")),
-        }
+        routing.may_serve(&governed, self.operator(), msisdn, now)
     }
 
     fn disbelieve(&self, why: &str) {
