@@ -4,15 +4,6 @@ use accord_proto::camara::ScopeError;
 use accord_proto::oauth::TokenHeaderError;
 use rustls::CertificateError;
 
-/// Whose fault a refusal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// The broker's own files.
-    Broker,
-    /// Whoever holds the certificate or made the token.
-    Caller,
-}
-
 /// Why a certificate or a token is refused. `Display` is safe for the caller: it never repeats a
 /// token or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -196,50 +187,6 @@ impl IdentityError {
             Self::TokenWrongIssuer => "TOKEN_WRONG_ISSUER",
             Self::TokenWrongKey => "TOKEN_WRONG_KEY",
             Self::TokenWrongParty => "TOKEN_WRONG_PARTY",
-        }
-    }
-
-    /// Whose fault it is.
-    #[must_use]
-    pub const fn blame(&self) -> Blame {
-        match self {
-            Self::RevocationListExpired | Self::RevocationUnknown => Blame::Broker,
-            Self::CertificateExpired
-            | Self::CertificateInvalid
-            | Self::CertificateMalformedIdentity
-            | Self::CertificateMissing
-            | Self::CertificateNoIdentity
-            | Self::CertificateNotYetValid
-            | Self::CertificateRevoked
-            | Self::CertificateTwoIdentities
-            | Self::CertificateUntrusted
-            | Self::CertificateWrongDomain
-            | Self::Proof(_)
-            | Self::ProofMissing
-            | Self::ProofReplayed
-            | Self::ProofTooMany
-            | Self::TokenAlgorithm
-            | Self::TokenClaim { .. }
-            | Self::TokenClaimMissing(_)
-            | Self::TokenExpired
-            | Self::TokenKeyRetired
-            | Self::TokenLifetime
-            | Self::TokenMalformed(_)
-            | Self::TokenMissing
-            | Self::TokenNotYetValid(_)
-            | Self::TokenPurposeNotRegistered
-            | Self::TokenReused
-            | Self::TokenScope(_)
-            | Self::TokenScopeNotRegistered
-            | Self::TokenSignature
-            | Self::TokenTooMany
-            | Self::TokenUnknownClient
-            | Self::TokenUnknownKey
-            | Self::TokenWrongAudience
-            | Self::TokenWrongCertificate
-            | Self::TokenWrongIssuer
-            | Self::TokenWrongKey
-            | Self::TokenWrongParty => Blame::Caller,
         }
     }
 

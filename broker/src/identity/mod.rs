@@ -42,7 +42,7 @@ pub use caller::Caller;
 pub(crate) use connections::network_of;
 pub use connections::{ConnectionLimits, Connections, keep_current};
 pub use dpop::{Proof, ProofBook, Target};
-pub use error::{Blame, IdentityError};
+pub use error::IdentityError;
 pub(crate) use issued::client_of;
 pub use issued::{AskedWith, Granted, Registered, TokenIssuer};
 pub use keys::{KeyDirectory, library_key};
