@@ -23,5 +23,6 @@ pub mod routing;
 pub mod serve;
 mod stamp;
 pub mod subjects;
+mod unpoisoned;
 pub mod views;
 pub mod witnesses;

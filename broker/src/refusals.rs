@@ -17,6 +17,7 @@ use crate::{
     ledger::{Ledger, LedgerError},
     metrics::Metrics,
     path::Refusal,
+    unpoisoned,
 };
 
 /// The most parties whose refusals are told apart.
@@ -151,14 +152,11 @@ impl RefusalBook {
     /// # Errors
     /// If the ledger takes nothing; the counts are kept for the next second.
     pub async fn tick(&self) -> Result<(), LedgerError> {
-        let counted: Vec<(String, u64)> = match self.parties.lock() {
-            Ok(mut parties) => parties
-                .iter_mut()
-                .filter(|(_, page)| page.uncounted > 0)
-                .map(|(party, page)| (party.clone(), std::mem::take(&mut page.uncounted)))
-                .collect(),
-            Err(_) => Vec::new(),
-        };
+        let counted: Vec<(String, u64)> = unpoisoned::lock(&self.parties)
+            .iter_mut()
+            .filter(|(_, page)| page.uncounted > 0)
+            .map(|(party, page)| (party.clone(), std::mem::take(&mut page.uncounted)))
+            .collect();
         for (party, refused) in counted {
             let count = v1::RefusalCount {
                 party: party.strip_prefix(CONNECT).unwrap_or(&party).to_owned(),
@@ -166,9 +164,7 @@ impl RefusalBook {
             };
             let entry = v1::entry::Event::RefusalCount(count);
             if let Err(error) = record_entry(&self.ledger, entry).await {
-                if let Ok(mut parties) = self.parties.lock()
-                    && let Some(page) = parties.get_mut(&party)
-                {
+                if let Some(page) = unpoisoned::lock(&self.parties).get_mut(&party) {
                     page.uncounted += refused;
                 }
                 return Err(error);
@@ -178,9 +174,7 @@ impl RefusalBook {
     }
 
     fn within_budget(&self, party: &str) -> bool {
-        let Ok(mut parties) = self.parties.lock() else {
-            return false;
-        };
+        let mut parties = unpoisoned::lock(&self.parties);
         let key = if parties.len() < PARTIES_MAX || parties.contains_key(party) {
             party
         } else {

@@ -21,6 +21,8 @@ use super::{
     restrictions::Restrictions,
 };
 
+use crate::unpoisoned;
+
 /// For how long a line of a screening waits for its turn.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The most asks that an adapter may grant.
@@ -153,11 +155,7 @@ impl Adapter {
 
     /// Takes a reply in.
     pub fn replied(&self, reply: v1::Reply) -> Arrival {
-        let waiting = self
-            .pending
-            .lock()
-            .ok()
-            .and_then(|mut pending| pending.remove(&reply.id));
+        let waiting = unpoisoned::lock(&self.pending).remove(&reply.id);
         let Some(Pending { tell, due }) = waiting else {
             return Arrival::Unasked;
         };
@@ -197,9 +195,7 @@ impl Adapter {
     /// Ends the link: everybody who waits is told at once.
     pub fn detach(&self) {
         self.detached.send_replace(true);
-        if let Ok(mut pending) = self.pending.lock() {
-            pending.clear();
-        }
+        unpoisoned::lock(&self.pending).clear();
     }
 
     /// Waits until the link has ended.
@@ -229,9 +225,7 @@ impl Adapter {
 
     /// Whether it has not failed so often of late that it is left alone.
     pub(super) fn is_sound(&self) -> bool {
-        self.breaker
-            .lock()
-            .is_ok_and(|breaker| breaker.admits(Instant::now()))
+        unpoisoned::lock(&self.breaker).admits(Instant::now())
     }
 
     /// Waits for the turn of a line of a screening, then asks as for a single question.
@@ -304,8 +298,7 @@ impl Adapter {
         })?;
         let credit = self.credit.try_acquire().map_err(|_| Reason::Overloaded)?;
         let now = Instant::now();
-        let begun = self.breaker.lock().is_ok_and(|mut one| one.begin(now));
-        if !begun {
+        if !unpoisoned::lock(&self.breaker).begin(now) {
             return Err(Reason::SourceDown);
         }
         // The reply gives it back.
@@ -313,9 +306,7 @@ impl Adapter {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (tell, reply) = oneshot::channel();
         let due = now + patience.own;
-        if let Ok(mut pending) = self.pending.lock() {
-            pending.insert(id, Pending { tell, due });
-        }
+        unpoisoned::lock(&self.pending).insert(id, Pending { tell, due });
         let message = Some(v1::broker_message::Message::Ask(
             draft.to_wire(id, patience.by),
         ));
@@ -324,9 +315,7 @@ impl Adapter {
     }
 
     fn judge(&self, verdict: impl FnOnce(&mut Breaker)) {
-        if let Ok(mut breaker) = self.breaker.lock() {
-            verdict(&mut breaker);
-        }
+        verdict(&mut unpoisoned::lock(&self.breaker));
     }
 }
 

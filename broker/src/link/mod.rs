@@ -26,6 +26,8 @@ use std::{
 use accord_proto::party::OrgName;
 use tokio::sync::watch;
 
+use crate::unpoisoned;
+
 pub use adapter::{Adapter, Arrival, AttachInfo, Outgoing};
 pub use ask::{AskDraft, Asked, Patience};
 pub use believe::{Evidence, Fetched, Said};
@@ -44,7 +46,7 @@ impl Links {
     /// The operator's links, if it ever attached.
     #[must_use]
     pub fn operator(&self, name: &OrgName) -> Option<Arc<Operator>> {
-        self.operators.read().ok()?.get(name).cloned()
+        unpoisoned::read(&self.operators).get(name).cloned()
     }
 
     /// The operator's links, made if there are none yet.
@@ -53,13 +55,8 @@ impl Links {
         if let Some(known) = self.operator(name) {
             return known;
         }
-        match self.operators.write() {
-            Ok(mut operators) => {
-                Arc::clone(operators.entry(name.clone()).or_insert_with(Arc::default))
-            }
-            // A poisoned lock means that a thread died mid-insert; its map is not trusted.
-            Err(_) => Arc::default(),
-        }
+        let mut operators = unpoisoned::write(&self.operators);
+        Arc::clone(operators.entry(name.clone()).or_default())
     }
 
     /// Sends every adapter away, when no question is on its way any more: a stream that never ends
@@ -77,10 +74,7 @@ impl Links {
     /// Adapters attached, by operator.
     #[must_use]
     pub fn attached(&self) -> Vec<(OrgName, usize)> {
-        let Ok(operators) = self.operators.read() else {
-            return Vec::new();
-        };
-        operators
+        unpoisoned::read(&self.operators)
             .iter()
             .map(|(name, links)| (name.clone(), links.attached()))
             .collect()

@@ -19,6 +19,8 @@ use super::{
     restrictions::{Budget, KillSwitch, NumberDigest, Restrictions, Subject, TooMany},
 };
 
+use crate::unpoisoned;
+
 /// Instances of one operator that may be attached together.
 pub const INSTANCES_MAX: usize = 16;
 /// Instances that left, whose restrictions are still in force.
@@ -47,10 +49,7 @@ impl Operator {
     /// # Errors
     /// The field that stands against it.
     pub fn check_room(&self, instance: &str) -> Result<(), FieldError> {
-        match self.links.read() {
-            Ok(links) => links.check_room(instance),
-            Err(_) => Err(FieldError::new("hello", "this operator's links are broken")),
-        }
+        unpoisoned::read(&self.links).check_room(instance)
     }
 
     /// Adds an adapter; an earlier one of the same instance is replaced.
@@ -60,9 +59,7 @@ impl Operator {
     pub fn attach(&self, info: AttachInfo) -> Result<(Arc<Adapter>, Outgoing), FieldError> {
         let restrictions = Arc::new(Restrictions::new(Arc::clone(&self.budget)));
         let (adapter, outgoing) = Adapter::new(info, restrictions, Arc::clone(&self.reports));
-        let Ok(mut links) = self.links.write() else {
-            return Err(FieldError::new("hello", "this operator's links are broken"));
-        };
+        let mut links = unpoisoned::write(&self.links);
         links.check_room(&adapter.info().instance)?;
         links.part(|other| other.info().instance == adapter.info().instance);
         links.adapters.push(Arc::clone(&adapter));
@@ -73,31 +70,22 @@ impl Operator {
     /// instance is back and has said all that it restricts.
     pub fn detach(&self, adapter: &Arc<Adapter>) {
         adapter.detach();
-        if let Ok(mut links) = self.links.write() {
-            links.part(|other| Arc::ptr_eq(other, adapter));
-        }
+        unpoisoned::write(&self.links).part(|other| Arc::ptr_eq(other, adapter));
     }
 
     /// The kill switches of this instance that end when the adapter settles, since it did not set
     /// them again.
     #[must_use]
     pub fn kills_to_lift(&self, adapter: &Adapter) -> Vec<KillSwitch> {
-        self.links.read().map_or_else(
-            |_| Vec::new(),
-            |links| {
-                links
-                    .held(adapter)
-                    .map_or_else(Vec::new, |held| held.kills_beyond(&adapter.restrictions))
-            },
-        )
+        unpoisoned::read(&self.links)
+            .held(adapter)
+            .map_or_else(Vec::new, |held| held.kills_beyond(&adapter.restrictions))
     }
 
     /// The adapter has sent every restriction in force: they replace what its instance had set
     /// before, at once.
     pub fn settle(&self, adapter: &Arc<Adapter>) {
-        let Ok(mut links) = self.links.write() else {
-            return;
-        };
+        let mut links = unpoisoned::write(&self.links);
         if links
             .adapters
             .iter()
@@ -143,11 +131,9 @@ impl Operator {
     #[must_use]
     pub fn has_kill(&self, adapter: &Adapter, switch: &KillSwitch) -> bool {
         adapter.restrictions.has_kill(switch)
-            || self.links.read().is_ok_and(|links| {
-                links
-                    .held(adapter)
-                    .is_some_and(|held| held.has_kill(switch))
-            })
+            || unpoisoned::read(&self.links)
+                .held(adapter)
+                .is_some_and(|held| held.has_kill(switch))
     }
 
     /// A lift reaches what the instance had set before, too.
@@ -159,7 +145,7 @@ impl Operator {
     ) -> Result<(), TooMany> {
         change(&adapter.restrictions)?;
         if lifted && !adapter.is_settled() {
-            let links = self.links.read().map_err(|_| TooMany)?;
+            let links = unpoisoned::read(&self.links);
             links.held(adapter).map_or(Ok(()), |held| change(held))?;
         }
         Ok(())
@@ -168,16 +154,15 @@ impl Operator {
     /// Whether this adapter is still the one of its instance.
     #[must_use]
     pub fn holds(&self, adapter: &Arc<Adapter>) -> bool {
-        self.links.read().is_ok_and(|links| {
-            let mut adapters = links.adapters.iter();
-            adapters.any(|other| Arc::ptr_eq(other, adapter))
-        })
+        let links = unpoisoned::read(&self.links);
+        let mut adapters = links.adapters.iter();
+        adapters.any(|other| Arc::ptr_eq(other, adapter))
     }
 
     /// How many are attached.
     #[must_use]
     pub fn attached(&self) -> usize {
-        self.links.read().map_or(0, |links| links.adapters.len())
+        unpoisoned::read(&self.links).adapters.len()
     }
 
     /// Whether the operator stopped this bank's signal.
@@ -257,7 +242,7 @@ impl Operator {
 
     /// Adapters that may be asked now, least in flight first.
     fn candidates(&self, draft: &AskDraft) -> Result<Vec<Arc<Adapter>>, Reason> {
-        let links = self.links.read().map_err(|_| Reason::SourceDown)?;
+        let links = unpoisoned::read(&self.links);
         let adapters = &links.adapters;
         let mut able: Vec<_> = adapters
             .iter()

@@ -4,6 +4,8 @@ use std::sync::Mutex;
 
 use tokio::time::{Duration, Instant};
 
+use crate::unpoisoned;
+
 /// One entry in this time, over long.
 const ENTRY_EVERY: Duration = Duration::from_millis(100);
 /// Entries that may come at once, after a silence.
@@ -22,7 +24,7 @@ impl Pace {
     #[must_use]
     pub fn turn(&self, entries: u32, wait_max: Duration) -> Option<Instant> {
         let now = Instant::now();
-        let mut paid = self.paid.lock().ok()?;
+        let mut paid = unpoisoned::lock(&self.paid);
         let after = paid.map_or(now, |paid| paid.max(now)) + ENTRY_EVERY * entries;
         let at = after
             .checked_sub(ENTRY_EVERY * BURST_MAX)

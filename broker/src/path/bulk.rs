@@ -9,6 +9,8 @@ use std::{
 use accord_proto::party::OrgName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::unpoisoned;
+
 /// The turns of every bank's lines: a quarter of the path's permits for each bank, and three
 /// quarters for all of them.
 #[derive(Debug)]
@@ -40,7 +42,7 @@ impl BulkTurns {
     /// Waits for one of the bank's turns, then for one of all: a bank that has used up its share
     /// holds no place in the others' queue. `None` only if the turns are broken.
     pub(super) async fn turn(&self, bank: &OrgName) -> Option<Turn> {
-        let of_bank = self.of_bank(bank)?.acquire_owned().await.ok()?;
+        let of_bank = self.of_bank(bank).acquire_owned().await.ok()?;
         let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some(Turn {
             _all: of_all,
@@ -49,13 +51,13 @@ impl BulkTurns {
     }
 
     /// Licensed banks are few, and only a licensed bank's screening gets here.
-    fn of_bank(&self, bank: &OrgName) -> Option<Arc<Semaphore>> {
-        if let Some(known) = self.banks.read().ok()?.get(bank) {
-            return Some(Arc::clone(known));
+    fn of_bank(&self, bank: &OrgName) -> Arc<Semaphore> {
+        if let Some(known) = unpoisoned::read(&self.banks).get(bank) {
+            return Arc::clone(known);
         }
-        let mut banks = self.banks.write().ok()?;
+        let mut banks = unpoisoned::write(&self.banks);
         let fresh = || Arc::new(Semaphore::new(self.bank_max));
-        Some(Arc::clone(banks.entry(bank.clone()).or_insert_with(fresh)))
+        Arc::clone(banks.entry(bank.clone()).or_insert_with(fresh))
     }
 }
 

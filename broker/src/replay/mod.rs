@@ -21,6 +21,8 @@ use tokio::sync::Notify;
 pub use spool::SpoolError;
 use spool::{Place, Spool};
 
+use crate::unpoisoned;
+
 /// For how long a repeat finds its answer, in minutes.
 pub const WINDOW_MINUTES: u32 = 10;
 const SHARDS: usize = 64;
@@ -152,8 +154,7 @@ impl Replays {
     pub fn len(&self) -> usize {
         self.shards
             .iter()
-            .filter_map(|shard| shard.lock().ok())
-            .map(|shard| shard.len())
+            .map(|shard| unpoisoned::lock(shard).len())
             .sum()
     }
 
@@ -186,15 +187,14 @@ impl Replays {
             .spool
             .drop_before(minute.saturating_sub(WINDOW_MINUTES));
         for shard in &self.shards {
-            if let Ok(mut shard) = shard.lock() {
-                shard.retain(|_, slot| slot.place.is_none_or(|place| place.minute() >= oldest));
-            }
+            unpoisoned::lock(shard)
+                .retain(|_, slot| slot.place.is_none_or(|place| place.minute() >= oldest));
         }
     }
 
     fn shard(&self, key: u64) -> Option<MutexGuard<'_, BTreeMap<u64, Slot>>> {
         let at = usize::try_from(key % SHARDS as u64).ok()?;
-        self.shards.get(at)?.lock().ok()
+        Some(unpoisoned::lock(self.shards.get(at)?))
     }
 }
 

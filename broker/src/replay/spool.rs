@@ -5,13 +5,15 @@ use std::{
     fs::{self, File},
     os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard},
+    sync::Mutex,
 };
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
     rand,
 };
+
+use crate::unpoisoned;
 
 /// Where an answer lies: 24 bits of minute, 20 bits of length, and an offset, in 12 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +107,7 @@ impl Spool {
 
     /// Keeps an answer; `None` if the disk does not take it, and then a repeat is a new question.
     pub(super) fn append(&self, answer: &[u8], minute: u32) -> Option<Place> {
-        let mut inner = self.lock()?;
+        let mut inner = unpoisoned::lock(&self.inner);
         if inner
             .files
             .back()
@@ -138,7 +140,7 @@ impl Spool {
     }
 
     pub(super) fn read(&self, place: Place) -> Option<Vec<u8>> {
-        let inner = self.lock()?;
+        let inner = unpoisoned::lock(&self.inner);
         let file = inner
             .files
             .iter()
@@ -168,9 +170,7 @@ impl Spool {
 
     /// Drops the files of earlier minutes; returns the oldest minute that is left.
     pub(super) fn drop_before(&self, minute: u32) -> u32 {
-        let Some(mut inner) = self.lock() else {
-            return minute;
-        };
+        let mut inner = unpoisoned::lock(&self.inner);
         while inner
             .files
             .front()
@@ -200,10 +200,6 @@ impl Spool {
             written: 0,
         });
         Some(())
-    }
-
-    fn lock(&self) -> Option<MutexGuard<'_, Inner>> {
-        self.inner.lock().ok()
     }
 }
 
@@ -266,7 +262,7 @@ mod tests {
         let first = spool.append(&answer(1), 7).unwrap();
         let path = dir.path().join("7.spool");
         let swap = |file: File| {
-            let mut inner = spool.lock().unwrap();
+            let mut inner = unpoisoned::lock(&spool.inner);
             std::mem::replace(&mut inner.files.back_mut().unwrap().file, file)
         };
         // A file that is only open for reading takes nothing.
@@ -274,7 +270,7 @@ mod tests {
         assert_eq!(spool.append(&answer(2), 7), None);
         swap(writable);
         assert_eq!(spool.read(first), None);
-        assert!(spool.lock().unwrap().buffer.is_empty());
+        assert!(unpoisoned::lock(&spool.inner).buffer.is_empty());
         // From here on answers are kept again, at offsets that none before had.
         let lost = 2 * (answer(0).len() + AES_256_GCM.tag_len());
         let kept: Vec<Place> = (3..6)
@@ -292,7 +288,11 @@ mod tests {
         let spool = Spool::open(dir.path(), 1 << 30).unwrap();
         spool.append(b"lost", 7).unwrap();
         let read_only = File::open(dir.path().join("7.spool")).unwrap();
-        spool.lock().unwrap().files.back_mut().unwrap().file = read_only;
+        unpoisoned::lock(&spool.inner)
+            .files
+            .back_mut()
+            .unwrap()
+            .file = read_only;
         let place = spool.append(b"kept", 8).unwrap();
         assert_eq!(spool.read(place), Some(b"kept".to_vec()));
     }

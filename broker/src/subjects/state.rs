@@ -26,6 +26,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::banks::Banks;
 
+use crate::unpoisoned;
+
 /// What is counted together.
 #[derive(Clone, Copy, Debug, Hash)]
 pub enum Scope {
@@ -214,8 +216,10 @@ impl SubjectState {
     /// Live and void slots.
     #[must_use]
     pub fn len(&self) -> usize {
-        let lens = self.shards.iter().filter_map(|shard| shard.lock().ok());
-        lens.map(|shard| shard.len()).sum()
+        self.shards
+            .iter()
+            .map(|shard| unpoisoned::lock(shard).len())
+            .sum()
     }
 
     /// Whether nothing is held.
@@ -240,9 +244,8 @@ impl SubjectState {
         if self.swept_minute.swap(minute(now), Ordering::Relaxed) == minute(now) {
             return false;
         }
-        for shard in self.shards.iter().filter_map(|shard| shard.lock().ok()) {
-            let mut shard = shard;
-            shard.retain(|_, slot| {
+        for shard in &self.shards {
+            unpoisoned::lock(shard).retain(|_, slot| {
                 let live = slot.until_minute > minute(now);
                 if !live {
                     self.banks.release(slot.bank);
@@ -283,7 +286,7 @@ impl SubjectState {
 
     fn shard(&self, key: u64) -> Option<MutexGuard<'_, BTreeMap<u64, Slot>>> {
         let at = usize::try_from(key % SHARDS as u64).ok()?;
-        self.shards.get(at)?.lock().ok()
+        Some(unpoisoned::lock(self.shards.get(at)?))
     }
 }
 

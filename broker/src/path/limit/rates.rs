@@ -14,6 +14,8 @@ use governor::{
     clock::{Clock as _, DefaultClock},
 };
 
+use crate::unpoisoned;
+
 /// The rates of all banks. Keys are licensed banks and signed clauses, so the maps are small; there
 /// is a limit all the same.
 pub struct Rates {
@@ -85,24 +87,34 @@ fn limiter<K: Eq + std::hash::Hash>(
     owned: impl FnOnce() -> K,
     per_second: NonZeroU32,
 ) -> Arc<DefaultDirectRateLimiter> {
-    if let Ok(known) = limiters.read()
-        && let Some(limiter) = known.get(key)
-    {
+    if let Some(limiter) = unpoisoned::read(limiters).get(key) {
         return Arc::clone(limiter);
     }
-    let fresh = Arc::new(RateLimiter::direct(Quota::per_second(per_second)));
-    if let Ok(mut known) = limiters.write() {
-        if known.len() >= LIMITERS_MAX {
-            known.clear();
-        }
-        return Arc::clone(known.entry(owned()).or_insert(fresh));
+    let mut known = unpoisoned::write(limiters);
+    if known.len() >= LIMITERS_MAX {
+        known.clear();
     }
-    fresh
+    let fresh = || Arc::new(RateLimiter::direct(Quota::per_second(per_second)));
+    Arc::clone(known.entry(owned()).or_insert_with(fresh))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_under_the_lock_lifts_no_rate() {
+        let rates = Arc::new(Rates::new(NonZeroU32::new(1).unwrap()));
+        let bank = OrgName::parse("first-bank").unwrap();
+        assert!(rates.party(&bank).is_ok());
+        let held = Arc::clone(&rates);
+        let panicked = std::thread::spawn(move || {
+            let _banks = held.parties.write().unwrap();
+            panic!("under the lock");
+        });
+        assert!(panicked.join().is_err() && rates.parties.is_poisoned());
+        assert!(rates.party(&bank).is_err());
+    }
 
     #[test]
     fn each_bank_has_its_own_rate_and_the_same() {

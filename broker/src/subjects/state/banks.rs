@@ -7,6 +7,8 @@ use std::sync::{
 
 use accord_proto::party::OrgName;
 
+use crate::unpoisoned;
+
 /// The most banks that are told apart; licensed banks are far fewer.
 const BANKS_MAX: usize = 4_096;
 
@@ -33,11 +35,13 @@ impl Banks {
 
     /// The number that stands for a bank; `None` if there are too many.
     pub(super) fn index(&self, bank: &OrgName) -> Option<u16> {
-        let known = self.names.read().ok()?.iter().position(|name| name == bank);
+        let known = unpoisoned::read(&self.names)
+            .iter()
+            .position(|name| name == bank);
         let at = match known {
             Some(at) => at,
             None => {
-                let mut names = self.names.write().ok()?;
+                let mut names = unpoisoned::write(&self.names);
                 match names.iter().position(|name| name == bank) {
                     Some(at) => at,
                     None if names.len() < BANKS_MAX => {
