@@ -107,8 +107,9 @@ async fn both(stage: &Stage, answer: v1::Answer, origin: &str, index: u64) -> Bo
         panic!("{} signals", access.signals.len());
     };
     let mut recorded = recorded.clone();
-    // Which of the doors asked first is no matter.
+    // Which of the doors asked first is no matter: the other one answers from what it was told.
     recorded.from_view = false;
+    recorded.rests_on = None;
     Both {
         answer: answered.clone(),
         agreement: (answer.agreement, answer.agreement_version),
