@@ -8,9 +8,14 @@ use std::{
     process::{Command, Output},
 };
 
+use accord_certs::{LeafOptions, Pki};
 use accord_client::profile::LoadedProfile;
 use accord_proto::{
-    agreement::SignedAgreement, c2sp::SigningKey, document::Authorities, parties::Parties,
+    agreement::SignedAgreement,
+    c2sp::SigningKey,
+    clock::{Clock as _, SystemClock},
+    document::Authorities,
+    parties::Parties,
     statement::parse_joint,
 };
 use accord_tests::world::{AGREEMENT, broker_binary};
@@ -76,6 +81,12 @@ fn every_file_of_the_page_is_read_and_every_command_runs() {
     put("statement.toml", block("toml", "needed_within_days"));
     put("adapter.toml", block("toml", "[journal]"));
     put("exports/subscribers-20261120.csv", block("csv", "MSISDN"));
+    // What the operator was sent when it was let in.
+    let now = SystemClock.now();
+    let pki = Pki::new("accord.example", now).unwrap();
+    put("roots.pem", pki.certificate_pem());
+    let adapter = pki.issue("operator", "north-mobile", &LeafOptions::at(now));
+    adapter.unwrap().write(dir.path(), "adapter").unwrap();
     let commands = commands();
     assert!(commands.len() >= 15, "{commands:?}");
     for command in commands {
