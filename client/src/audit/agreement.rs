@@ -77,12 +77,7 @@ impl Auditor {
                 .get_agreement(request(message, within))
                 .await
         };
-        let response = self
-            .session()
-            .failover
-            .call(deadline, call)
-            .await?
-            .into_inner();
+        let response = self.call(deadline, call).await?;
         let instant = |at: Option<_>| at.as_ref().and_then(wire::parse_timestamp);
         Ok(AgreementInForce {
             note: response.note,
@@ -107,12 +102,7 @@ impl Auditor {
             };
             service(channel).act(request(message, within)).await
         };
-        let response = self
-            .session()
-            .failover
-            .call(self.deadline, call)
-            .await?
-            .into_inner();
+        let response = self.call(self.deadline, call).await?;
         Ok(ActTaken {
             kind: response.kind(),
             origin: response.origin,
@@ -132,12 +122,7 @@ impl Auditor {
                 let message = v1::HistoryRequest { skip };
                 service(channel).history(request(message, within)).await
             };
-            let page = self
-                .session()
-                .failover
-                .call(self.deadline, call)
-                .await?
-                .into_inner();
+            let page = self.call(self.deadline, call).await?;
             let came = page.acts.len();
             history.acts.extend(page.acts);
             history.proposed = page.proposed;
@@ -161,12 +146,7 @@ impl Auditor {
                 .get_document(request(message, within))
                 .await
         };
-        let response = self
-            .session()
-            .failover
-            .call(self.deadline, call)
-            .await?
-            .into_inner();
+        let response = self.call(self.deadline, call).await?;
         Ok(response.note)
     }
 }

@@ -18,7 +18,7 @@ use accord_proto::{
     v1::{self, audit_service_client::AuditServiceClient},
 };
 use prost::Message as _;
-use tonic::{Request, Status, Streaming, transport::Channel};
+use tonic::{Request, Response, Status, Streaming, transport::Channel};
 
 use crate::{
     answer::Mistrust,
@@ -113,6 +113,19 @@ impl Auditor {
         self.connections.session()
     }
 
+    /// What one call brings, from the first broker that answers.
+    async fn call<T, F>(
+        &self,
+        deadline: Duration,
+        call: impl Fn(Channel, Duration) -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let response = self.session().failover.call(deadline, call).await?;
+        Ok(response.into_inner())
+    }
+
     /// The same reader, who states this with each read of entries from here on.
     #[must_use]
     pub fn stating(mut self, statement: Statement) -> Self {
@@ -136,12 +149,7 @@ impl Auditor {
             let request = request(v1::GetCheckpointRequest { origin }, within);
             audit(channel).get_checkpoint(request).await
         };
-        let response = self
-            .session()
-            .failover
-            .call(self.deadline, call)
-            .await?
-            .into_inner();
+        let response = self.call(self.deadline, call).await?;
         Ok(self.open_checkpoint(&response.checkpoint)?)
     }
 
@@ -160,12 +168,7 @@ impl Auditor {
             let request = request(message, within);
             audit(channel).get_entry(request).await
         };
-        let response = self
-            .session()
-            .failover
-            .call(self.deadline, call)
-            .await?
-            .into_inner();
+        let response = self.call(self.deadline, call).await?;
         Ok(LedgerEntry::parse(
             origin.to_owned(),
             index,
@@ -189,12 +192,7 @@ impl Auditor {
             let request = request(v1::ProveInclusionRequest { origin, index }, within);
             audit(channel).prove_inclusion(request).await
         };
-        let response = self
-            .session()
-            .failover
-            .call(self.deadline, call)
-            .await?
-            .into_inner();
+        let response = self.call(self.deadline, call).await?;
         let proof = response.proof;
         let origin = if origin.is_empty() {
             self.origin_of(&proof)?
@@ -220,12 +218,7 @@ impl Auditor {
                 .prove_consistency(request(message, within))
                 .await
         };
-        let response = self
-            .session()
-            .failover
-            .call(self.deadline, call)
-            .await?
-            .into_inner();
+        let response = self.call(self.deadline, call).await?;
         let new = self.open_checkpoint(&response.checkpoint)?;
         if new.checkpoint.origin != old.origin {
             return Err(Mistrust::Proof("it is from another log".to_owned()).into());

@@ -106,12 +106,7 @@ impl Auditor {
                 .await
         };
         let deadline = self.deadline.max(Duration::from_secs(PAGE_S_MAX));
-        let response = self
-            .session()
-            .failover
-            .call(deadline, call)
-            .await?
-            .into_inner();
+        let response = self.call(deadline, call).await?;
         if response.entries.len() > page_size as usize {
             return Err(Mistrust::Malformed("entries").into());
         }
@@ -146,12 +141,7 @@ impl Auditor {
             audit(channel).record_export(request(message, within)).await
         };
         let deadline = self.deadline.max(Duration::from_secs(PAGE_S_MAX));
-        let response = self
-            .session()
-            .failover
-            .call(deadline, call)
-            .await?
-            .into_inner();
+        let response = self.call(deadline, call).await?;
         Ok((response.origin, response.index))
     }
 }

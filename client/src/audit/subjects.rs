@@ -52,8 +52,7 @@ impl Auditor {
             let request = request(v1::ListKeyMonthsRequest {}, within);
             subjects(channel).list_key_months(request).await
         };
-        let response = self.session().failover.call(self.deadline, call).await?;
-        Ok(response.into_inner().months)
+        Ok(self.call(self.deadline, call).await?.months)
     }
 
     /// The caller's own half of a closed month's key, sealed to the caller. It takes a statement
@@ -70,12 +69,7 @@ impl Auditor {
             };
             subjects(channel).get_share(request(message, within)).await
         };
-        let (response, _) = self
-            .session()
-            .failover
-            .call_one(self.deadline, call)
-            .await?;
-        share_of(&response.into_inner())
+        share_of(&self.call(self.deadline, call).await?)
     }
 
     /// As [`key_share`](Self::key_share), to be kept at the close of the month: it takes no
@@ -92,12 +86,7 @@ impl Auditor {
             };
             subjects(channel).get_share(request(message, within)).await
         };
-        let (response, _) = self
-            .session()
-            .failover
-            .call_one(self.deadline, call)
-            .await?;
-        share_of(&response.into_inner())
+        share_of(&self.call(self.deadline, call).await?)
     }
 
     /// Asks for something to be done with a closed month's key, in a note signed with `key`.
@@ -123,12 +112,7 @@ impl Auditor {
                 RequestKind::Shred => to.shred_month(request).await,
             }
         };
-        let (response, _) = self
-            .session()
-            .failover
-            .call_one(self.deadline, call)
-            .await?;
-        Ok(response.into_inner())
+        self.call(self.deadline, call).await
     }
 
     /// All accesses about a number since its present holder's tenure began, each with its proof,
@@ -148,8 +132,7 @@ impl Auditor {
         };
         let least = Duration::from_secs(OPEN_S_MAX.max(REPORT_S_MAX));
         let deadline = self.deadline.max(least);
-        let (stream, _) = self.session().failover.call_one(deadline, call).await?;
-        let mut stream = stream.into_inner();
+        let mut stream = self.call(deadline, call).await?;
         let mut next = async || {
             let message = stream.message().await;
             message.map_err(|status| CallError::Refused(Refusal::from_status(&status)))
