@@ -3,7 +3,7 @@
 use accord_client::{Client, Lookup};
 use accord_proto::{
     purpose::Purpose,
-    v1::{self, adapter_link::Kind, broker_message, entry::Event},
+    v1::{self, adapter_link::Kind, broker_message, entry::Event, observation::What},
     wire::CHANGES_MAX,
 };
 use accord_tests::world::{WorldSpec, wait_until};
@@ -13,7 +13,7 @@ use tonic::Code;
 
 use crate::{
     caller::{Caller, told},
-    played::{Played, change, links, swapped},
+    played::{Played, alone, change, links, swapped},
     record,
     said::{Stage, north, one, word},
 };
@@ -125,12 +125,12 @@ async fn what_an_adapter_stopped_is_on_the_record_though_it_left_at_once() {
 #[tokio::test]
 async fn a_full_batch_of_changes_is_read_whatever_the_limit_on_messages_and_a_longer_one_is_not() {
     let spec = WorldSpec::default().limit("message_kib_max", 1);
-    let mut stage = Stage::of(&spec).await;
-    stage.world.kill_adapter("north-mobile").await.unwrap();
-    let caller = Caller::party(&stage, "north-mobile");
-    let mut played = Played::attach(&caller, "played").await.unwrap();
-    played.settle().await;
-    let batch = |len| vec![change(&north(1), swapped(120, 60)); len];
+    let (stage, mut played) = alone(Stage::of(&spec).await).await;
+    let mut observation = swapped(120, 60);
+    if let Some(What::Change(change)) = &mut observation.what {
+        change.monitored_since = change.after;
+    }
+    let batch = |len| vec![change(&north(1), observation.clone()); len];
     assert!(
         batch(CHANGES_MAX)
             .iter()
