@@ -9,9 +9,8 @@ use accord_proto::{
 use jiff::SignedDuration;
 
 use crate::{
-    caller::Caller,
-    played::{Played, change, says, swapped},
-    said::{Stage, ask, north, now, one, word, words},
+    played::{Played, alone, change, says, swapped},
+    said::{Stage, ask, north, now, one, sim, word, words},
 };
 
 /// Minutes: more than an observation may lie ahead of the broker's clock, and less than a clause's
@@ -19,21 +18,6 @@ use crate::{
 const A_WHILE: i64 = 5;
 /// In minutes.
 const TWO_YEARS: i64 = 60 * 24 * 365 * 2;
-
-/// A world whose operator `north-mobile` is played by the test alone.
-async fn staged() -> (Stage, Played) {
-    let mut stage = Stage::sandbox().await;
-    stage.world.kill_adapter("north-mobile").await.unwrap();
-    let caller = Caller::party(&stage, "north-mobile");
-    let played = Played::attach(&caller, "played").await.unwrap();
-    played.settle().await;
-    (stage, played)
-}
-
-/// A question under clause 3.1, which grants caching.
-fn sim(digits: u16) -> Lookup {
-    Lookup::about(north(digits), Purpose::Payment).sim_swap()
-}
 
 /// A question under clause 2.2, which grants none.
 fn uncached(digits: u16) -> Lookup {
@@ -95,7 +79,7 @@ async fn view_holds_none(bank: &Client, played: &mut Played, digits: u16) {
 
 #[tokio::test]
 async fn a_swap_that_one_source_knows_of_is_not_denied_by_what_another_one_saw_later() {
-    let (stage, mut played) = staged().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     view_holds_none(&bank, &mut played, 100).await;
     // A replacement keeps its IMSI, so the HLR saw none as of now. The billing system's row says when
@@ -107,7 +91,7 @@ async fn a_swap_that_one_source_knows_of_is_not_denied_by_what_another_one_saw_l
 
 #[tokio::test]
 async fn a_swap_that_is_told_late_is_not_denied_by_a_watch_that_did_not_know_of_it() {
-    let (stage, mut played) = staged().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     view_holds_none(&bank, &mut played, 100).await;
     // The event comes late, and the watch has begun anew meanwhile: the fact alone is told.
@@ -122,7 +106,7 @@ async fn a_swap_that_is_told_late_is_not_denied_by_a_watch_that_did_not_know_of_
 
 #[tokio::test]
 async fn an_answer_that_was_on_its_way_does_not_deny_what_was_pushed_meanwhile() {
-    let (stage, mut played) = staged().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     let late = async {
         let id = played.ask().await.id;
@@ -140,7 +124,7 @@ async fn an_answer_that_was_on_its_way_does_not_deny_what_was_pushed_meanwhile()
 
 #[tokio::test]
 async fn a_batch_that_comes_again_takes_nothing_from_the_view() {
-    let (stage, mut played) = staged().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     let first = as_of(swapped(30, 30), 30);
     push(&mut played, 1, first.clone()).await;
@@ -165,7 +149,7 @@ fn why(reason: Reason) -> v1::SignalReply {
 
 #[tokio::test]
 async fn what_the_operator_says_under_a_clause_without_caching_is_not_denied_by_the_view() {
-    let (stage, mut played) = staged().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     let denying = [
         (says(Signal::SimSwap, swapped(A_WHILE, A_WHILE)), "yes"),
@@ -187,7 +171,7 @@ async fn what_the_operator_says_under_a_clause_without_caching_is_not_denied_by_
 
 #[tokio::test]
 async fn an_answer_that_says_the_same_or_nothing_of_the_number_takes_nothing_from_the_view() {
-    let (stage, mut played) = staged().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     let silent = [
         // It has watched for less time than who was heard first.

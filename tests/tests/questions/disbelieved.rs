@@ -10,29 +10,13 @@ use accord_tests::world::{WorldSpec, wait_until};
 use jiff::SignedDuration;
 
 use crate::{
-    caller::Caller,
-    played::{Played, change, links, says, swapped, withdrawal},
+    played::{Played, alone, change, links, says, swapped, withdrawal},
     record,
-    said::{Stage, ask, north, now, one, sud, word, words},
+    said::{Stage, ask, north, now, one, sim, sud, word, words},
 };
-
-/// A world whose operator `north-mobile` is played by the test alone.
-async fn staged(spec: &WorldSpec) -> (Stage, Played) {
-    let mut stage = Stage::of(spec).await;
-    stage.world.kill_adapter("north-mobile").await.unwrap();
-    let caller = Caller::party(&stage, "north-mobile");
-    let played = Played::attach(&caller, "played").await.unwrap();
-    played.settle().await;
-    (stage, played)
-}
 
 fn spec() -> WorldSpec {
     WorldSpec::default().limit("refusals_per_second", 1_000)
-}
-
-/// A question under clause 3.1, which grants caching.
-fn sim(digits: u16) -> Lookup {
-    Lookup::about(north(digits), Purpose::Payment).sim_swap()
 }
 
 /// Waits until the record says of so many things that they were not believed, and what of them.
@@ -67,7 +51,7 @@ async fn replied(stage: &Stage, played: &mut Played, digits: u16, reply: Vec<v1:
 
 #[tokio::test]
 async fn a_reply_to_another_question_is_not_believed() {
-    let (stage, mut played) = staged(&spec()).await;
+    let (stage, mut played) = alone(Stage::of(&spec()).await).await;
     let mut ahead = swapped(120, 120);
     let in_an_hour = now() + SignedDuration::from_hours(1);
     ahead.observed_at = Some(accord_proto::wire::timestamp(in_an_hour));
@@ -95,7 +79,7 @@ async fn a_reply_to_another_question_is_not_believed() {
 
 #[tokio::test]
 async fn a_reply_to_nothing_and_a_second_reply_are_not_believed() {
-    let (stage, mut played) = staged(&spec()).await;
+    let (stage, mut played) = alone(Stage::of(&spec()).await).await;
     let bank = stage.bank("first-bank");
     let before = record::size(&stage);
     let swap = |minutes| vec![says(Signal::SimSwap, swapped(minutes, minutes))];
@@ -121,7 +105,8 @@ async fn a_reply_to_nothing_and_a_second_reply_are_not_believed() {
 
 #[tokio::test]
 async fn a_reply_that_comes_too_late_is_not_believed() {
-    let (stage, mut played) = staged(&spec().limit("operator_deadline_ms", 200)).await;
+    let (stage, mut played) =
+        alone(Stage::of(&spec().limit("operator_deadline_ms", 200)).await).await;
     let bank = stage.bank("first-bank");
     let before = record::size(&stage);
     let (answer, late) = tokio::join!(one(&bank, sim(100)), played.ask());
@@ -149,7 +134,7 @@ async fn a_reply_that_comes_too_late_is_not_believed() {
 
 #[tokio::test]
 async fn a_change_that_is_not_believed_keeps_no_other_from_the_view() {
-    let (stage, mut played) = staged(&spec()).await;
+    let (stage, mut played) = alone(Stage::of(&spec()).await).await;
     let bank = stage.bank("first-bank");
     let sud_swap = || Lookup::about(sud(0), Purpose::Payment).sim_swap();
     let sud_before = word(&one(&bank, sud_swap()).await);
@@ -214,7 +199,7 @@ async fn a_change_that_is_not_believed_keeps_no_other_from_the_view() {
 #[tokio::test]
 async fn a_flood_of_what_is_not_believed_is_counted_under_its_operators_name() {
     const FLOOD: u64 = 200;
-    let (stage, played) = staged(&spec().limit("refusals_per_second", 5)).await;
+    let (stage, played) = alone(Stage::of(&spec().limit("refusals_per_second", 5)).await).await;
     let before = record::size(&stage);
     for id in 0..FLOOD {
         played.reply(1_000 + id, Vec::new()).await;

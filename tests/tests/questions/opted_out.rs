@@ -9,9 +9,8 @@ use accord_proto::{
 use accord_tests::world::WorldSpec;
 
 use crate::{
-    caller::Caller,
-    played::{Played, change, says, swapped, withdrawal},
-    said::{Stage, ask, north, one, word, words},
+    played::{Played, alone, change, says, swapped, withdrawal},
+    said::{Stage, ask, north, one, sim, word, words},
 };
 
 const NUMBER: u16 = 100;
@@ -24,17 +23,12 @@ async fn staged() -> (Stage, Played) {
     assert!(spec.agreement.contains(clause));
     let caching = format!("caching_minutes = 60\n{clause}");
     spec.agreement = spec.agreement.replacen(clause, &caching, 1);
-    let mut stage = Stage::of(&spec).await;
-    stage.world.kill_adapter("north-mobile").await.unwrap();
-    let caller = Caller::party(&stage, "north-mobile");
-    let played = Played::attach(&caller, "played").await.unwrap();
-    played.settle().await;
-    (stage, played)
+    alone(Stage::of(&spec).await).await
 }
 
 /// A question under clause 3.1, which honours an opt-out.
 fn payment() -> Lookup {
-    Lookup::about(north(NUMBER), Purpose::Payment).sim_swap()
+    sim(NUMBER)
 }
 
 /// A question under clause 5.1, which overrides it.

@@ -11,20 +11,14 @@ use accord_adapters::{
     reconcile::{Reconciled, Scope, reconcile},
 };
 use accord_client::{
-    Lookup,
     export::{Exporter, Format},
     footer::Footer,
 };
-use accord_proto::purpose::Purpose;
 use accord_tests::world::{WorldSpec, wait_until};
 use futures_util::future::join_all;
 use serde_json::{Value as Json, json};
 
-use crate::said::{Stage, ask, north, one, word};
-
-fn sim(digits: u16) -> Lookup {
-    Lookup::about(north(digits), Purpose::Payment).sim_swap()
-}
+use crate::said::{Stage, ask, one, sim, word};
 
 #[tokio::test]
 async fn beyond_its_ceiling_a_source_is_overloaded_and_comes_back() {

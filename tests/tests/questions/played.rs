@@ -21,6 +21,15 @@ use crate::{
     said::{Stage, now},
 };
 
+/// The stage with its operator `north-mobile` played by the test alone.
+pub(crate) async fn alone(mut stage: Stage) -> (Stage, Played) {
+    stage.world.kill_adapter("north-mobile").await.unwrap();
+    let caller = Caller::party(&stage, "north-mobile");
+    let played = Played::attach(&caller, "played").await.unwrap();
+    played.settle().await;
+    (stage, played)
+}
+
 /// One attached stream; it ends when this is dropped.
 pub(crate) struct Played {
     say: mpsc::Sender<AdapterMessage>,

@@ -1,35 +1,15 @@
 //! What an operator pushes: what the ledger has of it, and what the view keeps.
 
-use accord_client::Lookup;
-use accord_proto::{
-    purpose::Purpose,
-    v1::{self, Signal, adapter_link::Kind, entry::Event},
-};
+use accord_proto::v1::{self, Signal, adapter_link::Kind, entry::Event};
 use accord_tests::world::wait_until;
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message as _;
 
 use crate::{
-    caller::Caller,
-    played::{Played, change, links, says, swapped, withdrawal},
+    played::{alone, change, links, says, swapped, withdrawal},
     record,
-    said::{Stage, ask, north, one, word},
+    said::{Stage, ask, north, one, sim, word},
 };
-
-/// A world whose operator `north-mobile` is played by the test alone.
-async fn staged() -> (Stage, Played) {
-    let mut stage = Stage::sandbox().await;
-    stage.world.kill_adapter("north-mobile").await.unwrap();
-    let caller = Caller::party(&stage, "north-mobile");
-    let played = Played::attach(&caller, "played").await.unwrap();
-    played.settle().await;
-    (stage, played)
-}
-
-/// A question under clause 3.1, which grants caching.
-fn sim(digits: u16) -> Lookup {
-    Lookup::about(north(digits), Purpose::Payment).sim_swap()
-}
 
 /// What the ledger has of the only batch since an entry.
 fn batch(stage: &Stage, from: u64) -> v1::SourceChanges {
@@ -55,7 +35,7 @@ fn sealed(nonce: &[u8], changes: Vec<v1::Change>) -> Vec<u8> {
 
 #[tokio::test]
 async fn the_ledger_has_the_digest_of_exactly_what_was_pushed_and_what_of_it_was_withdrawn() {
-    let (stage, mut played) = staged().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let before = record::size(&stage);
     let changes = vec![
         change(&north(100), swapped(120, 120)),
@@ -77,7 +57,7 @@ async fn the_ledger_has_the_digest_of_exactly_what_was_pushed_and_what_of_it_was
 
 #[tokio::test]
 async fn a_batch_without_a_nonce_has_no_digest_on_the_record_and_the_view_forgets_instead() {
-    let (stage, mut played) = staged().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     let old = change(&north(100), swapped(60 * 24 * 400, 60 * 24 * 400));
     played.push(1, vec![old]).await;
@@ -103,7 +83,7 @@ async fn a_batch_without_a_nonce_has_no_digest_on_the_record_and_the_view_forget
 
 #[tokio::test]
 async fn an_answer_from_the_view_names_the_reply_or_the_batch_that_it_rests_on() {
-    let (stage, mut played) = staged().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     let rests_on = |index: u64| {
         let Event::Access(access) = record::event(&stage, index) else {
@@ -148,7 +128,7 @@ async fn an_answer_from_the_view_names_the_reply_or_the_batch_that_it_rests_on()
 
 #[tokio::test]
 async fn what_is_no_batch_ends_the_link_and_is_on_the_record() {
-    let (stage, mut played) = staged().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let before = record::size(&stage);
     played.push_sealed(vec![0x08]).await;
     while matches!(played.next().await, Ok(Some(_))) {}

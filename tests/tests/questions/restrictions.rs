@@ -18,12 +18,8 @@ use tokio::time::{Duration, Instant};
 
 use crate::{
     record,
-    said::{Stage, ask, north, one, word, words},
+    said::{Stage, ask, north, one, sim, word, words},
 };
-
-fn sim(digits: u16) -> Lookup {
-    Lookup::about(north(digits), Purpose::Payment).sim_swap()
-}
 
 /// Asks until the view serves the answer (clause 3.1 grants caching).
 async fn served_from_view(stage: &Stage, digits: u16) -> u64 {

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use accord_client::{Answered, CallError, Client, Lookup, Outcome, Refusal, SignalOutcome, Value};
 use accord_proto::{
     clock::{Clock as _, SystemClock},
+    purpose::Purpose,
     reason::Reason,
 };
 use accord_tests::world::{World, WorldFiles, WorldSpec};
@@ -70,6 +71,11 @@ pub(crate) fn north(digits: u16) -> String {
 /// A number of `sud-mobile`.
 pub(crate) fn sud(digits: u16) -> String {
     format!("+33639980{digits:03}")
+}
+
+/// A question under clause 3.1 of the sandbox, which grants caching.
+pub(crate) fn sim(digits: u16) -> Lookup {
+    Lookup::about(north(digits), Purpose::Payment).sim_swap()
 }
 
 /// So many days ago, UTC.

@@ -10,15 +10,10 @@ use jiff::SignedDuration;
 
 use crate::{
     caller::Caller,
-    played::{Played, change, links, says, swapped, withdrawal},
+    played::{Played, alone, change, links, says, swapped, withdrawal},
     record,
-    said::{Stage, ask, north, now, one, sud, word, words},
+    said::{Stage, ask, north, now, one, sim, sud, word, words},
 };
-
-/// A question under clause 3.1, which grants caching.
-fn sim() -> Lookup {
-    Lookup::about(north(100), Purpose::Payment).sim_swap()
-}
 
 /// Asks, while the operator says that the SIM was replaced so many minutes ago.
 async fn told(stage: &Stage, played: &mut Played, minutes: i64) -> String {
@@ -28,20 +23,16 @@ async fn told(stage: &Stage, played: &mut Played, minutes: i64) -> String {
         let swap = swapped(minutes, minutes);
         played.reply(id, vec![says(Signal::SimSwap, swap)]).await;
     };
-    let (answer, ()) = tokio::join!(one(&bank, sim()), replies);
+    let (answer, ()) = tokio::join!(one(&bank, sim(100)), replies);
     word(&answer)
 }
 
 #[tokio::test]
 async fn what_an_operator_takes_back_is_asked_again_and_what_was_on_its_way_is_not_kept() {
-    let mut stage = Stage::sandbox().await;
-    stage.world.kill_adapter("north-mobile").await.unwrap();
-    let caller = Caller::party(&stage, "north-mobile");
-    let mut played = Played::attach(&caller, "played").await.unwrap();
-    played.settle().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     assert_eq!(told(&stage, &mut played, 60 * 24 * 400).await, "1–2 years");
-    let cached = ask(&bank, sim()).await;
+    let cached = ask(&bank, sim(100)).await;
     let Event::Access(access) = record::event(&stage, cached.receipt.index) else {
         panic!()
     };
@@ -58,7 +49,7 @@ async fn what_an_operator_takes_back_is_asked_again_and_what_was_on_its_way_is_n
         let swap = swapped(60 * 24 * 400, 60 * 24 * 400);
         played.reply(id, vec![says(Signal::SimSwap, swap)]).await;
     };
-    let (answer, ()) = tokio::join!(one(&bank, sim()), late);
+    let (answer, ()) = tokio::join!(one(&bank, sim(100)), late);
     assert_eq!(word(&answer), "1–2 years");
     // It is on nobody's way any more: the operator is asked again.
     assert_eq!(told(&stage, &mut played, 120).await, "0–4 h");
@@ -70,11 +61,7 @@ async fn what_an_operator_takes_back_is_asked_again_and_what_was_on_its_way_is_n
 
 #[tokio::test]
 async fn an_operator_may_take_back_its_word_on_a_number_that_is_another_ones_by_now() {
-    let mut stage = Stage::sandbox().await;
-    stage.world.kill_adapter("north-mobile").await.unwrap();
-    let caller = Caller::party(&stage, "north-mobile");
-    let mut played = Played::attach(&caller, "played").await.unwrap();
-    played.settle().await;
+    let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     let sud_swap = || Lookup::about(sud(0), Purpose::Payment).sim_swap();
     let told = word(&one(&bank, sud_swap()).await);
@@ -128,7 +115,7 @@ async fn of_two_adapters_the_newer_word_counts_and_what_one_takes_back_the_other
     }
     let both = [("one".to_owned(), 1), ("other".to_owned(), 1)];
     assert_eq!(batches(&stage, before), both);
-    assert_eq!(word(&one(&bank, sim()).await), "0–4 h");
+    assert_eq!(word(&one(&bank, sim(100)).await), "0–4 h");
 
     // What the other one knows is older, so it takes nothing from what the first has seen.
     let mut blind = swapped(60 * 24 * 400, 60 * 24 * 400);
@@ -136,7 +123,7 @@ async fn of_two_adapters_the_newer_word_counts_and_what_one_takes_back_the_other
     blind.observed_at = Some(timestamp(hour_ago));
     other.push(2, vec![change(&north(100), blind)]).await;
     assert_eq!(other.accepted().await, 2);
-    let cached = ask(&bank, sim()).await;
+    let cached = ask(&bank, sim(100)).await;
     assert_eq!(words(&cached), ["0–4 h"]);
     let Event::Access(access) = record::event(&stage, cached.receipt.index) else {
         panic!()

@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::{spec, view_served};
+use super::{Cached, spec};
 
 const CEASED: &str = "+447700900002";
 const LEFT: &str = "+447700900003";
@@ -104,22 +104,7 @@ async fn a_line_that_ends_leaves_or_begins_ends_what_the_broker_answers_from_its
     let server = RealNats::start(dir.path(), None).await.unwrap();
     let producer = server.producer().await.unwrap();
     producer.make_stream(-1).await.unwrap();
-    let mut spec = spec(source(&server, &dir));
-    // The clause grants caching for as long as it may be old.
-    let caching = "age_max_minutes = 60\ncaching_minutes = 60";
-    spec.agreement = spec.agreement.replacen("age_max_minutes = 60", caching, 1);
-    let files = WorldFiles::write(&dir.path().join("world"), &spec).unwrap();
-    let world = World::start(files, SystemClock::shared()).await.unwrap();
-    let admin_port = world.files.admin_port();
-    let client = world.client("first-bank").unwrap();
-    let asked = async |number: &str| {
-        let lookup = Lookup::about(number, Purpose::Payment).sim_swap_within(72);
-        let answered = client.lookup(lookup).await.unwrap();
-        match &answered.signals().first().unwrap().outcome {
-            Outcome::Value { value, .. } => Ok(value.clone()),
-            Outcome::Unanswered { reason, .. } => Err(*reason),
-        }
-    };
+    let bank = Cached::start(dir.path(), source(&server, &dir)).await;
     let publish = async |kind: &str, number: &str, ago: i64| {
         let at = SystemClock.now() - SignedDuration::from_secs(ago);
         let event = format!(
@@ -132,12 +117,12 @@ async fn a_line_that_ends_leaves_or_begins_ends_what_the_broker_answers_from_its
     for number in [CEASED, LEFT] {
         publish("sim_swap", number, 20).await;
         let what = "the bank to know of the swap";
-        let known = wait_until(what, || async { asked(number).await == swapped });
+        let known = wait_until(what, || async { bank.asked(number).await == swapped });
         known.await.unwrap();
         // And now it is the view that answers.
-        let served = view_served(admin_port).await;
-        assert_eq!(asked(number).await, swapped);
-        assert_eq!(view_served(admin_port).await, served + 1);
+        let served = bank.served_from_view().await;
+        assert_eq!(bank.asked(number).await, swapped);
+        assert_eq!(bank.served_from_view().await, served + 1);
     }
     for (kind, number, ago, expected) in [
         ("cease", CEASED, 10, Err(Reason::UnknownNumber)),
@@ -148,7 +133,7 @@ async fn a_line_that_ends_leaves_or_begins_ends_what_the_broker_answers_from_its
         let told = Instant::now();
         publish(kind, number, ago).await;
         let what = format!("the bank to know of the {kind}");
-        let known = wait_until(&what, || async { asked(number).await == expected });
+        let known = wait_until(&what, || async { bank.asked(number).await == expected });
         known.await.unwrap();
         println!("from `{kind}` to a bank's answer: {:.0?}", told.elapsed());
     }

@@ -4,19 +4,18 @@
 use std::{fmt::Write as _, path::Path};
 
 use accord_adapters::file_drop::testing::RealSshd;
-use accord_client::{Lookup, Outcome, Value};
+use accord_client::Value;
 use accord_proto::{
     clock::{Clock as _, SystemClock},
-    purpose::Purpose,
     reason::Reason,
 };
-use accord_tests::world::{World, WorldFiles, wait_until};
+use accord_tests::world::wait_until;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::{spec, view_served};
+use super::Cached;
 
 const LEFT: &str = "+447700900002";
 const SWAPPED: &str = "+447700900001";
@@ -101,29 +100,16 @@ async fn what_a_file_says_newly_ends_what_the_broker_answers_from_its_view() {
     };
     let rows = [(SWAPPED, long_ago), (LEFT, long_ago)];
     put(export(minutes_ago(20), &rows));
-    let mut spec = spec(source(&sshd, dir.path()));
-    // The clause grants caching for as long as it may be old.
-    let caching = "age_max_minutes = 60\ncaching_minutes = 60";
-    spec.agreement = spec.agreement.replacen("age_max_minutes = 60", caching, 1);
-    let files = WorldFiles::write(&dir.path().join("world"), &spec).unwrap();
-    let world = World::start(files, SystemClock::shared()).await.unwrap();
-    let admin_port = world.files.admin_port();
-    let client = world.client("first-bank").unwrap();
-    let asked = async |number: &str| {
-        let lookup = Lookup::about(number, Purpose::Payment).sim_swap_within(72);
-        let answered = client.lookup(lookup).await.unwrap();
-        match &answered.signals().first().unwrap().outcome {
-            Outcome::Value { value, .. } => Ok(value.clone()),
-            Outcome::Unanswered { reason, .. } => Err(*reason),
-        }
-    };
+    let bank = Cached::start(dir.path(), source(&sshd, dir.path())).await;
     let no = Ok(Value::YesNo(false));
     for number in [SWAPPED, LEFT] {
-        let known = wait_until("the first export", || async { asked(number).await == no });
+        let known = wait_until("the first export", || async {
+            bank.asked(number).await == no
+        });
         known.await.unwrap();
         let cached = wait_until("the view to answer", || async {
-            let served = view_served(admin_port).await;
-            asked(number).await == no && view_served(admin_port).await > served
+            let served = bank.served_from_view().await;
+            bank.asked(number).await == no && bank.served_from_view().await > served
         });
         cached.await.unwrap();
     }
@@ -133,20 +119,20 @@ async fn what_a_file_says_newly_ends_what_the_broker_answers_from_its_view() {
     let rows = [swapped, (LEFT, long_ago), ("+447700900003", long_ago)];
     put(export(minutes_ago(5), &rows));
     let known = wait_until("the bank to know of the swap", || async {
-        asked(SWAPPED).await == Ok(Value::YesNo(true))
+        bank.asked(SWAPPED).await == Ok(Value::YesNo(true))
     });
     known.await.unwrap();
     println!("from the export to a bank's answer: {:.0?}", told.elapsed());
     // Of the other number nothing was taken back.
-    let served = view_served(admin_port).await;
-    assert_eq!(asked(LEFT).await, no);
-    assert_eq!(view_served(admin_port).await, served + 1);
+    let served = bank.served_from_view().await;
+    assert_eq!(bank.asked(LEFT).await, no);
+    assert_eq!(bank.served_from_view().await, served + 1);
 
     let told = Instant::now();
     let row = format!("{LEFT},sud-mobile,{}\n", minutes_ago(15));
     ported(&database, minutes_ago(1), &row);
     let known = wait_until("the bank to know of the port", || async {
-        asked(LEFT).await == Err(Reason::NotOurs)
+        bank.asked(LEFT).await == Err(Reason::NotOurs)
     });
     known.await.unwrap();
     println!("from the port to a bank's answer: {:.0?}", told.elapsed());

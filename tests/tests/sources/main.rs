@@ -9,7 +9,11 @@ mod events;
 mod files;
 mod sql;
 
-use accord_tests::world::{NORTH_PREFIX, OperatorSpec, WorldSpec};
+use std::path::Path;
+
+use accord_client::{Client, Lookup, Outcome, Value};
+use accord_proto::{clock::SystemClock, purpose::Purpose, reason::Reason};
+use accord_tests::world::{NORTH_PREFIX, OperatorSpec, World, WorldFiles, WorldSpec};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -32,15 +36,45 @@ fn spec(source: String) -> WorldSpec {
     }
 }
 
-/// How many answers the broker has given from its view.
-async fn view_served(admin_port: u16) -> u64 {
-    let mut stream = TcpStream::connect(("127.0.0.1", admin_port)).await.unwrap();
-    let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let name = "accord_view_served_total";
-    let mut lines = text.lines();
-    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.unwrap().parse().unwrap()
+/// A world with north-mobile, whose clause grants caching for as long as an answer may be old, and a bank
+/// that asks there.
+struct Cached {
+    world: World,
+    client: Client,
+}
+
+impl Cached {
+    async fn start(dir: &Path, source: String) -> Self {
+        let mut spec = spec(source);
+        let caching = "age_max_minutes = 60\ncaching_minutes = 60";
+        spec.agreement = spec.agreement.replacen("age_max_minutes = 60", caching, 1);
+        let files = WorldFiles::write(&dir.join("world"), &spec).unwrap();
+        let world = World::start(files, SystemClock::shared()).await.unwrap();
+        let client = world.client("first-bank").unwrap();
+        Self { world, client }
+    }
+
+    /// Whether the SIM was swapped within three days, as the bank is told.
+    async fn asked(&self, number: &str) -> Result<Value, Reason> {
+        let lookup = Lookup::about(number, Purpose::Payment).sim_swap_within(72);
+        let answered = self.client.lookup(lookup).await.unwrap();
+        match &answered.signals().first().unwrap().outcome {
+            Outcome::Value { value, .. } => Ok(value.clone()),
+            Outcome::Unanswered { reason, .. } => Err(*reason),
+        }
+    }
+
+    /// How many answers the broker has given from its view.
+    async fn served_from_view(&self) -> u64 {
+        let port = self.world.files.admin_port();
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        let name = "accord_view_served_total";
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap().parse().unwrap()
+    }
 }
