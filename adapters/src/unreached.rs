@@ -24,11 +24,17 @@ pub(crate) fn in_words(kind: io::ErrorKind) -> String {
     }
 }
 
-/// Whether a text is `host:port`.
-pub(crate) fn is_host_and_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
+/// The host of a text that is `host:port`.
+pub(crate) fn host_of(text: &str) -> Option<&str> {
+    let (host, port) = text.rsplit_once(':')?;
+    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+    (is_port && !host.is_empty()).then_some(host)
+}
+
+/// Whether the port of an address is a number, or there is none: the library takes any text for a port,
+/// and gives none then.
+pub(crate) fn has_good_port(at: &http::uri::Authority) -> bool {
+    at.as_str() == at.host() || at.port_u16().is_some()
 }
 
 impl From<&io::Error> for Unreached {
@@ -57,7 +63,7 @@ pub(crate) fn tls_trouble(error: &io::Error) -> &'static str {
     } else if matches!(error, TlsError::InvalidMessage(_)) {
         "it speaks no TLS there"
     } else if matches!(error, TlsError::PeerIncompatible(_)) {
-        "it speaks no TLS 1.3"
+        "it speaks no TLS that can be used, 1.2 or 1.3"
     } else {
         "TLS could not be agreed on"
     }

@@ -30,7 +30,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::config::{CamaraConfig, CamaraError};
 use crate::{
     tls_files,
-    unreached::{Unreached, tls_trouble},
+    unreached::{Unreached, has_good_port, tls_trouble},
 };
 
 /// The header of another Accord's door, a byte sequence (RFC 8941).
@@ -43,20 +43,16 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// A connection that nobody used for so long is closed by the upstream too, or soon.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// Why there is no answer. No text holds what was asked or said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why there is no answer; `Fault` has the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HttpError {
-    #[error("too many exchanges at once")]
+    /// Too many exchanges at once.
     Busy,
-    #[error("no answer in time")]
     Timeout,
-    #[error("no connection: {0}")]
     Connect(Unreached),
-    #[error("no TLS: {0}")]
     Tls(&'static str),
-    #[error("the connection broke")]
+    /// The connection broke.
     Broken,
-    #[error("the answer is too long")]
     TooLong,
 }
 
@@ -82,8 +78,7 @@ impl Place {
         if authority.as_str().contains('@') {
             return Err("holds no credentials");
         }
-        // The library takes any text for a port, and gives none then.
-        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+        if !has_good_port(authority) {
             return Err("has a port that is none");
         }
         Ok(Self {

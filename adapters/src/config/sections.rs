@@ -6,6 +6,8 @@ use http::Uri;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
 
+use crate::unreached::has_good_port;
+
 /// One broker node.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,9 +26,9 @@ impl BrokerSection {
         let good = uri.as_ref().is_some_and(|uri| {
             let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
             let at = uri.authority().filter(|at| {
-                // The library takes any text for a port, and gives none then.
-                let port = at.as_str() == at.host() || at.port_u16().is_some();
-                port && !at.as_str().contains('@') && is_name(at.host().trim_matches(['[', ']']))
+                has_good_port(at)
+                    && !at.as_str().contains('@')
+                    && is_name(at.host().trim_matches(['[', ']']))
             });
             uri.scheme_str() == Some("https") && bare && at.is_some()
         });

@@ -9,7 +9,7 @@ use super::diversion::{self, DiversionError, DiversionRules};
 use super::sh::{Domain, Question, Reference, ShError};
 use super::sh_data::{Location, Repository, ShData};
 use super::{DiameterSh, Diff};
-use crate::interval_journal::{Outcome, PENDING_FRAMES_MAX};
+use crate::interval_journal::Track;
 
 /// What came of one question.
 pub(super) struct Answer {
@@ -30,32 +30,16 @@ impl DiameterSh {
         let data = answer.data.as_ref().map_err(|error| error.reason())?;
         let Some(identity) = diff.identity(data.as_ref()) else {
             // Seen before and not now: not "no change". Never seen: this HSS doesn't tell.
-            return Err(match self.missed(diff, &msisdn)? {
-                true => Reason::Undecided,
-                false => Reason::NotAvailable,
+            return Err(match diff.track.missed(&msisdn)? {
+                Some(_) => Reason::Undecided,
+                None => Reason::NotAvailable,
             });
         };
-        let seen = diff.journal.seen(msisdn, identity, sent, answer.received);
-        // `None`: a number that there is no room to watch.
-        let (outcome, known) = seen
-            .map_err(|_| Reason::SourceDown)?
-            .ok_or(Reason::NotWatched)?;
-        let changed = outcome == Outcome::Changed;
-        if changed || diff.journal.pending_count() > PENDING_FRAMES_MAX {
-            // A change is durable before anybody is told.
-            diff.flush().await.map_err(|error| {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "can't write the interval journal");
-                Reason::SourceDown
-            })?;
-        }
-        if changed {
-            for change in self.changed(diff, msisdn, &known) {
-                let _ = self.changes.try_tell(change);
-            }
-        }
-        let known = known.by(self.clock.now()).ok_or(Reason::NotWatched)?;
-        Ok(diff.observation(&known))
+        let recorded = diff.track.record(msisdn, identity, sent, answer.received);
+        // A number that there is no room to watch.
+        let known = recorded.await?.and_then(|known| known.by(self.clock.now()));
+        let known = known.ok_or(Reason::NotWatched)?;
+        Ok(Track::observation(&known))
     }
 
     pub(super) fn call_forwarding(

@@ -14,9 +14,9 @@ use super::peer::{Cause, PeerSettings};
 use super::peers::PEERS_MAX;
 use super::sh::{Domain, Manner, PacketNode, Reference};
 use super::tls::{TlsConfig, TlsError};
-use crate::interval_journal::{JournalError, Settings, Watching};
+use crate::interval_journal::{FlushError, JournalError, Settings, Watching};
 use crate::osmo_hlr::ServingNetwork;
-use crate::unreached::is_host_and_port;
+use crate::unreached::host_of;
 
 /// A DiameterIdentity is a name of the DNS.
 const IDENTITY_BYTES_MAX: usize = 255;
@@ -200,6 +200,15 @@ pub enum DiameterError {
     Interrupted,
 }
 
+impl From<FlushError> for DiameterError {
+    fn from(error: FlushError) -> Self {
+        match error {
+            FlushError::Journal(error) => Self::Journal(error),
+            FlushError::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
 pub(super) struct Checked {
     pub(super) node: Node,
     pub(super) peers: Vec<PeerSettings>,
@@ -305,16 +314,15 @@ impl DiameterConfig {
             tls.load()?;
         }
         let settings = |peer: &PeerConfig| {
-            if !is_host_and_port(&peer.address) {
+            let Some(host) = host_of(&peer.address) else {
                 return refuse("peer.address", "is `host:port`");
-            }
+            };
             if peer.host.as_ref().is_some_and(|name| !is_identity(name)) {
                 return refuse(
                     "peer.host",
                     "is a name of the DNS, such as `hss.ims.example`",
                 );
             }
-            let host = peer.address.rsplit_once(':').map_or("", |(host, _)| host);
             let bare = host.trim_matches(['[', ']']).to_owned();
             let name = peer.tls_name.clone().unwrap_or(bare);
             let tls = match (&self.tls, ServerName::try_from(name)) {

@@ -36,12 +36,10 @@ mod watch;
 pub mod watchdog;
 pub mod xml;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use accord_proto::clock::SharedClock;
 use accord_proto::msisdn::Msisdn;
-use accord_proto::observation::{Observation, Observed, SourceClass};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 use futures_util::future::join_all;
@@ -56,7 +54,7 @@ use self::peers::Peers;
 use self::sh::{Domain, Manner, Question, Reference, ShError};
 use self::sh_data::ShData;
 pub use self::watch::Sweep;
-use crate::interval_journal::{IntervalJournal, Known};
+use crate::interval_journal::Track;
 use crate::source::{
     ChangesIn, ChangesOut, Observations, Source, SourceChange, SourceFuture, SourceState,
 };
@@ -87,9 +85,8 @@ pub struct DiameterSh {
 /// A signal that is a difference between samples of an identity.
 #[derive(Debug)]
 struct Diff {
-    signal: Signal,
     reference: Reference,
-    journal: Arc<IntervalJournal>,
+    track: Track,
 }
 
 impl DiameterSh {
@@ -99,19 +96,35 @@ impl DiameterSh {
     /// [`DiameterError`]: a configuration that breaks a rule, or a journal that can't be used.
     pub fn open(config: &DiameterConfig, clock: SharedClock) -> Result<Self, DiameterError> {
         let checked = config.check()?;
+        let (changes, changes_out) = ChangesOut::ends();
+        // Where the old card was says nothing of the new one.
+        let of_old_card: &[Signal] = match checked.places.is_empty() {
+            true => &[],
+            false => &[Signal::Roaming],
+        };
         let mut diffs = Vec::new();
-        if config.sim_swap {
-            diffs.push(Diff::open(config, "sim", Signal::SimSwap, Reference::Imsi)?);
-        }
-        if config.device_swap {
-            diffs.push(Diff::open(
-                config,
+        for (wanted, folder, signal, of_old, reference) in [
+            (
+                config.sim_swap,
+                "sim",
+                Signal::SimSwap,
+                of_old_card,
+                Reference::Imsi,
+            ),
+            (
+                config.device_swap,
                 "device",
                 Signal::DeviceSwap,
+                &[],
                 Reference::Imeisv,
-            )?);
+            ),
+        ] {
+            if wanted {
+                let track = Track::open(signal, of_old, config.journal(folder), changes.clone())?;
+                diffs.push(Diff { reference, track });
+            }
         }
-        let mut signals: Vec<Signal> = diffs.iter().map(|diff| diff.signal).collect();
+        let mut signals: Vec<Signal> = diffs.iter().map(|diff| diff.track.signal).collect();
         signals.extend(
             checked
                 .forwarding
@@ -119,7 +132,6 @@ impl DiameterSh {
                 .then_some(Signal::CallForwarding),
         );
         signals.extend((!checked.places.is_empty()).then_some(Signal::Roaming));
-        let (changes, changes_out) = ChangesOut::ends();
         Ok(Self {
             peers: Peers::new(checked.node, checked.peers, &*clock),
             manner: checked.manner,
@@ -240,7 +252,7 @@ impl DiameterSh {
     fn ask_missing(&self, msisdn: &Msisdn, signals: &[Signal]) -> Result<Observations, Reason> {
         let mut known = false;
         for diff in &self.diffs {
-            known |= self.missed(diff, msisdn)?;
+            known |= diff.track.missed(msisdn)?.is_some();
         }
         if !known {
             return Err(Reason::UnknownNumber);
@@ -257,72 +269,11 @@ impl DiameterSh {
     }
 
     fn diff(&self, signal: Signal) -> Option<&Diff> {
-        self.diffs.iter().find(|diff| diff.signal == signal)
-    }
-
-    /// Journals that an identity can't be told now, and takes back what was told of it: a swap may be
-    /// under way, and a broker would go on to say that there was none. False: it was never seen.
-    fn missed(&self, diff: &Diff, msisdn: &Msisdn) -> Result<bool, Reason> {
-        let missed = diff.journal.missed(msisdn);
-        let missed = missed.map_err(|_| Reason::SourceDown)?;
-        if missed.is_some_and(|missed| missed.newly) {
-            for signal in self.missing(diff) {
-                // What there is no room for gets old at the broker.
-                let _ = self
-                    .changes
-                    .try_tell(SourceChange::withdrawal(*msisdn, signal));
-            }
-        }
-        Ok(missed.is_some())
-    }
-
-    /// The signals of which nothing is known while an identity can't be told.
-    fn missing(&self, diff: &Diff) -> impl Iterator<Item = Signal> {
-        std::iter::once(diff.signal).chain(self.of_old(diff))
-    }
-
-    /// What was said of the old card, and holds no more with a new one.
-    fn of_old(&self, diff: &Diff) -> Option<Signal> {
-        let moves = diff.signal == Signal::SimSwap && self.signals.contains(&Signal::Roaming);
-        moves.then_some(Signal::Roaming)
-    }
-
-    /// That an identity changed, and what holds no more since then.
-    fn changed(
-        &self,
-        diff: &Diff,
-        msisdn: Msisdn,
-        known: &Known,
-    ) -> impl Iterator<Item = SourceChange> {
-        let change = SourceChange::told(msisdn, diff.signal, diff.observation(known));
-        let of_old = self.of_old(diff);
-        let of_old = of_old.map(|signal| SourceChange::withdrawal(msisdn, signal));
-        std::iter::once(change).chain(of_old)
+        self.diffs.iter().find(|diff| diff.track.signal == signal)
     }
 }
 
 impl Diff {
-    fn open(
-        config: &DiameterConfig,
-        folder: &str,
-        signal: Signal,
-        reference: Reference,
-    ) -> Result<Self, DiameterError> {
-        let journal = Arc::new(IntervalJournal::open(config.journal(folder))?);
-        let opened = journal.opened();
-        if opened.damaged {
-            let watched = opened.watched;
-            tracing::error!(watched, "interval journal damaged; every watch restarts");
-        } else if opened.torn_bytes > 0 {
-            tracing::warn!(bytes = opened.torn_bytes, "dropped an unfinished record");
-        }
-        Ok(Self {
-            signal,
-            reference,
-            journal,
-        })
-    }
-
     fn identity<'a>(&self, data: Option<&'a ShData>) -> Option<&'a str> {
         let data = data?;
         match self.reference {
@@ -330,20 +281,6 @@ impl Diff {
             Reference::Imsi => data.imsi.as_deref(),
             Reference::LocationInformation | Reference::RepositoryData => None,
         }
-    }
-
-    const fn observation(&self, known: &Known) -> Observation {
-        Observation {
-            what: Observed::Change(known.change()),
-            observed_at: known.observed_at,
-            source: SourceClass::Network,
-        }
-    }
-
-    async fn flush(&self) -> Result<(), DiameterError> {
-        let journal = Arc::clone(&self.journal);
-        let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
-        Ok(flushed.map_err(|_| DiameterError::Interrupted)??)
     }
 }
 

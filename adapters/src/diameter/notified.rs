@@ -84,12 +84,12 @@ impl DiameterSh {
     /// Asks about a number of which the server said that something changed. What it does not tell then is
     /// taken back: it did change, and nobody knows to what.
     async fn look(&self, msisdn: Msisdn) {
-        let known = |diff: &super::Diff| diff.journal.known(&msisdn).is_some();
+        let known = |diff: &super::Diff| diff.track.journal.known(&msisdn).is_some();
         if !self.configured.contains(&msisdn) && !self.diffs.iter().any(known) {
             return;
         }
         let forwarding = self.subscribe.contains(&Reference::RepositoryData);
-        let mut signals: Vec<Signal> = self.diffs.iter().map(|diff| diff.signal).collect();
+        let mut signals: Vec<Signal> = self.diffs.iter().map(|diff| diff.track.signal).collect();
         signals.extend(forwarding.then_some(Signal::CallForwarding));
         let deadline = Instant::now() + self.request_timeout;
         let observed = self.ask(msisdn, &signals, deadline).await;

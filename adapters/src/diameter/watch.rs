@@ -144,7 +144,7 @@ impl DiameterSh {
     async fn poll(&self, subscriptions: &mut Subscriptions) -> Result<Sweep, DiameterError> {
         let mut numbers: HashSet<Msisdn> = self.configured.iter().copied().collect();
         for diff in &self.diffs {
-            numbers.extend(diff.journal.watched());
+            numbers.extend(diff.track.journal.watched());
         }
         let subscribing = self.subscribe_to(&numbers, subscriptions);
         let (subscribed, swept) = tokio::join!(subscribing, self.sweep(&numbers));
@@ -152,7 +152,9 @@ impl DiameterSh {
             self.tell_again().await;
         } else {
             // What was found before it failed may be on its way to nobody.
-            self.diffs.iter().for_each(|diff| diff.journal.doubt_told());
+            self.diffs
+                .iter()
+                .for_each(|diff| diff.track.journal.doubt_told());
         }
         let (subscribed, mut sweep) = (subscribed?, swept?);
         sweep.subscribed = subscribed.subscribed;
@@ -163,15 +165,7 @@ impl DiameterSh {
     /// Tells what was found and may have been told to nobody, since the program ended or a sweep failed.
     async fn tell_again(&self) {
         for diff in &self.diffs {
-            for (msisdn, known) in diff.journal.untold().into_iter().take(WITHDRAWALS_MAX) {
-                let gone = known.missing.then(|| self.missing(diff));
-                let gone = gone.into_iter().flatten();
-                let gone = gone.map(|signal| SourceChange::withdrawal(msisdn, signal));
-                let changed = (!known.missing).then(|| self.changed(diff, msisdn, &known));
-                for change in gone.chain(changed.into_iter().flatten()) {
-                    self.changes.tell(change).await;
-                }
-            }
+            diff.track.tell_again().await;
         }
     }
 
@@ -213,9 +207,9 @@ impl DiameterSh {
         }
         for diff in &self.diffs {
             if comparable {
-                diff.journal.swept(began);
+                diff.track.journal.swept(began);
             }
-            diff.flush().await?;
+            diff.track.flush().await?;
         }
         Ok(sweep)
     }
@@ -223,7 +217,7 @@ impl DiameterSh {
     /// One number of a sweep. One that can't be told of, by its own HSS behind a relay for example,
     /// is missed, and takes nothing from the others.
     async fn sample(&self, msisdn: Msisdn) -> Result<Sample, DiameterError> {
-        let signals: Vec<Signal> = self.diffs.iter().map(|diff| diff.signal).collect();
+        let signals: Vec<Signal> = self.diffs.iter().map(|diff| diff.track.signal).collect();
         let mut sample = Sample::default();
         for question in self.questions(&signals) {
             let deadline = Instant::now() + self.request_timeout;
@@ -267,21 +261,23 @@ impl DiameterSh {
         found.unusable += usize::from(unusable);
         let data = answer.data.as_ref().ok().and_then(Option::as_ref);
         let Some(identity) = diff.identity(data) else {
-            if let Some(missed) = diff.journal.missed(&msisdn)? {
+            if let Some(missed) = diff.track.journal.missed(&msisdn)? {
                 found.missing += 1;
                 if missed.newly {
-                    let gone = self.missing(diff);
-                    let gone = gone.map(|signal| SourceChange::withdrawal(msisdn, signal));
-                    sample.gone.extend(gone);
+                    sample.gone.extend(diff.track.missing(msisdn));
                 }
             }
             return Ok(());
         };
-        match diff.journal.seen(msisdn, identity, sent, answer.received)? {
+        match diff
+            .track
+            .journal
+            .seen(msisdn, identity, sent, answer.received)?
+        {
             Some((Outcome::Changed, known)) => {
                 found.changed += 1;
-                diff.flush().await?;
-                for change in self.changed(diff, msisdn, &known) {
+                diff.track.flush().await?;
+                for change in diff.track.changed(msisdn, &known) {
                     found.dropped += usize::from(!self.changes.tell(change).await);
                 }
             }
@@ -296,8 +292,8 @@ impl DiameterSh {
             ))
             | None => {}
         }
-        if diff.journal.pending_count() > PENDING_FRAMES_MAX {
-            diff.flush().await?;
+        if diff.track.journal.pending_count() > PENDING_FRAMES_MAX {
+            diff.track.flush().await?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use accord_proto::signal::Signal;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::envelope::NAME_BYTES_MAX;
-use crate::unreached::is_host_and_port;
+use crate::unreached::host_of;
 
 /// The most producers of one source.
 const PRODUCERS_MAX: usize = 16;
@@ -294,7 +294,7 @@ impl NatsSection {
             let address = server
                 .strip_prefix("nats://")
                 .or_else(|| server.strip_prefix("tls://"));
-            if !address.is_some_and(is_host_and_port) {
+            if address.and_then(host_of).is_none() {
                 return broken(
                     "nats.servers",
                     "read `tls://host:port`, or `nats://host:port` on loopback",

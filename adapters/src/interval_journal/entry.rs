@@ -178,10 +178,11 @@ impl Entry {
         self.distrusted = true;
     }
 
-    /// When it was sampled last, as far as the disk knows.
+    /// Until when it is known, as far as the disk knows. `(since, since]` and `(before, before]` are empty,
+    /// so vouching until their ends claims nothing, and no interval ends after the observation.
     pub(super) fn newest(&self) -> Micros {
         let before = self.changed.map_or(self.since, |(_, before)| before);
-        self.last_same.max(before)
+        self.last_same.max(self.since).max(before)
     }
 
     /// Whether it changed since then, or is missing since.
@@ -191,15 +192,11 @@ impl Entry {
     }
 
     pub(super) fn known(&self) -> Known {
-        // `(since, since]` and `(before, before]` are empty, so vouching until their ends claims
-        // nothing, and no interval ends after the observation.
-        let before = self.changed.map_or(self.since, |(_, before)| before);
-        let observed = self.last_same.max(self.since).max(before);
         let interval = |(after, before)| ChangedIn::new(instant(after), instant(before));
         Known {
             changed_in: self.changed.and_then(interval),
             monitored_since: instant(self.since),
-            observed_at: instant(observed),
+            observed_at: instant(self.newest()),
             missing: self.missing,
         }
     }

@@ -43,6 +43,7 @@ mod keys;
 mod rules;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
+mod track;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use self::entry::{Known, Outcome};
 pub(crate) use self::rules::Watching;
+pub(crate) use self::track::{FlushError, Track};
 use self::{
     disk::Disk,
     entry::{Entry, Micros},

@@ -11,7 +11,7 @@ use super::OsmoHlr;
 use super::ctrl::CtrlError;
 use super::database::Row;
 use super::info::{self, Info, Looked};
-use super::track::Track;
+use crate::interval_journal::Track;
 use crate::source::{Observations, SourceChange};
 
 /// How far the HLR's clock may be ahead of this one before its times are not believed.
@@ -164,7 +164,7 @@ impl OsmoHlr {
         let told = self.told_roaming.of(&msisdn);
         if told.is_some_and(|told| told != roaming) {
             let change = SourceChange::withdrawal(msisdn, Signal::Roaming);
-            let _ = self.changes.try_tell(change);
+            self.changes.tell_now(change);
         }
         self.told_roaming.note(msisdn, roaming);
         Ok(Observation {

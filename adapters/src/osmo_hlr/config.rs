@@ -9,8 +9,8 @@ use jiff::SignedDuration;
 use super::ctrl::CtrlError;
 use super::database::DatabaseError;
 use super::serving::{Serving, ServingNetwork};
-use crate::interval_journal::{JournalError, Settings, Watching};
-use crate::unreached::is_host_and_port;
+use crate::interval_journal::{FlushError, JournalError, Settings, Watching};
+use crate::unreached::host_of;
 
 /// Where the journal of devices lies, within that of cards.
 const DEVICE_DIR: &str = "device";
@@ -111,6 +111,15 @@ pub enum OsmoHlrError {
     Interrupted,
 }
 
+impl From<FlushError> for OsmoHlrError {
+    fn from(error: FlushError) -> Self {
+        match error {
+            FlushError::Journal(error) => Self::Journal(error),
+            FlushError::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
 pub(super) struct Checked {
     pub(super) watch: Vec<Msisdn>,
     pub(super) serving: Serving,
@@ -144,7 +153,7 @@ impl OsmoHlrConfig {
         };
         let broken = |(key, rule)| OsmoHlrError::Config { key, rule };
         let watch = watching.check().map_err(broken)?;
-        if !is_host_and_port(&self.address) {
+        if host_of(&self.address).is_none() {
             return refuse(
                 "address",
                 "is `host:port` of CTRL, such as `127.0.0.1:4259`",

@@ -4,9 +4,9 @@
 //! payload; the payload begins with 0x00 for CTRL, then text: `GET <id> <variable>` and
 //! `GET_REPLY <id> <variable> <value>`, or `ERROR <id> <text>`. Replies come in order.
 //!
-//! A few connections ([`CONNECTIONS`]), one exchange at a time on each: an exchange writes up to
-//! [`EXCHANGE_MAX`] requests before it reads, those of all who wait for it. So the HLR has something to
-//! do while the replies of one exchange are read. An exchange that does not end (deadline, error,
+//! A few connections ([`CONNECTIONS`]), one exchange at a time on each: an exchange writes the requests
+//! of one caller, at most [`PIPELINE_MAX`], or of all who wait as far as they are [`EXCHANGE_MAX`],
+//! before it reads. So the HLR has something to do while the replies of one exchange are read. An exchange that does not end (deadline, error,
 //! dropped future) takes its connection with it, so that no reply is ever taken for another's.
 
 mod waiting;

@@ -11,8 +11,7 @@ use super::OsmoHlrError;
 use super::database::{Database, DatabaseError, Field, Row};
 use super::info::Info;
 use super::poll::Sweep;
-use super::track::Track;
-use crate::interval_journal::{Outcome, PENDING_FRAMES_MAX};
+use crate::interval_journal::{Outcome, PENDING_FRAMES_MAX, Track};
 use crate::source::{Condition, StateCell};
 
 /// The file, the journal of devices, and how long a location update counts.

@@ -33,7 +33,6 @@ mod poll;
 mod serving;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
-mod track;
 
 use std::time::Duration;
 
@@ -52,7 +51,7 @@ use self::device::Device;
 pub use self::poll::Sweep;
 pub(crate) use self::serving::Serving;
 pub use self::serving::ServingNetwork;
-use self::track::Track;
+use crate::interval_journal::Track;
 use crate::source::{
     ChangesIn, ChangesOut, Condition, Observations, Source, SourceChange, SourceFuture,
     SourceState, StateCell, Told,

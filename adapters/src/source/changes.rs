@@ -59,9 +59,11 @@ impl ChangesOut {
 }
 
 impl ChangesIn {
-    /// Tells a change where nothing may wait; `false`: there is no room for it.
-    pub(crate) fn try_tell(&self, change: SourceChange) -> bool {
-        self.tell.try_send(change).is_ok()
+    /// Tells a change where nothing may wait. What there is no room for is left out, and gets old at the
+    /// broker.
+    pub(crate) fn tell_now(&self, change: SourceChange) {
+        // As said above.
+        let _ = self.tell.try_send(change);
     }
 
     /// Tells a change, and waits for room as long as somebody takes what comes; `false`: nobody does.
@@ -69,7 +71,7 @@ impl ChangesIn {
         if self.taken.load(Ordering::Relaxed) {
             self.tell.send(change).await.is_ok()
         } else {
-            self.try_tell(change)
+            self.tell.try_send(change).is_ok()
         }
     }
 

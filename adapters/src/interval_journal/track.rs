@@ -1,5 +1,5 @@
-//! What is journalled of one signal that is the difference of a value: of the IMSI for `sim_swap`,
-//! of the IMEI for `device_swap`.
+//! What is journalled of one signal that is the difference of a value (of the IMSI for `sim_swap`, of the
+//! device's identity for `device_swap`), and what brokers are told of it.
 
 use std::sync::Arc;
 
@@ -9,24 +9,32 @@ use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 use jiff::Timestamp;
 
-use super::OsmoHlrError;
-use crate::interval_journal::{
-    IntervalJournal, JournalError, Known, Missed, Outcome, PENDING_FRAMES_MAX, Settings,
-};
+use super::{IntervalJournal, JournalError, Known, Missed, Outcome, PENDING_FRAMES_MAX, Settings};
 use crate::source::{ChangesIn, SourceChange, WITHDRAWALS_MAX};
+
+/// Why what is pending was not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FlushError {
+    /// The journal.
+    #[error("the interval journal can't be used")]
+    Journal(#[from] JournalError),
+    /// The program is stopping.
+    #[error("the program is stopping")]
+    Interrupted,
+}
 
 /// The journal of a signal, and the way to tell the runtime of changes.
 #[derive(Debug)]
-pub(super) struct Track {
-    signal: Signal,
+pub(crate) struct Track {
+    pub(crate) signal: Signal,
     /// What was said of another card, and so holds no more with a new one.
     of_old: &'static [Signal],
-    pub(super) journal: Arc<IntervalJournal>,
+    pub(crate) journal: Arc<IntervalJournal>,
     changes: ChangesIn,
 }
 
 impl Track {
-    pub(super) fn open(
+    pub(crate) fn open(
         signal: Signal,
         of_old: &'static [Signal],
         settings: Settings,
@@ -51,7 +59,7 @@ impl Track {
         })
     }
 
-    pub(super) const fn observation(known: &Known) -> Observation {
+    pub(crate) const fn observation(known: &Known) -> Observation {
         Observation {
             what: Observed::Change(known.change()),
             observed_at: known.observed_at,
@@ -62,12 +70,12 @@ impl Track {
     /// Tells the runtime of a change where a question waits; what it has no room for is left out.
     fn push(&self, msisdn: Msisdn, known: &Known) {
         for change in self.changed(msisdn, known) {
-            let _ = self.changes.try_tell(change);
+            self.changes.tell_now(change);
         }
     }
 
     /// Tells the runtime of a change; `false` if nobody takes it.
-    pub(super) async fn tell(&self, msisdn: Msisdn, known: &Known) -> bool {
+    pub(crate) async fn tell(&self, msisdn: Msisdn, known: &Known) -> bool {
         let mut told = true;
         for change in self.changed(msisdn, known) {
             told &= self.changes.tell(change).await;
@@ -76,7 +84,11 @@ impl Track {
     }
 
     /// That it changed, and what holds no more since then.
-    fn changed(&self, msisdn: Msisdn, known: &Known) -> impl Iterator<Item = SourceChange> {
+    pub(crate) fn changed(
+        &self,
+        msisdn: Msisdn,
+        known: &Known,
+    ) -> impl Iterator<Item = SourceChange> {
         let change = SourceChange::told(msisdn, self.signal, Self::observation(known));
         let of_old = self.of_old.iter();
         let of_old = of_old.map(move |signal| SourceChange::withdrawal(msisdn, *signal));
@@ -85,17 +97,16 @@ impl Track {
 
     /// Takes back what was said of a number that nobody has now: a swap may be under way, and a broker
     /// would go on to say that there was none.
-    pub(super) async fn withdraw(&self, msisdn: Msisdn) -> bool {
+    pub(crate) async fn withdraw(&self, msisdn: Msisdn) -> bool {
         let mut told = true;
-        for signal in self.missing() {
-            let change = SourceChange::withdrawal(msisdn, signal);
+        for change in self.missing(msisdn) {
             told &= self.changes.tell(change).await;
         }
         told
     }
 
     /// Tells once more what may have been told to nobody. Call it when the journal is flushed.
-    pub(super) async fn tell_again(&self) {
+    pub(crate) async fn tell_again(&self) {
         for (msisdn, known) in self.journal.untold().into_iter().take(WITHDRAWALS_MAX) {
             if known.missing {
                 self.withdraw(msisdn).await;
@@ -105,19 +116,20 @@ impl Track {
         }
     }
 
-    /// The signals of which nothing is known while nobody has the number.
-    fn missing(&self) -> impl Iterator<Item = Signal> {
-        std::iter::once(self.signal).chain(self.of_old.iter().copied())
+    /// What is taken back while the identity of a number can't be told: all that is known by it.
+    pub(crate) fn missing(&self, msisdn: Msisdn) -> impl Iterator<Item = SourceChange> {
+        let signals = std::iter::once(self.signal).chain(self.of_old.iter().copied());
+        signals.map(move |signal| SourceChange::withdrawal(msisdn, signal))
     }
 
-    pub(super) async fn flush(&self) -> Result<(), OsmoHlrError> {
+    pub(crate) async fn flush(&self) -> Result<(), FlushError> {
         let journal = Arc::clone(&self.journal);
         let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
-        Ok(flushed.map_err(|_| OsmoHlrError::Interrupted)??)
+        Ok(flushed.map_err(|_| FlushError::Interrupted)??)
     }
 
     /// Journals a sample. A change is durable before anybody is told.
-    pub(super) async fn record(
+    pub(crate) async fn record(
         &self,
         msisdn: Msisdn,
         identity: &str,
@@ -146,7 +158,7 @@ impl Track {
 
     /// What was last seen of a number, without a look now. Of one that was missing then it is not told:
     /// it would say *no swap* exactly while one may be under way.
-    pub(super) fn remembered(
+    pub(crate) fn remembered(
         &self,
         msisdn: &Msisdn,
         now: Timestamp,
@@ -161,13 +173,12 @@ impl Track {
 
     /// Journals that the identity of a number can't be told now, and takes back what was told of it;
     /// `None`: the number was never seen.
-    pub(super) fn missed(&self, msisdn: &Msisdn) -> Result<Option<Missed>, Reason> {
+    pub(crate) fn missed(&self, msisdn: &Msisdn) -> Result<Option<Missed>, Reason> {
         let missed = self.journal.missed(msisdn);
         let missed = missed.map_err(|_| Reason::SourceDown)?;
         if missed.is_some_and(|missed| missed.newly) {
-            for signal in self.missing() {
-                let change = SourceChange::withdrawal(*msisdn, signal);
-                let _ = self.changes.try_tell(change);
+            for change in self.missing(*msisdn) {
+                self.changes.tell_now(change);
             }
         }
         Ok(missed)
