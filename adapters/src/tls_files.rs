@@ -81,12 +81,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
     Ok(bytes)
 }
 
-/// The certificates of a file, one at least.
-pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
-    certificates_in(path, &read(path)?)
-}
-
-/// The same, of a file that was read.
+/// The certificates of a file that was read, one at least.
 pub(crate) fn certificates_in(
     path: &Path,
     bytes: &[u8],
@@ -181,7 +176,7 @@ type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn identity_of(certificate: &Path, key: &Path) -> Result<Identity, TlsFileError> {
     Ok((
-        certificates(certificate)?,
+        certificates_in(certificate, &read(certificate)?)?,
         private_key_in(key, &read(key)?)?,
     ))
 }

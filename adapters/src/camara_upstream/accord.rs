@@ -179,7 +179,7 @@ impl Said {
                 }
                 // Ages count from when the question came, which is not before it was sent.
                 let Exchange { sent, received } = self.exchange;
-                let took = received.duration_since(sent).max(SignedDuration::ZERO);
+                let took = received.duration_since(sent);
                 let oldest = highest.ends_at_age().map(|age| self.ago(age + took));
                 let oldest = oldest.unwrap_or_else(api::oldest);
                 change(Some(oldest), Some(youngest.min(self.observed_at))).map(Some)

@@ -144,8 +144,8 @@ impl Manner {
         }
     }
 
-    /// What the answer to a question says. It was given at some time from `sent` to `received`, by what
-    /// the upstream knew then. What it does not say has not happened until `knows_within` before.
+    /// What the answer to a question says. It was given at some time from `sent` to `received`, which is no
+    /// earlier, by what the upstream knew then. What it does not say has not happened until `knows_within` before.
     pub(super) fn read(
         &self,
         question: &Question,
@@ -153,9 +153,7 @@ impl Manner {
         sent: Timestamp,
         received: Timestamp,
     ) -> Result<Heard, Fault> {
-        let body: Value =
-            serde_json::from_slice(body).map_err(|_| Fault::unusable("an answer is no JSON"))?;
-        let received = received.max(sent);
+        let body = json(body)?;
         let known_to = sent - self.knows_within;
         match question.asked {
             Asked::SwapDate(field) => self.swap_date(&body, field, sent),
@@ -231,6 +229,11 @@ impl Manner {
         };
         Ok(Heard::Whole(Observed::Change(change), known_to.max(before)))
     }
+}
+
+/// The body of an answer.
+pub(super) fn json(body: &[u8]) -> Result<Value, Fault> {
+    serde_json::from_slice(body).map_err(|_| Fault::unusable("an answer is no JSON"))
 }
 
 /// In the order in which they are asked.

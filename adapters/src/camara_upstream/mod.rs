@@ -198,7 +198,8 @@ impl CamaraUpstream {
                 .post(&post, deadline)
                 .await
                 .map_err(Fault::of_http)?;
-            let received = self.clock.now();
+            // The clock may have been put back meanwhile.
+            let received = self.clock.now().max(sent);
             if said.status.is_success() {
                 let answer = said.accord_answer.filter(|_| self.accord_answer);
                 return match answer {
@@ -241,14 +242,12 @@ fn read_accord(
     (signal, question): (Signal, &Question),
     exchange: accord::Exchange,
 ) -> Result<Heard, Fault> {
-    let body = serde_json::from_slice(body);
-    let body = body.map_err(|_| Fault::unusable("an answer is no JSON"))?;
-    let received = exchange.received.max(exchange.sent);
-    let exchange = accord::Exchange {
-        received,
-        ..exchange
-    };
-    accord::read(header, (signal, question.asked), &body, exchange)
+    accord::read(
+        header,
+        (signal, question.asked),
+        &api::json(body)?,
+        exchange,
+    )
 }
 
 /// What answers say of a signal that came one after the other, each within a second: for fuzz targets.

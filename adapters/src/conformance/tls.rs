@@ -28,16 +28,22 @@ impl TlsFound {
     /// Reads the files and looks at them.
     #[must_use]
     pub fn of(files: &TlsFiles, operator: &OrgName, now: Timestamp) -> Self {
-        let faults = files.faults(operator);
-        let mut wrong: Vec<String> = faults.iter().map(|fault| words(fault)).collect();
+        let read = files.load(operator);
+        let mut wrong: Vec<String> = match &read {
+            Ok(_) => Vec::new(),
+            Err(first) => match files.faults(operator).as_slice() {
+                // They were mended in between.
+                [] => vec![words(first)],
+                all => all.iter().map(|fault| words(fault)).collect(),
+            },
+        };
         if files.key_is_exposed() {
             let path = files.key.display();
             wrong.push(format!(
                 "`tls.key`: everybody on this machine can read `{path}`: chmod 600"
             ));
         }
-        let read = faults.is_empty().then(|| files.load(operator));
-        let Some(Ok(read)) = read else {
+        let Ok(read) = read else {
             return Self {
                 name: None,
                 valid_until: None,

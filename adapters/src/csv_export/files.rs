@@ -88,14 +88,19 @@ fn keep_newest(named: &mut Vec<(Timestamp, PathBuf)>) {
     named.truncate(CANDIDATES_MAX);
 }
 
-fn candidate(path: PathBuf, exported_at: Option<Timestamp>) -> Result<Candidate, Refusal> {
-    let metadata = std::fs::metadata(&path).map_err(|error| {
+/// What the system knows of a file; `absent` if there is none.
+fn look_at(path: &Path, absent: Refusal, doing: &'static str) -> Result<Metadata, Refusal> {
+    std::fs::metadata(path).map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
-            Refusal::Absent
+            absent
         } else {
-            Refusal::Io("look at the file", error)
+            Refusal::Io(doing, error)
         }
-    })?;
+    })
+}
+
+fn candidate(path: PathBuf, exported_at: Option<Timestamp>) -> Result<Candidate, Refusal> {
+    let metadata = look_at(&path, Refusal::Absent, "look at the file")?;
     Ok(Candidate {
         exported_at,
         stamp: stamp(&path, &metadata),
@@ -148,13 +153,7 @@ impl Candidate {
     /// The rows that the marker declares.
     fn done(&self) -> Result<Option<u64>, Refusal> {
         let marker = beside(&self.path, ".done");
-        let metadata = std::fs::metadata(&marker).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                Refusal::NotDone
-            } else {
-                Refusal::Io("look at the marker", error)
-            }
-        })?;
+        let metadata = look_at(&marker, Refusal::NotDone, "look at the marker")?;
         if (metadata.mtime(), metadata.mtime_nsec()) < self.stamp.written {
             return Err(Refusal::NotDone);
         }
@@ -175,13 +174,7 @@ pub(crate) fn beside(path: &Path, added: &str) -> PathBuf {
 }
 
 pub(crate) fn read_checksums(path: &Path) -> Result<String, Refusal> {
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            Refusal::NoChecksum
-        } else {
-            Refusal::Io("look at the checksum", error)
-        }
-    })?;
+    let metadata = look_at(path, Refusal::NoChecksum, "look at the checksum")?;
     if metadata.len() > CHECKSUM_BYTES_MAX {
         return Err(Refusal::BadChecksum);
     }

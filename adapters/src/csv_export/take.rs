@@ -20,10 +20,9 @@ impl Inner {
     pub(super) fn reload_and_compare(&self) -> (Result<Reload, Refusal>, Withdrawals) {
         let before = self.state().table.clone();
         let reloaded = self.reload();
-        let after = self.state().table.clone();
-        let is_same = before.as_ref().map(Arc::as_ptr) == after.as_ref().map(Arc::as_ptr);
         let mut differs = Withdrawals::default();
-        if !is_same {
+        if matches!(reloaded, Ok(Reload::Taken(_))) {
+            let after = self.state().table.clone();
             let said = |table: &Option<Arc<Table>>, msisdn: &Msisdn| {
                 answer::said(&self.plan, table.as_deref(), msisdn, &self.signals)
             };

@@ -30,7 +30,7 @@ use super::{EventSource, Fresh, TakeError};
 use crate::source::{Condition, words};
 use crate::tls_files::TlsFileError;
 
-const ANSWER_MAX: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// What is not acknowledged by then comes again.

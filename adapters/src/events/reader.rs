@@ -5,17 +5,16 @@
 //! have half of the events, and take what they were not given for what did not happen.
 
 use std::path::Path;
-use std::time::Duration;
 
 use accord_proto::hex;
 use async_nats::jetstream::stream::Stream;
 use aws_lc_rs::rand;
 use tokio::time::timeout;
 
+use super::nats::ANSWER_MAX;
 use super::store::{StoreError, io};
 use crate::disk;
 
-const ANSWER_MAX: Duration = Duration::from_secs(5);
 const FILE: &str = "reader";
 const ID_BYTES: usize = 16;
 /// What comes before the name in a description.
@@ -86,7 +85,7 @@ impl Reader {
 }
 
 fn is_id(text: &str) -> bool {
-    text.len() == 2 * ID_BYTES && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    hex::decode::<ID_BYTES>(text).is_some()
 }
 
 #[cfg(test)]

@@ -206,11 +206,7 @@ impl Door<'_> {
             Err(error) => return (StatusCode::BAD_REQUEST, said(error)),
         };
         match self.source.take(events).await {
-            Ok(()) => {
-                // What kept an earlier one from being taken is over.
-                self.source.well();
-                (StatusCode::NO_CONTENT, "")
-            }
+            Ok(()) => (StatusCode::NO_CONTENT, ""),
             Err(TakeError::Future) => (StatusCode::BAD_REQUEST, "`time` lies in the future\n"),
             Err(TakeError::Past) => (StatusCode::BAD_REQUEST, "`time` lies before `earliest`\n"),
             Err(TakeError::Producer) => {

@@ -191,7 +191,10 @@ impl NumberList {
             return differs;
         }
         for msisdn in self.asked.numbers(self.clock.now()) {
-            let (before, after) = (said(before, &msisdn), said(after, &msisdn));
+            let (before, after) = (
+                said(before, &msisdn, self.signals()),
+                said(after, &msisdn, self.signals()),
+            );
             differs.compare(msisdn, &before, &after);
         }
         differs
@@ -252,15 +255,7 @@ impl Source for NumberList {
         Box::pin(async move {
             // Before the lists are looked at: if others come meanwhile, this number is compared.
             self.asked.note(msisdn, ());
-            let known = said(self.book.load().as_deref(), &msisdn);
-            let mut answer = Observations::all(signals, Reason::NotAvailable);
-            for (signal, said) in &mut answer.signals {
-                let mut known = known.signals.iter();
-                if let Some((_, known)) = known.find(|(of, _)| of == signal) {
-                    *said = known.clone();
-                }
-            }
-            answer
+            said(self.book.load().as_deref(), &msisdn, signals)
         })
     }
 
@@ -274,13 +269,15 @@ impl Source for NumberList {
 }
 
 /// What the lists say of a number; without any, that there are none.
-fn said(book: Option<&Book>, msisdn: &Msisdn) -> Observations {
-    let book = book.ok_or(Reason::SourceDown);
-    let said = book.and_then(|book| book.observation(msisdn));
-    Observations {
-        signals: vec![(Signal::NumberRecycling, said)],
-        ..Observations::default()
+fn said(book: Option<&Book>, msisdn: &Msisdn, signals: &[Signal]) -> Observations {
+    let mut answer = Observations::all(signals, Reason::NotAvailable);
+    for (signal, said) in &mut answer.signals {
+        if *signal == Signal::NumberRecycling {
+            let book = book.ok_or(Reason::SourceDown);
+            *said = book.and_then(|book| book.observation(msisdn));
+        }
     }
+    answer
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::{
     excuses::Excuses,
     export::{Access, Ledger},
     records::{self, Record, Records, What},
+    views::{self, Reported},
 };
 use crate::source::signal_bit;
 
@@ -40,8 +41,9 @@ pub(super) fn compare(scope: &Scope<'_>, ledger: Ledger) -> Result<Reconciled, R
         outside: 0,
     };
     reconciled.heads(&ledger, &journal);
-    let mut named = reconciled.entries(&ledger, &journal);
-    reconciled.views(&ledger, &journal);
+    let reported = views::reported(&journal);
+    let mut named = reconciled.entries(&ledger, &journal, &reported);
+    reconciled.views(&ledger, &journal, &reported);
     reconciled.pushes(&ledger, &journal, &mut named);
     reconciled.records(&ledger, &journal, &named);
     Ok(reconciled)
@@ -65,20 +67,17 @@ impl Reconciled {
     }
 
     /// From entries to records; returns the records that entries name.
-    fn entries(&mut self, ledger: &Ledger, journal: &Records) -> HashSet<u64> {
+    fn entries(
+        &mut self,
+        ledger: &Ledger,
+        journal: &Records,
+        reported: &Reported<'_>,
+    ) -> HashSet<u64> {
         let mut named = HashSet::new();
-        let reported: HashSet<(&str, u64)> = journal
-            .records
-            .values()
-            .filter_map(|record| match &record.what {
-                What::FromView { origin, entry } => Some((origin.as_str(), *entry)),
-                What::Reply(_) | What::Sent(_) | What::SubjectReport => None,
-            })
-            .collect();
         for access in &ledger.accesses {
             if !access.from_view.is_empty() {
                 let place = (access.place.origin.as_str(), access.place.index);
-                if reported.contains(&place) {
+                if reported.contains_key(&place) {
                     self.from_view += 1;
                 } else if ledger.has_others {
                     self.reported_elsewhere += 1;

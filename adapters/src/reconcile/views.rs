@@ -24,9 +24,8 @@ struct Push {
 
 impl Reconciled {
     /// From answers of the view to the records that they rest on.
-    pub(super) fn views(&mut self, ledger: &Ledger, journal: &Records) {
+    pub(super) fn views(&mut self, ledger: &Ledger, journal: &Records, reported: &Reported<'_>) {
         let news = news(journal);
-        let reported = reported(journal);
         for access in &ledger.accesses {
             let place = (access.place.origin.as_str(), access.place.index);
             let subject = reported.get(&place).copied();
@@ -56,11 +55,13 @@ impl Reconciled {
                     },
                     Ok(()) => {
                         let since = pushed_since(&news, access, served, index, subject);
-                        match since.iter().find(|push| push.withdrawn) {
-                            Some(push) => Difference::TakenBack {
+                        // The first of them: the records are in no order.
+                        let withdrawn = since.iter().filter(|push| push.withdrawn);
+                        match withdrawn.map(|push| push.journal).min() {
+                            Some(by) => Difference::TakenBack {
                                 entry,
                                 journal: index,
-                                by: push.journal,
+                                by,
                             },
                             None => {
                                 self.grounded += 1;
@@ -77,7 +78,9 @@ impl Reconciled {
 }
 
 /// Whom the broker reported each answer from its view to be about, by the entry's place.
-fn reported(journal: &Records) -> HashMap<(&str, u64), Subject> {
+pub(super) type Reported<'a> = HashMap<(&'a str, u64), Subject>;
+
+pub(super) fn reported(journal: &Records) -> Reported<'_> {
     let records = journal.records.values();
     let reports = records.filter_map(|record| match &record.what {
         What::FromView { origin, entry } => Some(((origin.as_str(), *entry), record.subject)),
@@ -128,12 +131,12 @@ fn said(
             of(record, subject),
         ),
         What::Sent(sent) => {
-            let told = || sent.told.iter().filter(|told| !told.withdrawn);
-            let signal = told().any(|told| told.signal == served.signal);
-            let number = subject.is_none_or(|subject| {
-                told().any(|told| told.signal == served.signal && told.subject == subject)
-            });
-            (&sent.digest, signal, number)
+            let of_signal = sent.told.iter();
+            let of_signal =
+                of_signal.filter(|told| !told.withdrawn && told.signal == served.signal);
+            let about = |subject| of_signal.clone().any(|told| told.subject == subject);
+            let signal = of_signal.clone().next().is_some();
+            (&sent.digest, signal, subject.is_none_or(about))
         }
         What::FromView { .. } | What::SubjectReport => return Err(neither),
     };

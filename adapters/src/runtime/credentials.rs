@@ -12,7 +12,7 @@ use std::{
 use accord_proto::party::{OrgName, PartyId, Role};
 use jiff::Timestamp;
 use rustls::{crypto::aws_lc_rs::default_provider, sign::CertifiedKey};
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
@@ -156,9 +156,8 @@ impl TlsFiles {
     pub fn load(&self, operator: &OrgName) -> Result<Credentials, CredentialsError> {
         let (roots_pem, roots) = self.roots()?;
         let (chain_pem, chain, own) = self.own(operator)?;
+        let (key_pem, key) = self.private_key()?;
         let failed = |error| CredentialsError::File { key: "key", error };
-        let key_pem = tls_files::read(&self.key).map_err(failed)?;
-        let key = tls_files::private_key_in(&self.key, &key_pem).map_err(failed)?;
         CertifiedKey::from_der(chain, key, &default_provider())
             .map_err(|error| tls_files::not_a_pair(&self.certificate, &self.key, error))
             .map_err(failed)?;
@@ -175,15 +174,10 @@ impl TlsFiles {
     /// All that keeps them from being used, file by file.
     #[must_use]
     pub fn faults(&self, operator: &OrgName) -> Vec<CredentialsError> {
-        let key = || {
-            let pem = tls_files::read(&self.key)?;
-            tls_files::private_key_in(&self.key, &pem)
-        };
-        let failed = |error| CredentialsError::File { key: "key", error };
         let each = [
             self.roots().err(),
             self.own(operator).err(),
-            key().err().map(failed),
+            self.private_key().err(),
         ];
         let each: Vec<_> = each.into_iter().flatten().collect();
         if each.is_empty() {
@@ -191,6 +185,13 @@ impl TlsFiles {
             return self.load(operator).err().into_iter().collect();
         }
         each
+    }
+
+    fn private_key(&self) -> Result<(Vec<u8>, PrivateKeyDer<'static>), CredentialsError> {
+        let failed = |error| CredentialsError::File { key: "key", error };
+        let pem = tls_files::read(&self.key).map_err(failed)?;
+        let key = tls_files::private_key_in(&self.key, &pem).map_err(failed)?;
+        Ok((pem, key))
     }
 
     /// Whether everybody on this machine can read the key.

@@ -10,11 +10,12 @@
 //! every answer does.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use accord_proto::{
+    agreement::AGE_MAX_MINUTES_MAX,
     msisdn::Msisdn,
     observation::{Observation, Observed},
     reason::Reason,
@@ -26,8 +27,8 @@ use super::{Observations, SourceChange, signal_bit};
 
 /// The most numbers of one generation, of which there are two.
 const GENERATION_MAX: usize = 500_000;
-/// No clause lets an answer be older (`age_max_minutes`, at most 31 days).
-const KEPT_MAX: SignedDuration = SignedDuration::from_hours(31 * 24);
+/// No clause lets an answer be older.
+const KEPT_MAX: SignedDuration = SignedDuration::from_mins(AGE_MAX_MINUTES_MAX as i64);
 /// The most withdrawals at once. A broker makes an entry of 256 of them, and takes 256 entries at once
 /// and ten a second: what happens meanwhile must not wait behind a file that changed altogether.
 pub(crate) const WITHDRAWALS_MAX: usize = 20_000;
@@ -91,13 +92,14 @@ impl<V: Copy> Told<V> {
     pub(crate) fn numbers(&self, now: Timestamp) -> Vec<Msisdn> {
         let mut all = self.all();
         let began = *all.began.get_or_insert(now);
-        let both = all.young.keys().chain(all.old.keys());
-        let both: HashSet<Msisdn> = both.copied().collect();
+        let young = &all.young;
+        let old = all.old.keys().filter(|msisdn| !young.contains_key(msisdn));
+        let both = young.keys().chain(old).copied().collect();
         if now.duration_since(began) >= KEPT_MAX {
             all.old = std::mem::take(&mut all.young);
             all.began = Some(now);
         }
-        both.into_iter().collect()
+        both
     }
 
     fn all(&self) -> MutexGuard<'_, Generations<V>> {

@@ -37,6 +37,7 @@ pub use life::{ASK_HOLDS, Activated, Life, NotNow, PROPOSALS_MAX, Proposal};
 pub use matrix::permission_matrix;
 pub use parse::AgreementDocument;
 pub(crate) use parse::document_id;
+pub use read_clause::AGE_MAX_MINUTES_MAX;
 pub use share_keys::ShareKeys;
 pub use signed::{AgreementError, ProposedAgreement, SignedAgreement};
 pub use standing::{Asked, Ended, Standing, Suspension};

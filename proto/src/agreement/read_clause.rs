@@ -18,8 +18,9 @@ const THRESHOLDS_MAX: usize = 16;
 const THRESHOLD_WINDOW_HOURS_MAX: u32 = 672;
 /// A century, so that a mistyped figure is found.
 const DAYS_MAX: u32 = 36_500;
-/// A month: a monthly export is the oldest source.
-const AGE_MAX_MINUTES_MAX: u32 = 44_640;
+/// The most that `age_max_minutes` and `caching_minutes` of a clause may be: a month, since a monthly export
+/// is the oldest source.
+pub const AGE_MAX_MINUTES_MAX: u32 = 44_640;
 const PER_SECOND_MAX: u32 = 100_000;
 const PER_SUBJECT_PER_DAY_MAX: u32 = 1_000;
 
