@@ -142,30 +142,52 @@ impl Views {
         rests_on: &Said,
         said_at: Timestamp,
     ) {
-        // Compared and set in one step: between a look and a write, a newer one may come.
+        self.update(digest, signal, |bytes| {
+            let withdrawn = bytes.and_then(codec::decode_withdrawn);
+            if withdrawn.is_some_and(|until| said.observed_at <= until) {
+                return bytes.map(<[u8]>::to_vec);
+            }
+            let Some(held) = bytes.and_then(|bytes| codec::decode(bytes, signal)) else {
+                let lock = customer_lock.unwrap_or_default();
+                return Some(codec::encode(said, lock, rests_on));
+            };
+            match verdict(&held.observation, said) {
+                Verdict::Neither => {
+                    let newer = held.observation.observed_at.max(said.observed_at);
+                    let until = withdrawn_until(newer.max(said_at));
+                    Some(codec::encode_withdrawn(until))
+                }
+                Verdict::Stays => bytes.map(<[u8]>::to_vec),
+                Verdict::Yields => {
+                    let lock = customer_lock.unwrap_or(held.customer_lock);
+                    Some(codec::encode(said, lock, rests_on))
+                }
+            }
+        });
+    }
+
+    /// Puts in the place of one record what becomes of it, in one step: between a look and a write, a
+    /// newer one may come. A record that stays as it is, or is not there and stays so, is only looked at;
+    /// sled's `fetch_and_update` would write all the same.
+    fn update(
+        &self,
+        digest: &NumberDigest,
+        signal: Signal,
+        change: impl Fn(Option<&[u8]>) -> Option<Vec<u8>>,
+    ) {
+        let key = codec::key(digest, signal);
         self.store.write(|db| {
-            db.fetch_and_update(codec::key(digest, signal), |bytes| {
-                let withdrawn = bytes.and_then(codec::decode_withdrawn);
-                if withdrawn.is_some_and(|until| said.observed_at <= until) {
-                    return bytes.map(<[u8]>::to_vec);
+            let mut held = db.get(key)?;
+            loop {
+                let next = change(held.as_deref());
+                if next.as_deref() == held.as_deref() {
+                    return Ok(());
                 }
-                let Some(held) = bytes.and_then(|bytes| codec::decode(bytes, signal)) else {
-                    let lock = customer_lock.unwrap_or_default();
-                    return Some(codec::encode(said, lock, rests_on));
-                };
-                match verdict(&held.observation, said) {
-                    Verdict::Neither => {
-                        let newer = held.observation.observed_at.max(said.observed_at);
-                        let until = withdrawn_until(newer.max(said_at));
-                        Some(codec::encode_withdrawn(until))
-                    }
-                    Verdict::Stays => bytes.map(<[u8]>::to_vec),
-                    Verdict::Yields => {
-                        let lock = customer_lock.unwrap_or(held.customer_lock);
-                        Some(codec::encode(said, lock, rests_on))
-                    }
+                match db.compare_and_swap(key, held, next)? {
+                    Ok(()) => return Ok(()),
+                    Err(swap) => held = swap.current,
                 }
-            })
+            }
         });
     }
 
@@ -204,11 +226,11 @@ impl Views {
 
     /// Withdraws all that is held of a number, after an opt-out. What was withdrawn before stays so.
     pub fn withdraw_all(&self, digest: &NumberDigest, now: Timestamp) {
+        let until = withdrawn_until(now);
         for signal in Signal::ALL {
-            let record = || codec::encode_withdrawn(withdrawn_until(now));
             // Of most of the many who opt out nothing is held, and then nothing is written.
-            self.store.write(|db| {
-                db.fetch_and_update(codec::key(digest, *signal), |bytes| bytes.map(|_| record()))
+            self.update(digest, *signal, |bytes| {
+                bytes.map(|_| codec::encode_withdrawn(until))
             });
         }
     }
@@ -216,7 +238,7 @@ impl Views {
     /// Holds what an operator answered, which is not to be kept, against what is held of one signal:
     /// where that does not tell the same, it is forgotten, and nothing is kept of what was observed
     /// before. `said` is an observation and whether the SIM is locked; `None`: the operator can tell
-    /// nothing of this number. Where nothing is held this is a look and no more.
+    /// nothing of this number.
     pub fn doubt(
         &self,
         digest: &NumberDigest,
@@ -224,32 +246,27 @@ impl Views {
         said: Option<(&Observation, bool)>,
         now: Timestamp,
     ) {
-        if self.find(digest, signal).is_none() {
-            return;
-        }
-        self.store.write(|db| {
-            db.fetch_and_update(codec::key(digest, signal), |bytes| {
-                let bytes = bytes?;
-                let unchanged = Some(bytes.to_vec());
-                // What was withdrawn meanwhile stays so.
-                let Some(held) = codec::decode(bytes, signal) else {
-                    return unchanged;
-                };
-                let (of, told) = match said {
-                    Some((said, lock)) => {
-                        let same = tells(&held.observation, said) && held.customer_lock == lock;
-                        (said.observed_at, same)
-                    }
-                    None => (now, false),
-                };
-                if told {
-                    return unchanged;
+        self.update(digest, signal, |bytes| {
+            let bytes = bytes?;
+            let unchanged = Some(bytes.to_vec());
+            // What was withdrawn stays so.
+            let Some(held) = codec::decode(bytes, signal) else {
+                return unchanged;
+            };
+            let (of, told) = match said {
+                Some((said, lock)) => {
+                    let same = tells(&held.observation, said) && held.customer_lock == lock;
+                    (said.observed_at, same)
                 }
-                // The same answer, to a question under a clause with caching, may be kept.
-                let until = of.max(held.observation.observed_at);
-                let until = until.checked_sub(INSTANT_MIN).unwrap_or(Timestamp::MIN);
-                Some(codec::encode_withdrawn(until))
-            })
+                None => (now, false),
+            };
+            if told {
+                return unchanged;
+            }
+            // The same answer, to a question under a clause with caching, may be kept.
+            let until = of.max(held.observation.observed_at);
+            let until = until.checked_sub(INSTANT_MIN).unwrap_or(Timestamp::MIN);
+            Some(codec::encode_withdrawn(until))
         });
     }
 

@@ -1,8 +1,8 @@
 //! The view, kept, closed, killed, damaged and opened again.
 
 mod denied;
-
 mod full;
+mod written;
 
 use accord_proto::observation::{Observed, Roaming, SourceClass};
 use jiff::SignedDuration;
