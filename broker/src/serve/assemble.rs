@@ -377,11 +377,7 @@ pub(super) fn ledger_config(config: &Config) -> Result<LedgerConfig, StartError>
     })?;
     let mut ledger = LedgerConfig::new(&config.ledger.dir, key);
     ledger.segment_bytes = u64::from(config.ledger.segment_mib) << 20;
-    let free_bytes_min = config.ledger.free_mib_min.checked_mul(1 << 20);
-    ledger.free_bytes_min = free_bytes_min.ok_or_else(|| {
-        let rule = "more bytes than can be counted".to_owned();
-        StartError::Config("ledger.free_mib_min", rule)
-    })?;
+    ledger.free_bytes_min = config.ledger.free_mib_min << 20;
     ledger.clock_step_max = Duration::from_secs(u64::from(config.ledger.clock_step_seconds_max));
     Ok(ledger)
 }
