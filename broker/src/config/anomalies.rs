@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::bounds;
+
 /// From when on something is unusual (rule R44). It is told then, and never refused for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,7 +41,7 @@ impl Default for AnomaliesSection {
 impl AnomaliesSection {
     /// The first key that is out of its bounds, and the rule.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
-        let bounds = [
+        bounds::check([
             (
                 "anomalies.block_numbers_min",
                 self.block_numbers_min,
@@ -57,13 +59,6 @@ impl AnomaliesSection {
             ("anomalies.askers_min", self.askers_min, 2, 64),
             ("anomalies.repeats_min", self.repeats_min, 2, 1_000_000),
             ("anomalies.learning_days", self.learning_days, 1, 365),
-        ];
-        match bounds
-            .into_iter()
-            .find(|(_, value, min, max)| !(min..=max).contains(&value))
-        {
-            Some((key, _, min, max)) => Err((key, format!("{min} to {max}"))),
-            None => Ok(()),
-        }
+        ])
     }
 }

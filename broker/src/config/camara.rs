@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use http::Uri;
 use serde::Deserialize;
 
+use super::bounds;
 use crate::identity::Certificates;
 
 /// The CAMARA door: APIs of GSMA Open Gateway, and the authorisation server for them.
@@ -83,10 +84,7 @@ pub(super) fn check(
         return Err(("camara.api_roots", rule));
     }
     // Rule R04.
-    if !(30..=300).contains(&section.token_seconds) {
-        return Err(("camara.token_seconds", "30 to 300".into()));
-    }
-    Ok(())
+    bounds::check([("camara.token_seconds", section.token_seconds, 30, 300)])
 }
 
 fn is_root(root: &str) -> bool {

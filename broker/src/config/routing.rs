@@ -13,6 +13,8 @@ use accord_proto::{
 };
 use serde::Deserialize;
 
+use super::bounds;
+
 /// Suppliers that one broker asks.
 const SUPPLIERS_MAX: usize = 16;
 /// Servers of one supplier.
@@ -135,18 +137,13 @@ impl Default for EnumSection {
 
 impl PortabilitySection {
     pub(super) fn check(&self) -> Result<(), Broken> {
-        if !(1..=200_000_000).contains(&self.rows_max) {
-            return Err(("portability.rows_max", "1 to 200000000".to_owned()));
-        }
-        Ok(())
+        bounds::check([("portability.rows_max", self.rows_max, 1, 200_000_000)])
     }
 }
 
 impl EnumSection {
     pub(super) fn check(&self) -> Result<(), Broken> {
-        if !(1..=10_000_000).contains(&self.cache_entries) {
-            return Err(("enum.cache_entries", "1 to 10000000".to_owned()));
-        }
+        bounds::check([("enum.cache_entries", self.cache_entries, 1, 10_000_000)])?;
         if self.suppliers.len() > SUPPLIERS_MAX {
             let rule = format!("at most {SUPPLIERS_MAX}");
             return Err(("enum.suppliers", rule));
