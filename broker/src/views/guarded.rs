@@ -40,54 +40,31 @@ impl Guarded {
 
     /// Reads; `None` if that failed, or if the store was given up.
     pub(super) fn read<T>(&self, deed: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Option<T> {
-        let failed = match self.attempt(deed)? {
-            Ok(done) => return Some(done),
-            Err(failed) => failed,
-        };
-        match failed {
-            Failed::Damaged(damage) => self.give_up_damaged(&damage),
-            Failed::Refused(error) => self.failed(&error),
-        }
-        None
+        self.attempt(deed, Self::read_refused)
     }
 
     /// Writes; `None` if that failed, or if the store was given up. What should have been written was
     /// told by an operator, and the store would go on to say what was so before.
     pub(super) fn write<T>(&self, deed: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Option<T> {
-        let failed = match self.attempt(deed)? {
-            Ok(done) => return Some(done),
-            Err(failed) => failed,
-        };
-        match failed {
-            Failed::Damaged(damage) => self.give_up_damaged(&damage),
-            Failed::Refused(error) => {
-                if self.give_up() {
-                    tracing::error!(
-                        %error,
-                        dir = %self.dir.display(),
-                        "the view can't be written and is out of use; operators are asked instead, \
-                         until a start at which its disk takes writes"
-                    );
-                }
-            }
-        }
-        None
+        self.attempt(deed, Self::write_refused)
     }
 
+    /// `refused` is for what the system, or the store, refused; damage ends its use in any case.
     fn attempt<T>(
         &self,
         deed: impl FnOnce(&sled::Db) -> sled::Result<T>,
-    ) -> Option<Result<T, Failed>> {
+        refused: impl FnOnce(&Self, &sled::Error),
+    ) -> Option<T> {
         if !self.is_in_use() {
             return None;
         }
-        Some(match catch_unwind(AssertUnwindSafe(|| deed(&self.db))) {
-            Ok(done) => done.map_err(|error| match is_damage(&error) {
-                true => Failed::Damaged(error.to_string()),
-                false => Failed::Refused(error),
-            }),
-            Err(_) => Err(Failed::Damaged("the store panicked".to_owned())),
-        })
+        match catch_unwind(AssertUnwindSafe(|| deed(&self.db))) {
+            Ok(Ok(done)) => return Some(done),
+            Ok(Err(error)) if is_damage(&error) => self.give_up_damaged(&error.to_string()),
+            Ok(Err(error)) => refused(self, &error),
+            Err(_) => self.give_up_damaged("the store panicked"),
+        }
+        None
     }
 
     /// Whether it was not given up.
@@ -129,7 +106,18 @@ impl Guarded {
         }
     }
 
-    fn failed(&self, error: &sled::Error) {
+    fn write_refused(&self, error: &sled::Error) {
+        if self.give_up() {
+            tracing::error!(
+                %error,
+                dir = %self.dir.display(),
+                "the view can't be written and is out of use; operators are asked instead, until a \
+                 start at which its disk takes writes"
+            );
+        }
+    }
+
+    fn read_refused(&self, error: &sled::Error) {
         // A failing store fails at each call; the log gets one line in a thousand.
         if self
             .failures
@@ -139,14 +127,6 @@ impl Guarded {
             tracing::error!(%error, "the view fails; operators are asked instead");
         }
     }
-}
-
-/// Why something could not be done.
-enum Failed {
-    /// The store holds what it should not.
-    Damaged(String),
-    /// The system, or the store, refused it.
-    Refused(sled::Error),
 }
 
 impl Drop for Guarded {
