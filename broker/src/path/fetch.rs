@@ -208,26 +208,22 @@ fn keep_in_view(
     customer_lock: bool,
     evidence: Option<&Evidence>,
 ) {
-    let (views, signal) = (&parts.views, fetched.signal);
-    let said = match &fetched.outcome {
-        // Of whoever has opted out nothing is kept, though a law may let it be told.
-        Ok(_) if operator.opted_out(digest) => return,
-        Ok(observation) if seen.permit.clause.caching().is_some() => {
-            // An observation always comes with a reply.
-            if let Some(Evidence { said, .. }) = evidence {
+    let (views, signal, clock) = (&parts.views, fetched.signal, &parts.clock);
+    match &fetched.outcome {
+        Ok(observation) => views.unless_opted_out(operator, digest, clock, || {
+            if seen.permit.clause.caching().is_none() {
+                let said = Some((observation, customer_lock));
+                views.doubt(digest, signal, said, clock.now());
+            } else if let Some(Evidence { said, .. }) = evidence {
+                // An observation always comes with a reply.
                 views.keep(digest, signal, observation, Some(customer_lock), said);
             }
-            // The opt-out is in force before the view forgets: whichever comes first, nothing stays.
-            if operator.opted_out(digest) {
-                views.withdraw_all(digest, parts.clock.now());
-            }
-            return;
+        }),
+        Err(reason) if speaks_of_number(*reason) => {
+            views.doubt(digest, signal, None, clock.now());
         }
-        Ok(observation) => Some((observation, customer_lock)),
-        Err(reason) if speaks_of_number(*reason) => None,
-        Err(_) => return,
-    };
-    views.doubt(digest, signal, said, parts.clock.now());
+        Err(_) => {}
+    }
 }
 
 /// Whether an operator that answers this has looked at what it knows of the number.

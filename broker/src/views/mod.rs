@@ -17,7 +17,8 @@ mod weigh;
 use std::{path::Path, sync::Arc};
 
 use accord_proto::{
-    msisdn::Msisdn, observation::Observation, party::OrgName, signal::Signal, wire::CLOCK_SKEW_MAX,
+    clock::SharedClock, msisdn::Msisdn, observation::Observation, party::OrgName, signal::Signal,
+    wire::CLOCK_SKEW_MAX,
 };
 use aws_lc_rs::hmac;
 use jiff::{SignedDuration, Timestamp};
@@ -25,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use codec::Kept;
 pub use open::{Rebuilt, ViewError};
 
-use crate::link::{Said, restrictions::NumberDigest};
+use crate::link::{Operator, Said, restrictions::NumberDigest};
 use guarded::Guarded;
 use weigh::{Verdict, tells, verdict};
 
@@ -232,6 +233,26 @@ impl Views {
             self.update(digest, *signal, |bytes| {
                 bytes.map(|_| codec::encode_withdrawn(until))
             });
+        }
+    }
+
+    /// Does what may keep something of a number, unless its holder has opted out: of whoever has, nothing
+    /// stays, though a law may let it be told.
+    pub fn unless_opted_out(
+        &self,
+        operator: &Operator,
+        digest: &NumberDigest,
+        clock: &SharedClock,
+        keep: impl FnOnce(),
+    ) {
+        if operator.opted_out(digest) {
+            return;
+        }
+        keep();
+        // An opt-out may have come meanwhile, from another instance too. It is in force before the view
+        // forgets: whichever comes first, nothing stays.
+        if operator.opted_out(digest) {
+            self.withdraw_all(digest, clock.now());
         }
     }
 

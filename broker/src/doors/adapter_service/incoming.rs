@@ -285,18 +285,16 @@ impl<'a> Incoming<'a> {
         record_entry(&self.parts.ledger, v1::entry::Event::SourceChanges(entry))
             .await
             .map_err(|_| "the broker can't record changes")?;
-        let (views, now) = (&self.parts.views, self.parts.clock.now());
+        let (views, clock) = (&self.parts.views, &self.parts.clock);
+        let now = clock.now();
         for change in batch.changes.iter().filter(|change| change.known_to_it) {
             let (digest, signal) = (views.digest(self.operator(), &change.msisdn), change.signal);
             // What is bound to nothing that the operator said is not served, and is asked for instead.
             match change.observation.as_ref().zip(batch.said.as_ref()) {
-                Some(_) if self.links.opted_out(&digest) => {}
                 Some((observation, said)) => {
-                    views.push(&digest, signal, observation, said, now);
-                    // Another instance may have told it meanwhile.
-                    if self.links.opted_out(&digest) {
-                        views.withdraw_all(&digest, now);
-                    }
+                    views.unless_opted_out(self.links, &digest, clock, || {
+                        views.push(&digest, signal, observation, said, now);
+                    });
                 }
                 None => views.withdraw(&digest, signal, now),
             }
