@@ -216,7 +216,7 @@ fn keep_in_view(
                 views.doubt(digest, signal, said, clock.now());
             } else if let Some(Evidence { said, .. }) = evidence {
                 // An observation always comes with a reply.
-                views.keep(digest, signal, observation, Some(customer_lock), said);
+                views.keep(digest, signal, observation, customer_lock, said);
             }
         }),
         Err(reason) if speaks_of_number(*reason) => {

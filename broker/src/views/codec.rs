@@ -133,9 +133,14 @@ mod tests {
             observed_at: Timestamp::UNIX_EPOCH,
             source: SourceClass::Network,
         };
+        let (digest, signal, rests_on) = ([1; 16], Signal::Roaming, rests_on(1));
+        // What is pushed says nothing of a lock.
         let said = |lock| {
-            views.keep(&[1; 16], Signal::Roaming, &seen, lock, &rests_on(1));
-            let kept = views.find(&[1; 16], Signal::Roaming).unwrap();
+            match lock {
+                Some(lock) => views.keep(&digest, signal, &seen, lock, &rests_on),
+                None => views.push(&digest, signal, &seen, &rests_on, seen.observed_at),
+            }
+            let kept = views.find(&digest, signal).unwrap();
             assert_eq!(kept.observation, seen);
             kept.customer_lock
         };

@@ -106,7 +106,7 @@ impl Views {
         digest: &NumberDigest,
         signal: Signal,
         observation: &Observation,
-        customer_lock: Option<bool>,
+        customer_lock: bool,
         rests_on: &Said,
     ) {
         let said_at = observation.observed_at;
@@ -114,7 +114,7 @@ impl Views {
             digest,
             signal,
             observation,
-            customer_lock,
+            Some(customer_lock),
             rests_on,
             said_at,
         );

@@ -36,7 +36,7 @@ fn north() -> OrgName {
 }
 
 fn keep(views: &Views, digest: &NumberDigest, at: &str) {
-    views.keep(digest, Signal::Roaming, &seen(at), None, &said());
+    views.keep(digest, Signal::Roaming, &seen(at), false, &said());
 }
 
 fn open(dir: &Path) -> Opened {
@@ -50,8 +50,8 @@ fn keeps_the_newest_observation_over_a_restart() {
     let views = open(dir.path()).views;
     let digest = views.digest(&north(), &number);
     let (newer, older) = (seen("2026-11-21T12:00:00Z"), seen("2026-11-21T11:00:00Z"));
-    views.keep(&digest, Signal::Roaming, &newer, None, &said());
-    views.keep(&digest, Signal::Roaming, &older, None, &said());
+    views.keep(&digest, Signal::Roaming, &newer, false, &said());
+    views.keep(&digest, Signal::Roaming, &older, false, &said());
     let epoch = views.epoch();
     views.close();
     drop(views);
@@ -112,7 +112,7 @@ fn an_older_observation_never_overwrites_a_newer_one_that_comes_at_the_same_time
                         &digest,
                         Signal::Roaming,
                         &at(minutes * 2 + first),
-                        None,
+                        false,
                         &said(),
                     );
                     start.wait();
@@ -153,7 +153,7 @@ fn a_damaged_store_is_set_aside_and_begun_anew() {
     for hours in 0..2_000 {
         let mut one = seen("2026-01-01T00:00:00Z");
         one.observed_at += SignedDuration::from_hours(hours);
-        views.keep(&digest, Signal::Roaming, &one, None, &said());
+        views.keep(&digest, Signal::Roaming, &one, false, &said());
     }
     let epoch = views.epoch();
     views.close();
@@ -353,7 +353,7 @@ fn what_was_withdrawn_comes_back_only_with_what_was_observed_later() {
         &digest,
         Signal::SimSwap,
         &seen("2026-11-21T11:00:00Z"),
-        None,
+        false,
         &said(),
     );
     views.withdraw(&digest, Signal::Roaming, now);
