@@ -7,14 +7,18 @@
 //! * A store whose end, or whose whole content, is lost opens without a word. So closing it writes
 //!   random bytes, last, into the store and into the file `closed` beside it, and opening compares
 //!   and removes that file.
+//! * It tells a store that another process has open as it tells damage, and its threads keep a store
+//!   open for some moments after it was dropped. So its lock is looked at first, and waited for.
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::Write as _,
     os::unix::fs::DirBuilderExt as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use aws_lc_rs::{hmac, rand};
@@ -30,6 +34,9 @@ const CLOSED: &[u8] = b"closed";
 const CLOSED_FILE: &str = "closed";
 /// The most damaged stores that are kept for whoever looks into them.
 const ASIDE_MAX: usize = 2;
+/// How often the lock of a store that is open elsewhere is tried, and how long it is left between.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a store was begun anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +79,9 @@ pub enum ViewError {
     /// Not 32 bytes.
     #[error("`{0}` is not a view key: it must hold exactly 32 bytes")]
     Key(PathBuf),
+    /// It is open already.
+    #[error("the view in `{0}` is in use by another process: two brokers can't share one")]
+    InUse(PathBuf),
     /// No randomness.
     #[error("the system gave no random bytes")]
     Random,
@@ -113,6 +123,7 @@ pub(super) fn store(
     dir: &Path,
     cache_bytes: u64,
 ) -> Result<(sled::Db, u64, Option<Rebuilt>), ViewError> {
+    await_lock(dir)?;
     let closed = read_if_present(&dir.join(CLOSED_FILE)).map_err(io("read", dir))?;
     let mut rebuilt = None;
     if dir.join(DAMAGED_FILE).exists() {
@@ -134,6 +145,23 @@ pub(super) fn store(
         }
     };
     Ok((db, epoch, rebuilt))
+}
+
+/// Waits until nobody has a store open: what would be set aside or emptied otherwise is in use.
+fn await_lock(dir: &Path) -> Result<(), ViewError> {
+    let db = match File::open(dir.join("db")) {
+        Ok(db) => db,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io("open", dir)(error)),
+    };
+    for _ in 0..LOCK_TRIES {
+        match db.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(io("lock", dir)(error)),
+        }
+    }
+    Err(ViewError::InUse(dir.to_owned()))
 }
 
 /// `closed` is what the store must hold as its last record, if it was closed.
