@@ -12,11 +12,7 @@ use accord_client::TokenAlg;
 use accord_proto::{clock::SystemClock, purpose::Purpose};
 use prost::Message as _;
 use rustix::process::{Signal, set_parent_process_death_signal};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     BenchError,
@@ -27,7 +23,7 @@ use super::{
     tls::Dialler,
 };
 use crate::world::{
-    BankSpec, ChildBroker, ClientSpec, OperatorSpec, WorldFiles, WorldSpec, wait_until,
+    BankSpec, ChildBroker, ClientSpec, OperatorSpec, WorldFiles, WorldSpec, admin_page, wait_until,
 };
 
 /// The operator that knows any number.
@@ -139,7 +135,7 @@ impl Rig {
     /// The sum of a metric of the broker over its labels.
     pub(super) async fn metric(&self, name: &str) -> Result<u64, BenchError> {
         let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, self.files.admin_port()));
-        let text = get(admin, "/metrics").await;
+        let text = admin_page(admin, "/metrics").await;
         let text = text.map_err(BenchError::io("read", Path::new("the broker's /metrics")))?;
         let lines = text.lines().filter_map(|line| line.strip_prefix(name));
         let values = lines.filter_map(|rest| match rest.chars().next() {
@@ -185,15 +181,6 @@ fn spec() -> WorldSpec {
     };
     spec.limit("bank_per_second", BANK_PER_SECOND)
         .limit("operator_deadline_ms", OPERATOR_DEADLINE_MS)
-}
-
-async fn get(from: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(from).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
 }
 
 /// What `accord-broker serve` does, until SIGTERM: this program stands in for it, so that a build

@@ -3,6 +3,7 @@
 use std::{
     env,
     fs::OpenOptions,
+    io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -135,15 +136,21 @@ impl ChildBroker {
 
 /// Whether the broker says that it is ready.
 async fn is_ready(admin: SocketAddr) -> bool {
-    let ask = async {
-        let mut stream = TcpStream::connect(admin).await?;
-        let request = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        stream.write_all(request).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer.starts_with("HTTP/1.1 200"))
-    };
-    matches!(timeout(LOOK_MAX, ask).await, Ok(Ok(true)))
+    let asked = timeout(LOOK_MAX, admin_page(admin, "/readyz")).await;
+    matches!(asked, Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200"))
+}
+
+/// What a broker's admin port answers to `GET path`: the status line and the headers first.
+///
+/// # Errors
+/// If nobody listens there, or hangs up, or the answer is no text.
+pub async fn admin_page(admin: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(admin).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 /// `accord-broker` as it was built beside the running program, which `cargo test --workspace` and

@@ -40,7 +40,7 @@ mod wait;
 mod witnesses;
 
 pub use adapter::RunningAdapter;
-pub use child::{ChildBroker, broker_binary};
+pub use child::{ChildBroker, admin_page, broker_binary};
 pub use documents::{CENTRAL_BANK, TELECOM_REGULATOR};
 pub use error::WorldError;
 pub use files::WorldFiles;

@@ -8,16 +8,11 @@ use accord_proto::{
     v1::{self, agreement_act::Kind, entry::Event},
 };
 use accord_tests::world::{
-    CENTRAL_BANK, TELECOM_REGULATOR, World, WorldFiles, WorldSpec, wait_until,
+    CENTRAL_BANK, TELECOM_REGULATOR, World, WorldFiles, WorldSpec, admin_page, wait_until,
 };
 use prost::Message as _;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::mpsc,
-    time::Duration,
-};
+use tokio::{sync::mpsc, time::Duration};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
@@ -152,14 +147,8 @@ async fn the_view_does_not_serve_past_a_suspension() {
 async fn in_flight(world: &World, count: usize) {
     let line = format!("accord_questions_in_flight {count}\n");
     wait_until("questions on their way", || async {
-        let mut stream = TcpStream::connect(world.broker.admin_address())
-            .await
-            .unwrap();
-        let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        stream.write_all(request).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer.contains(&line)
+        let answer = admin_page(world.broker.admin_address(), "/metrics").await;
+        answer.unwrap().contains(&line)
     })
     .await
     .unwrap();

@@ -11,13 +11,12 @@ use std::{
 use accord_client::{Answered, Auditor, Client, Outcome, profile::LoadedProfile};
 use accord_proto::reason::Reason;
 use accord_tests::world::{
-    ChildBroker, RunningAdapter, WAIT_MAX, WorldFiles, WorldSpec, broker_binary, wait_until,
+    ChildBroker, RunningAdapter, WAIT_MAX, WorldFiles, WorldSpec, admin_page, broker_binary,
+    wait_until,
 };
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
     process::{Child, Command},
     time::Instant,
 };
@@ -169,16 +168,7 @@ pub(crate) fn adapter_process(config: &Path, log: &Path) -> Child {
 
 /// Status and body of a page of the admin port; 0 where nobody answers.
 pub(crate) async fn get(admin: SocketAddr, path: &str) -> (u16, String) {
-    let asked = async {
-        let mut stream = TcpStream::connect(admin).await?;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    let answer = asked.await.unwrap_or_default();
+    let answer = admin_page(admin, path).await.unwrap_or_default();
     let status = answer.get(9..12).and_then(|digits| digits.parse().ok());
     (status.unwrap_or(0), answer)
 }

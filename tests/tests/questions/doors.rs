@@ -2,12 +2,8 @@
 
 use accord_certs::LeafOptions;
 use accord_proto::v1::signal_service_client::SignalServiceClient;
-use accord_tests::world::{World, WorldSpec};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::{Duration, timeout},
-};
+use accord_tests::world::{World, WorldSpec, admin_page};
+use tokio::time::{Duration, timeout};
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -25,14 +21,9 @@ use crate::{
 
 /// What the admin port answers, headers and all.
 pub(crate) async fn admin(world: &World, path: &str) -> String {
-    let mut stream = TcpStream::connect(world.broker.admin_address())
+    admin_page(world.broker.admin_address(), path)
         .await
-        .unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+        .unwrap()
 }
 
 async fn health(channel: &Channel, service: &str) -> Result<i32, Status> {

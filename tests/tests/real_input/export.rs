@@ -1,6 +1,6 @@
 //! A nightly export of 100,000 subscribers, all of them screened over one stream.
 
-use std::{fs::File, io::BufWriter, time::Duration};
+use std::{fs::File, io::BufWriter, net::Ipv4Addr, time::Duration};
 
 use accord_adapters::csv_export::fixture;
 use accord_client::{Lookup, Outcome, Scope, Value, profile::LoadedProfile, verify_dir};
@@ -8,13 +8,9 @@ use accord_proto::{
     clock::{Clock as _, SystemClock},
     purpose::Purpose,
 };
-use accord_tests::world::{ChildBroker, RunningAdapter, WorldFiles, broker_binary};
+use accord_tests::world::{ChildBroker, RunningAdapter, WorldFiles, admin_page, broker_binary};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::spec;
 
@@ -200,11 +196,8 @@ fn compare(expected: &[Expected], told: &[Option<Outcome>]) -> (usize, usize) {
 
 /// A number that the broker exposes; `None` when it is gone.
 async fn metric(admin_port: u16, name: &str) -> Option<u64> {
-    let mut stream = TcpStream::connect(("127.0.0.1", admin_port)).await.ok()?;
-    let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    stream.write_all(request).await.ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.ok()?;
+    let admin = (Ipv4Addr::LOCALHOST, admin_port).into();
+    let text = admin_page(admin, "/metrics").await.ok()?;
     let value = text
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;

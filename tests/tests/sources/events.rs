@@ -2,10 +2,9 @@
 //! bank's question. Run with `--ignored --nocapture` to see how fast.
 
 use accord_adapters::events::testing::{READER, RealNats};
-use accord_client::{Lookup, Outcome, Value};
+use accord_client::Value;
 use accord_proto::{
     clock::{Clock as _, SystemClock},
-    purpose::Purpose,
     reason::Reason,
 };
 use accord_tests::world::{World, WorldFiles, wait_until};
@@ -13,7 +12,7 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::{Cached, spec};
+use super::{Cached, asked, spec};
 
 const CEASED: &str = "+447700900002";
 const LEFT: &str = "+447700900003";
@@ -46,14 +45,6 @@ async fn a_swap_that_happens_reaches_a_banks_lookup() {
     let files = WorldFiles::write(&dir.path().join("world"), &spec(source)).unwrap();
     let world = World::start(files, SystemClock::shared()).await.unwrap();
     let client = world.client("first-bank").unwrap();
-    let asked = || async {
-        let lookup = Lookup::about(SWAPPED, Purpose::Payment).sim_swap_within(72);
-        let answered = client.lookup(lookup).await.unwrap();
-        let [signal] = answered.signals() else {
-            panic!("one signal was asked");
-        };
-        signal.outcome.clone()
-    };
     let publish = |kind: &'static str| {
         let at = SystemClock.now();
         let event = format!(
@@ -66,13 +57,7 @@ async fn a_swap_that_happens_reaches_a_banks_lookup() {
     };
     publish("heartbeat").await;
     wait_until("the source to be asked", || async {
-        matches!(
-            asked().await,
-            Outcome::Unanswered {
-                reason: Reason::NotWatched,
-                ..
-            }
-        )
+        asked(&client, SWAPPED).await == Err(Reason::NotWatched)
     })
     .await
     .unwrap();
@@ -80,13 +65,7 @@ async fn a_swap_that_happens_reaches_a_banks_lookup() {
     let told = Instant::now();
     publish("sim_swap").await;
     wait_until("the bank to know", || async {
-        matches!(
-            asked().await,
-            Outcome::Value {
-                value: Value::YesNo(true),
-                ..
-            }
-        )
+        asked(&client, SWAPPED).await == Ok(Value::YesNo(true))
     })
     .await
     .unwrap();

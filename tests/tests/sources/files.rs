@@ -7,6 +7,7 @@ use accord_adapters::file_drop::testing::RealSshd;
 use accord_client::Value;
 use accord_proto::{
     clock::{Clock as _, SystemClock},
+    hex,
     reason::Reason,
 };
 use accord_tests::world::wait_until;
@@ -73,12 +74,10 @@ fn export(exported: Timestamp, rows: &[(&str, Timestamp)]) -> String {
 /// A database of ported numbers with these rows.
 fn ported(path: &Path, as_of: Timestamp, rows: &str) {
     let text = format!("accord-portability,1\nas_of,{as_of}\nnumber,recipient,ported\n{rows}");
-    let mut whole = format!("{text}end,{},", rows.lines().count());
-    for byte in digest(&SHA256, text.as_bytes()).as_ref() {
-        write!(whole, "{byte:02x}").unwrap();
-    }
+    let hash = hex::encode(digest(&SHA256, text.as_bytes()).as_ref());
+    let whole = format!("{text}end,{},{hash}\n", rows.lines().count());
     let partial = path.with_extension("partial");
-    std::fs::write(&partial, whole + "\n").unwrap();
+    std::fs::write(&partial, whole).unwrap();
     std::fs::rename(partial, path).unwrap();
 }
 

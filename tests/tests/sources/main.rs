@@ -1,6 +1,7 @@
 //! Operators' real systems as sources, end to end: a bank asks through a broker and an adapter.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "the helpers of a test fail by panicking"
 )]
@@ -13,11 +14,7 @@ use std::path::Path;
 
 use accord_client::{Client, Lookup, Outcome, Value};
 use accord_proto::{clock::SystemClock, purpose::Purpose, reason::Reason};
-use accord_tests::world::{NORTH_PREFIX, OperatorSpec, World, WorldFiles, WorldSpec};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use accord_tests::world::{NORTH_PREFIX, OperatorSpec, World, WorldFiles, WorldSpec, admin_page};
 
 /// What the bank may ask here.
 const AGREEMENT: &str = include_str!("../../samples/real-input.toml");
@@ -33,6 +30,19 @@ fn spec(source: String) -> WorldSpec {
             source,
         }],
         ..WorldSpec::default()
+    }
+}
+
+/// Whether the SIM was swapped within three days, as the bank is told.
+async fn asked(client: &Client, number: &str) -> Result<Value, Reason> {
+    let lookup = Lookup::about(number, Purpose::Payment).sim_swap_within(72);
+    let answered = client.lookup(lookup).await.unwrap();
+    let [signal] = answered.signals() else {
+        panic!("one signal was asked");
+    };
+    match &signal.outcome {
+        Outcome::Value { value, .. } => Ok(value.clone()),
+        Outcome::Unanswered { reason, .. } => Err(*reason),
     }
 }
 
@@ -54,24 +64,14 @@ impl Cached {
         Self { world, client }
     }
 
-    /// Whether the SIM was swapped within three days, as the bank is told.
     async fn asked(&self, number: &str) -> Result<Value, Reason> {
-        let lookup = Lookup::about(number, Purpose::Payment).sim_swap_within(72);
-        let answered = self.client.lookup(lookup).await.unwrap();
-        match &answered.signals().first().unwrap().outcome {
-            Outcome::Value { value, .. } => Ok(value.clone()),
-            Outcome::Unanswered { reason, .. } => Err(*reason),
-        }
+        asked(&self.client, number).await
     }
 
     /// How many answers the broker has given from its view.
     async fn served_from_view(&self) -> u64 {
-        let port = self.world.files.admin_port();
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        stream.write_all(request).await.unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await.unwrap();
+        let admin = self.world.broker.admin_address();
+        let text = admin_page(admin, "/metrics").await.unwrap();
         let name = "accord_view_served_total";
         let mut lines = text.lines();
         let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

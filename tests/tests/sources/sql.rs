@@ -1,12 +1,12 @@
 //! A swap in an operator's customer database (Debian package `postgresql-15`) reaches a bank's question.
 
 use accord_adapters::sql::testing::RealPostgres;
-use accord_client::{Lookup, Outcome, Value};
-use accord_proto::{clock::SystemClock, purpose::Purpose, reason::Reason};
+use accord_client::Value;
+use accord_proto::{clock::SystemClock, reason::Reason};
 use accord_tests::world::{World, WorldFiles, wait_until};
 use tempfile::TempDir;
 
-use super::spec;
+use super::{asked, spec};
 
 const ONE: &str = "+447700900001";
 
@@ -58,17 +58,7 @@ async fn a_swap_in_the_database_reaches_a_banks_lookup_and_a_database_that_is_go
     let files = WorldFiles::write(&dir.path().join("world"), &spec).unwrap();
     let world = World::start(files, SystemClock::shared()).await.unwrap();
     let client = world.client("first-bank").unwrap();
-    let asked = async |number: &str| {
-        let lookup = Lookup::about(number, Purpose::Payment).sim_swap_within(72);
-        let answered = client.lookup(lookup).await.unwrap();
-        let [signal] = answered.signals() else {
-            panic!("one signal was asked");
-        };
-        match &signal.outcome {
-            Outcome::Value { value, .. } => Ok(value.clone()),
-            Outcome::Unanswered { reason, .. } => Err(*reason),
-        }
-    };
+    let asked = async |number| asked(&client, number).await;
     wait_until("the database to be asked", || async {
         asked(ONE).await == Ok(Value::YesNo(false))
     })

@@ -16,7 +16,7 @@ use accord_proto::{
     v1::{entry::Event, operation::Kind},
 };
 use accord_tests::world::{
-    CENTRAL_BANK, RunningWitness, World, WorldError, WorldFiles, WorldSpec, wait_until,
+    CENTRAL_BANK, RunningWitness, World, WorldError, WorldFiles, WorldSpec, admin_page, wait_until,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -214,19 +214,14 @@ impl Rig {
         .unwrap();
     }
 
-    /// The sum of a metric over its labels.
     /// What the admin port answers, its headers first.
     pub(crate) async fn admin(&self, world: &World, path: &str) -> String {
-        let mut stream = TcpStream::connect(world.broker.admin_address())
+        admin_page(world.broker.admin_address(), path)
             .await
-            .unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await.unwrap();
-        text
+            .unwrap()
     }
 
+    /// The sum of a metric over its labels.
     pub(crate) async fn metric(&self, world: &World, name: &str) -> u64 {
         let text = self.admin(world, "/metrics").await;
         let lines = text.lines().filter(|line| line.starts_with(name));
