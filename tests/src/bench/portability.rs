@@ -14,6 +14,7 @@ use std::{
 
 use accord_proto::{
     clock::{Clock as _, SystemClock},
+    hex,
     msisdn::Msisdn,
     portability::{PortabilityDatabase, ReadLimits},
 };
@@ -160,13 +161,8 @@ fn write(rows: u64, path: &Path) -> std::io::Result<u64> {
             "{numbers},operator-{recipient},2024-05-{day:02}\n"
         ))?;
     }
-    let digest = hash.finish();
-    let hex: String = digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let end = format!("end,{rows},{hex}\n");
+    let digest = hex::encode(hash.finish().as_ref());
+    let end = format!("end,{rows},{digest}\n");
     file.write_all(end.as_bytes())?;
     file.flush()?;
     Ok(bytes + u64::try_from(end.len()).unwrap_or_default())

@@ -4,6 +4,7 @@ use std::{collections::HashSet, process::Output};
 
 use accord_client::unmask::{Plan, find, unmask};
 use accord_proto::{
+    hex,
     shares::{SealedShare, ShareError, ShareSecret, combine},
     statement::Statement,
     v1::{self, key_act::Kind},
@@ -150,12 +151,7 @@ async fn the_commands_lead_two_authorities_to_one_number_and_show_it_on_the_term
         code == 0 && text.contains("sealed to central-bank"),
         "{text}"
     );
-    let tag: String = closed
-        .tag
-        .0
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let tag = hex::encode(&closed.tag.0);
     let words = ["--share", &handed, "--share", &own, "--share-key", &bank];
     let unmask = [
         &["unmask", "--tag", &tag, "--plan", "+447700900:3"],

@@ -3,7 +3,10 @@
 
 use std::{fs, path::Path, process::Output};
 
-use accord_proto::v1::{self, entry::Event};
+use accord_proto::{
+    hex,
+    v1::{self, entry::Event},
+};
 use accord_tests::world::wait_until;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
@@ -141,8 +144,7 @@ async fn each_export_is_on_the_record_with_its_hash_and_can_be_checked() {
         assert_eq!(told[0]["entries"], 5, "{name}");
         let bytes = fs::read(&place).unwrap();
         let hash = digest(&SHA256, &bytes).as_ref().to_vec();
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(told[0]["sha256"], hex.as_str(), "{name}");
+        assert_eq!(told[0]["sha256"], hex::encode(&hash), "{name}");
         let written = String::from_utf8(bytes).unwrap();
         assert!(written.contains("no onward disclosure without both authorities"));
         assert!(!written.contains("7700900"), "no number leaves");
@@ -276,14 +278,9 @@ async fn both_sides_state_the_same_usage_to_the_byte() {
     let (bank, operator) = (run(&stage, &bank).await, run(&stage, &operator).await);
     assert_eq!(said(&bank), said(&operator));
     assert!(said(&bank).starts_with("accord usage statement, version 1\nbank first-bank\n"));
-    let hash = digest(&SHA256, &bank.stdout);
-    let hex: String = hash
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = hex::encode(digest(&SHA256, &bank.stdout).as_ref());
     assert!(
-        text(&operator.stderr).contains(&hex),
+        text(&operator.stderr).contains(&hash),
         "the hash is of what was printed"
     );
 }

@@ -2,7 +2,10 @@
 
 use std::{fs, ops::Deref, path::PathBuf, process::Command};
 
-use accord_proto::clock::{Clock as _, SystemClock};
+use accord_proto::{
+    clock::{Clock as _, SystemClock},
+    hex,
+};
 use accord_tests::world::{World, WorldFiles, WorldSpec};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -45,7 +48,7 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn id() -> String {
     let mut random = [0; 16];
     aws_lc_rs::rand::fill(&mut random).unwrap();
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&random)
 }
 
 impl Rig {

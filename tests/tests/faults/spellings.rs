@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use accord_proto::hex;
 use aho_corasick::AhoCorasick;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
@@ -94,7 +95,7 @@ fn spellings(number: &str) -> Vec<(&'static str, Vec<u8>)> {
     ));
     all.push((
         "hexadecimal of its digits",
-        hex(subscriber.as_bytes()).into_bytes(),
+        hex::encode(subscriber.as_bytes()).into_bytes(),
     ));
     all.push((
         "a list of bytes",
@@ -109,7 +110,10 @@ fn spellings(number: &str) -> Vec<(&'static str, Vec<u8>)> {
     for text in [digits, national.as_str()] {
         all.push(("packed decimal", packed(text, false)));
         all.push(("TBCD, nibbles swapped", packed(text, true)));
-        all.push(("hexadecimal of TBCD", hex(&packed(text, true)).into_bytes()));
+        all.push((
+            "hexadecimal of TBCD",
+            hex::encode(&packed(text, true)).into_bytes(),
+        ));
     }
     for value in [digits, subscriber] {
         let value: u64 = value.parse().unwrap();
@@ -144,10 +148,6 @@ fn groupings(digits: &str) -> Vec<Vec<&str>> {
         cut(&[1, 2, 2, 2]),
         cut(&[2, 2, 2, 2]),
     ]
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Two digits a byte, as 3GPP TS 29.002 has them when `swapped`; an odd one is filled with `F`.

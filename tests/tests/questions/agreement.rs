@@ -68,9 +68,7 @@ async fn a_new_version_changes_what_is_allowed_at_once_and_is_on_the_record() {
     )
     .await;
     assert_eq!(answered.answer.agreement_version, 2);
-    let Event::Access(access) = record::event(&stage, answered.receipt.index) else {
-        panic!()
-    };
+    let access = record::access(&stage, answered.receipt.index);
     assert_eq!(access.agreement_version, 2);
     let agreement = stage
         .auditor("first-bank")

@@ -167,10 +167,7 @@ async fn references_of_the_bank_are_on_the_record_as_keyed_digests_only() {
             .consent_ref("consent-0815")
             .request_id(id)
     };
-    let access = |index| match record::event(&stage, index) {
-        Event::Access(access) => access,
-        other => panic!("{other:?}"),
-    };
+    let access = |index| record::access(&stage, index);
     let one = access(ask(&bank, lookup("id-one")).await.receipt.index);
     let two = access(ask(&bank, lookup("id-two")).await.receipt.index);
     assert_eq!(one.customer_ref_mac.len(), 16);

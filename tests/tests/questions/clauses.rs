@@ -2,7 +2,7 @@
 
 use accord_client::Lookup;
 use accord_client::answer::RoutingBasis;
-use accord_proto::{purpose::Purpose, v1::entry::Event};
+use accord_proto::purpose::Purpose;
 
 use crate::{
     record,
@@ -152,9 +152,7 @@ async fn without_a_clause_or_an_operator_nobody_is_asked() {
     assert_eq!(answered.signals()[0].clause, None);
     // It learns nothing of the route, not even from the entry, which it may read.
     assert_eq!(answered.answer.routing_basis, None);
-    let Event::Access(access) = record::event(&stage, answered.receipt.index) else {
-        panic!()
-    };
+    let access = record::access(&stage, answered.receipt.index);
     assert_eq!((access.operator.as_str(), access.routing_basis), ("", 0));
     // No operator of this world serves the number.
     let lookup = Lookup::about("+99907001001", Purpose::Payment).sim_swap();

@@ -48,11 +48,7 @@ async fn replied(
     lookup: Lookup,
     reply: v1::SignalReply,
 ) -> String {
-    let replies = async {
-        let id = played.ask().await.id;
-        played.reply(id, vec![reply]).await;
-    };
-    let (answer, ()) = tokio::join!(one(bank, lookup), replies);
+    let (answer, ()) = tokio::join!(one(bank, lookup), played.answer(vec![reply]));
     word(&answer)
 }
 
@@ -64,10 +60,8 @@ async fn told(bank: &Client, played: &mut Played, of: (u16, v1::Observation)) ->
 }
 
 async fn push(played: &mut Played, sequence: u64, pushed: v1::Observation) {
-    played
-        .push(sequence, vec![change(&north(100), pushed)])
-        .await;
-    assert_eq!(played.accepted().await, sequence);
+    let pushed = vec![change(&north(100), pushed)];
+    played.pushed(sequence, pushed).await;
 }
 
 /// There was no change in the last two years, and that is what the view answers.

@@ -10,7 +10,7 @@ use accord_tests::world::{WorldSpec, wait_until};
 use jiff::SignedDuration;
 
 use crate::{
-    played::{Played, alone, change, links, says, swapped, withdrawal},
+    played::{Played, alone, change, disbelieved, says, swapped, withdrawal},
     record,
     said::{Stage, ask, north, now, one, sim, sud, word, words},
 };
@@ -19,33 +19,14 @@ fn spec() -> WorldSpec {
     WorldSpec::default().limit("refusals_per_second", 1_000)
 }
 
-/// Waits until the record says of so many things that they were not believed, and what of them.
-async fn disbelieved(stage: &Stage, from: u64, count: usize) -> Vec<String> {
-    let said = || links(stage, from, Kind::NotBelieved, "played");
-    wait_until("it not to be believed", || async { said().len() >= count })
-        .await
-        .unwrap();
-    let said = said();
-    assert_eq!(said.len(), count, "{said:?}");
-    said
-}
-
 /// Asks, and is told this after the adapter has replied; nothing of it is in the view.
 async fn replied(stage: &Stage, played: &mut Played, digits: u16, reply: Vec<v1::SignalReply>) {
     let bank = stage.bank("first-bank");
-    let replies = async {
-        let id = played.ask().await.id;
-        played.reply(id, reply).await;
-    };
-    let (answer, ()) = tokio::join!(one(&bank, sim(digits)), replies);
+    let (answer, ()) = tokio::join!(one(&bank, sim(digits)), played.answer(reply));
     assert_eq!(word(&answer), "source_down");
     // Asked again, it is asked of the operator again.
-    let good = async {
-        let id = played.ask().await.id;
-        let good = says(Signal::SimSwap, swapped(120, 120));
-        played.reply(id, vec![good]).await;
-    };
-    let (answer, ()) = tokio::join!(one(&bank, sim(digits)), good);
+    let good = vec![says(Signal::SimSwap, swapped(120, 120))];
+    let (answer, ()) = tokio::join!(one(&bank, sim(digits)), played.answer(good));
     assert_eq!(word(&answer), "0–4 h");
 }
 
@@ -97,9 +78,7 @@ async fn a_reply_to_nothing_and_a_second_reply_are_not_believed() {
     // The view has what was believed.
     let again = ask(&bank, sim(100)).await;
     assert_eq!(words(&again), ["0–4 h"]);
-    let Event::Access(access) = record::event(&stage, again.receipt.index) else {
-        panic!()
-    };
+    let access = record::access(&stage, again.receipt.index);
     assert!(access.signals[0].from_view);
 }
 
@@ -155,8 +134,7 @@ async fn a_change_that_is_not_believed_keeps_no_other_from_the_view() {
         change("nonsense", swapped(120, 120)),
         change(&north(100), swapped(120, 120)),
     ];
-    played.push(1, changes).await;
-    assert_eq!(played.accepted().await, 1);
+    played.pushed(1, changes).await;
     let said = disbelieved(&stage, before, 6).await;
     assert_eq!(
         said.iter()
@@ -175,23 +153,14 @@ async fn a_change_that_is_not_believed_keeps_no_other_from_the_view() {
             "{why}: {said:?}"
         );
     }
-    let subjects = record::since(&stage, before)
-        .into_iter()
-        .filter_map(|event| match event {
-            Event::SourceChanges(changes) => Some(changes.subjects.len()),
-            _ => None,
-        });
-    assert_eq!(subjects.collect::<Vec<_>>(), [1]);
+    let batch = record::only_batch(&stage, before);
+    assert_eq!(batch.subjects.len(), 1);
     // The good one is in the view, the others are not, and the link goes on.
     assert_eq!(word(&one(&bank, sim(100)).await), "0–4 h");
     assert_eq!(word(&one(&bank, sud_swap()).await), sud_before);
     for digits in [101, 102, 103] {
-        let replies = async {
-            let id = played.ask().await.id;
-            let quiet = says(Signal::SimSwap, swapped(60 * 24 * 400, 60 * 24 * 400));
-            played.reply(id, vec![quiet]).await;
-        };
-        let (answer, ()) = tokio::join!(one(&bank, sim(digits)), replies);
+        let quiet = vec![says(Signal::SimSwap, swapped(60 * 24 * 400, 60 * 24 * 400))];
+        let (answer, ()) = tokio::join!(one(&bank, sim(digits)), played.answer(quiet));
         assert_eq!(word(&answer), "1–2 years");
     }
 }

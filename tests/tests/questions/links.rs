@@ -13,7 +13,7 @@ use tonic::Code;
 
 use crate::{
     caller::{Caller, told},
-    played::{Played, alone, change, links, swapped},
+    played::{Played, alone, change, disbelieved, links, swapped},
     record,
     said::{Stage, north, one, word},
 };
@@ -94,10 +94,7 @@ async fn a_kill_switch_acts_at_once_however_many_wait_for_the_record() {
     // Whatever else it says is heard meanwhile.
     played.reply(4_711, Vec::new()).await;
     let said = || links(&stage, before, Kind::Restricted, "played");
-    let heard = || !links(&stage, before, Kind::NotBelieved, "played").is_empty();
-    wait_until("a reply to be heard", || async { heard() })
-        .await
-        .unwrap();
+    disbelieved(&stage, before, 1).await;
     assert!(said().len() <= MANY, "all are on the record already");
     wait_until("all stops on the record", || async { said().len() > MANY })
         .await
@@ -138,18 +135,14 @@ async fn a_full_batch_of_changes_is_read_whatever_the_limit_on_messages_and_a_lo
             .sum::<usize>()
             > 16 * 1_024
     );
-    played.push(1, batch(CHANGES_MAX)).await;
-    assert_eq!(played.accepted().await, 1);
+    played.pushed(1, batch(CHANGES_MAX)).await;
     let before = record::size(&stage);
     played.push(2, batch(CHANGES_MAX + 1)).await;
     while let Ok(Some(next)) = played.next().await {
         assert!(!matches!(next, broker_message::Message::Accepted(_)));
     }
-    let said = || links(&stage, before, Kind::NotBelieved, "played");
-    wait_until("it not to be believed", || async { !said().is_empty() })
-        .await
-        .unwrap();
-    assert_eq!(said(), ["changes: at most 256 in a batch"]);
+    let said = disbelieved(&stage, before, 1).await;
+    assert_eq!(said, ["changes: at most 256 in a batch"]);
 }
 
 #[tokio::test]

@@ -23,7 +23,6 @@ mod house;
 mod limits;
 mod links;
 mod nsd;
-
 mod opted_out;
 mod own_control;
 mod played;

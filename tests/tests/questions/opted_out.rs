@@ -42,20 +42,10 @@ async fn opt_out(played: &Played, lifted: bool) {
     played.say(Message::Restriction(restriction)).await;
 }
 
-/// What the operator says is read in turn: once this is acknowledged, all before it is in force.
-async fn push(played: &mut Played, sequence: u64, pushed: v1::Change) {
-    played.push(sequence, vec![pushed]).await;
-    assert_eq!(played.accepted().await, sequence);
-}
-
 /// Asks, while the operator says when the SIM was replaced. It hangs where the operator is not asked.
 async fn told(bank: &Client, played: &mut Played, lookup: Lookup, minutes: i64) -> String {
-    let replies = async {
-        let id = played.ask().await.id;
-        let swap = says(Signal::SimSwap, swapped(minutes, minutes));
-        played.reply(id, vec![swap]).await;
-    };
-    let (answer, ()) = tokio::join!(one(bank, lookup), replies);
+    let swap = says(Signal::SimSwap, swapped(minutes, minutes));
+    let (answer, ()) = tokio::join!(one(bank, lookup), played.answer(vec![swap]));
     word(&answer)
 }
 
@@ -70,14 +60,15 @@ async fn of_whoever_has_opted_out_nothing_is_kept_whichever_clause_it_was_told_u
     assert_eq!(words(&ask(&bank, payment()).await), ["0–4 h"]);
     opt_out(&played, false).await;
     // It is pushed for others who may be told, and not for the view.
-    push(&mut played, 1, change(&north(NUMBER), swapped(30, 30))).await;
+    let pushed = change(&north(NUMBER), swapped(30, 30));
+    played.pushed(1, vec![pushed]).await;
     assert_eq!(words(&ask(&bank, payment()).await), ["opted_out"]);
     for _ in 0..2 {
         let heard = told(&bank, &mut played, complaint(), 60).await;
         assert_eq!(heard, "interval true true");
     }
     opt_out(&played, true).await;
-    push(&mut played, 2, withdrawal(&north(NUMBER + 1))).await;
+    played.pushed(2, vec![withdrawal(&north(NUMBER + 1))]).await;
     let heard = told(&bank, &mut played, payment(), 60 * 24 * 400).await;
     assert_eq!(heard, "1–2 years");
 }
@@ -88,10 +79,10 @@ async fn an_answer_that_was_on_its_way_does_not_come_back_after_an_opt_out() {
     let bank = stage.bank("first-bank");
     let late = async {
         let id = played.ask().await.id;
-        push(&mut played, 1, withdrawal(&north(NUMBER))).await;
+        played.pushed(1, vec![withdrawal(&north(NUMBER))]).await;
         opt_out(&played, false).await;
         opt_out(&played, true).await;
-        push(&mut played, 2, withdrawal(&north(NUMBER + 1))).await;
+        played.pushed(2, vec![withdrawal(&north(NUMBER + 1))]).await;
         let before = says(Signal::SimSwap, swapped(60 * 24 * 400, 60 * 24 * 400));
         played.reply(id, vec![before]).await;
     };

@@ -8,7 +8,7 @@ use accord_proto::{
     },
     wire::timestamp,
 };
-use accord_tests::world::WAIT_MAX;
+use accord_tests::world::{WAIT_MAX, wait_until};
 use jiff::SignedDuration;
 use prost::Message as _;
 use tokio::{sync::mpsc, time::timeout};
@@ -82,6 +82,13 @@ impl Played {
         self.push_sealed(batch.encode_to_vec()).await;
     }
 
+    /// Pushes, and waits until it is acknowledged. What an operator says is read in turn, so that all
+    /// that was said before is in force then, too.
+    pub(crate) async fn pushed(&mut self, sequence: u64, changes: Vec<v1::Change>) {
+        self.push(sequence, changes).await;
+        assert_eq!(self.accepted().await, sequence);
+    }
+
     /// Pushes what may be a batch.
     pub(crate) async fn push_sealed(&self, sealed: Vec<u8>) {
         self.say(Message::Changes(sealed.into())).await;
@@ -100,6 +107,12 @@ impl Played {
             journal_index: 1,
         };
         self.say(Message::Reply(reply)).await;
+    }
+
+    /// Replies to the next ask with these signals. It hangs where the operator is not asked.
+    pub(crate) async fn answer(&mut self, signals: Vec<v1::SignalReply>) {
+        let id = self.ask().await.id;
+        self.reply(id, signals).await;
     }
 
     /// What comes next, or how the stream ended.
@@ -189,4 +202,16 @@ pub(crate) fn links(stage: &Stage, from: u64, kind: Kind, instance: &str) -> Vec
         _ => None,
     });
     details.collect()
+}
+
+/// Waits until the record says of so many things since an index that they were not believed, and what
+/// of them.
+pub(crate) async fn disbelieved(stage: &Stage, from: u64, count: usize) -> Vec<String> {
+    let said = || links(stage, from, Kind::NotBelieved, "played");
+    wait_until("it not to be believed", || async { said().len() >= count })
+        .await
+        .unwrap();
+    let said = said();
+    assert_eq!(said.len(), count, "{said:?}");
+    said
 }

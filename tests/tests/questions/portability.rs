@@ -1,9 +1,9 @@
 //! The database of ported numbers: where a question goes, on what basis, and how fresh that is.
 
-use std::{fmt::Write as _, path::Path};
+use std::path::Path;
 
 use accord_client::{Lookup, answer::RoutingBasis};
-use accord_proto::{purpose::Purpose, v1::entry::Event};
+use accord_proto::{hex, purpose::Purpose, v1::entry::Event};
 use accord_tests::world::{World, WorldFiles, WorldSpec, wait_until};
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{SignedDuration, Timestamp};
@@ -18,11 +18,8 @@ use crate::{
 fn database(as_of: Timestamp, rows: &[String]) -> String {
     let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
     let text = format!("accord-portability,1\nas_of,{as_of}\nnumber,recipient,ported\n{lines}");
-    let mut whole = format!("{text}end,{},", rows.len());
-    for byte in digest(&SHA256, text.as_bytes()).as_ref() {
-        write!(whole, "{byte:02x}").unwrap();
-    }
-    whole + "\n"
+    let hash = hex::encode(digest(&SHA256, text.as_bytes()).as_ref());
+    format!("{text}end,{},{hash}\n", rows.len())
 }
 
 /// As the page says that a file is put in its place: whole.

@@ -11,8 +11,7 @@ use accord_tests::world::{World, WorldFiles, WorldSpec, wait_until};
 use tempfile::TempDir;
 
 use crate::{
-    caller::Caller,
-    played::{Played, change, links, says, swapped, withdrawal},
+    played::{Played, alone, change, links, says, swapped, withdrawal},
     record,
     said::{Stage, north, one, word},
 };
@@ -76,15 +75,9 @@ async fn views_and_opt_outs_are_the_operators_own_before_and_after_a_port() {
 async fn withdrawn(world: &World, played: &mut Played, sequence: u64, of: &[u16]) -> Vec<bool> {
     let before = record::size(world);
     let changes = of.iter().map(|digits| withdrawal(&north(*digits)));
-    played.push(sequence, changes.collect()).await;
-    assert_eq!(played.accepted().await, sequence);
-    let events = record::since(world, before).into_iter();
-    let mut batches = events.filter_map(|event| match event {
-        Event::SourceChanges(changes) => Some(changes),
-        _ => None,
-    });
-    let batch = batches.next().unwrap();
-    assert!(batches.next().is_none() && !batch.digest.is_empty());
+    played.pushed(sequence, changes.collect()).await;
+    let batch = record::only_batch(world, before);
+    assert!(!batch.digest.is_empty());
     assert!(batch.subjects.iter().all(|subject| subject.withdrawn));
     let tags = batch
         .subjects
@@ -95,16 +88,10 @@ async fn withdrawn(world: &World, played: &mut Played, sequence: u64, of: &[u16]
 
 #[tokio::test]
 async fn a_withdrawal_names_whom_it_is_about_only_where_the_operator_spoke_of_him_before() {
-    let mut world = with_ports().await;
-    world.world.kill_adapter("north-mobile").await.unwrap();
+    let (world, mut played) = alone(with_ports().await).await;
     let port = |numbers: &[String]| port(&world.dir, numbers);
-    let caller = Caller::party(&world, "north-mobile");
-    let mut played = Played::attach(&caller, "played").await.unwrap();
-    played.settle().await;
-    played
-        .push(1, vec![change(&north(1), swapped(60, 60))])
-        .await;
-    assert_eq!(played.accepted().await, 1);
+    let swap = change(&north(1), swapped(60, 60));
+    played.pushed(1, vec![swap]).await;
     let bank = world.client("first-bank").unwrap();
     let sim = |digits| Lookup::about(north(digits), Purpose::Payment).sim_swap();
     assert_eq!(word(&one(&bank, sim(1)).await), "0–4 h");
@@ -127,14 +114,10 @@ async fn a_withdrawal_names_whom_it_is_about_only_where_the_operator_spoke_of_hi
     assert!(links(&world, before, Kind::NotBelieved, "played").is_empty());
     // What it took back does not come back with the number.
     port(&[]);
-    let asked = async {
-        let id = played.ask().await.id;
-        let swap = says(Signal::SimSwap, swapped(60 * 24 * 400, 60 * 24 * 400));
-        played.reply(id, vec![swap]).await;
-    };
+    let swap = says(Signal::SimSwap, swapped(60 * 24 * 400, 60 * 24 * 400));
     let answered = wait_until("the number to be back", || async {
         word(&one(&bank, sim(1)).await) == "1–2 years"
     });
-    let (answered, ()) = tokio::join!(answered, asked);
+    let (answered, ()) = tokio::join!(answered, played.answer(vec![swap]));
     answered.unwrap();
 }

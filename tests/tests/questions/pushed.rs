@@ -1,27 +1,14 @@
 //! What an operator pushes: what the ledger has of it, and what the view keeps.
 
-use accord_proto::v1::{self, Signal, adapter_link::Kind, entry::Event};
-use accord_tests::world::wait_until;
+use accord_proto::v1::{self, Signal};
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message as _;
 
 use crate::{
-    played::{alone, change, links, says, swapped, withdrawal},
+    played::{alone, change, disbelieved, says, swapped, withdrawal},
     record,
     said::{Stage, ask, north, one, sim, word},
 };
-
-/// What the ledger has of the only batch since an entry.
-fn batch(stage: &Stage, from: u64) -> v1::SourceChanges {
-    let events = record::since(stage, from).into_iter();
-    let mut batches = events.filter_map(|event| match event {
-        Event::SourceChanges(changes) => Some(changes),
-        _ => None,
-    });
-    let batch = batches.next().unwrap();
-    assert!(batches.next().is_none());
-    batch
-}
 
 fn sealed(nonce: &[u8], changes: Vec<v1::Change>) -> Vec<u8> {
     let batch = v1::ChangeBatch {
@@ -48,7 +35,7 @@ async fn the_ledger_has_the_digest_of_exactly_what_was_pushed_and_what_of_it_was
     sent.extend([0xf8, 0x07, 1]);
     played.push_sealed(sent.clone()).await;
     assert_eq!(played.accepted().await, 4);
-    let batch = batch(&stage, before);
+    let batch = record::only_batch(&stage, before);
     assert_eq!(batch.digest, digest(&SHA256, &sent).as_ref());
     assert_eq!((batch.sequence, batch.journal_index), (4, 77));
     let withdrawn = batch.subjects.iter().map(|subject| subject.withdrawn);
@@ -60,24 +47,19 @@ async fn a_batch_without_a_nonce_has_no_digest_on_the_record_and_the_view_forget
     let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     let old = change(&north(100), swapped(60 * 24 * 400, 60 * 24 * 400));
-    played.push(1, vec![old]).await;
-    assert_eq!(played.accepted().await, 1);
+    played.pushed(1, vec![old]).await;
     assert_eq!(word(&one(&bank, sim(100)).await), "1–2 years");
 
     let before = record::size(&stage);
     let new = change(&north(100), swapped(120, 120));
     played.push_sealed(sealed(&[9; 31], vec![new])).await;
     assert_eq!(played.accepted().await, 4);
-    let batch = batch(&stage, before);
+    let batch = record::only_batch(&stage, before);
     assert_eq!((batch.digest.len(), batch.journal_index), (0, 0));
     assert!(!batch.subjects[0].withdrawn);
     // Nobody could be held to it, so it is not served: the operator is asked.
-    let replies = async {
-        let id = played.ask().await.id;
-        let said = vec![says(Signal::SimSwap, swapped(120, 120))];
-        played.reply(id, said).await;
-    };
-    let (answer, ()) = tokio::join!(one(&bank, sim(100)), replies);
+    let said = vec![says(Signal::SimSwap, swapped(120, 120))];
+    let (answer, ()) = tokio::join!(one(&bank, sim(100)), played.answer(said));
     assert_eq!(word(&answer), "0–4 h");
 }
 
@@ -86,21 +68,13 @@ async fn an_answer_from_the_view_names_the_reply_or_the_batch_that_it_rests_on()
     let (stage, mut played) = alone(Stage::sandbox().await).await;
     let bank = stage.bank("first-bank");
     let rests_on = |index: u64| {
-        let Event::Access(access) = record::event(&stage, index) else {
-            panic!("another event");
-        };
+        let access = record::access(&stage, index);
         assert!(access.signals[0].from_view && access.replies.is_empty());
         access.signals[0].rests_on.clone().unwrap()
     };
-    let replies = async {
-        let id = played.ask().await.id;
-        let old = swapped(60 * 24 * 400, 60 * 24 * 400);
-        played.reply(id, vec![says(Signal::SimSwap, old)]).await;
-    };
-    let (asked, ()) = tokio::join!(ask(&bank, sim(100)), replies);
-    let Event::Access(access) = record::event(&stage, asked.receipt.index) else {
-        panic!("another event");
-    };
+    let old = says(Signal::SimSwap, swapped(60 * 24 * 400, 60 * 24 * 400));
+    let (asked, ()) = tokio::join!(ask(&bank, sim(100)), played.answer(vec![old]));
+    let access = record::access(&stage, asked.receipt.index);
     assert_eq!(access.signals[0].rests_on, None);
     let [reply] = access.replies.as_slice() else {
         panic!("{:?}", access.replies);
@@ -132,9 +106,6 @@ async fn what_is_no_batch_ends_the_link_and_is_on_the_record() {
     let before = record::size(&stage);
     played.push_sealed(vec![0x08]).await;
     while matches!(played.next().await, Ok(Some(_))) {}
-    let said = || links(&stage, before, Kind::NotBelieved, "played");
-    wait_until("it to be on the record", || async { !said().is_empty() })
-        .await
-        .unwrap();
-    assert_eq!(said(), ["changes: does not decode"]);
+    let said = disbelieved(&stage, before, 1).await;
+    assert_eq!(said, ["changes: does not decode"]);
 }

@@ -15,6 +15,14 @@ pub(crate) fn event(world: &World, index: u64) -> Event {
     v1::Entry::decode(bytes.as_slice()).unwrap().event.unwrap()
 }
 
+/// One entry's access.
+pub(crate) fn access(world: &World, index: u64) -> v1::Access {
+    match event(world, index) {
+        Event::Access(access) => access,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The events from an index on.
 pub(crate) fn since(world: &World, index: u64) -> Vec<Event> {
     (index..size(world)).map(|at| event(world, at)).collect()
@@ -38,6 +46,21 @@ pub(crate) fn accesses(events: &[Event]) -> Vec<v1::Access> {
         _ => None,
     });
     accesses.collect()
+}
+
+/// The batches of changes among events.
+pub(crate) fn batches(events: &[Event]) -> Vec<v1::SourceChanges> {
+    let batches = events.iter().filter_map(|event| match event {
+        Event::SourceChanges(changes) => Some(changes.clone()),
+        _ => None,
+    });
+    batches.collect()
+}
+
+/// The only batch of changes from an index on.
+pub(crate) fn only_batch(world: &World, from: u64) -> v1::SourceChanges {
+    let [batch] = <[_; 1]>::try_from(batches(&since(world, from))).unwrap();
+    batch
 }
 
 /// Waits until an event that fits is on the record after an index.

@@ -3,7 +3,7 @@
 use accord_client::Lookup;
 use accord_proto::{
     purpose::Purpose,
-    v1::{Signal, adapter_link::Kind, entry::Event},
+    v1::{Signal, adapter_link::Kind},
     wire::timestamp,
 };
 use jiff::SignedDuration;
@@ -18,12 +18,8 @@ use crate::{
 /// Asks, while the operator says that the SIM was replaced so many minutes ago.
 async fn told(stage: &Stage, played: &mut Played, minutes: i64) -> String {
     let bank = stage.bank("first-bank");
-    let replies = async {
-        let id = played.ask().await.id;
-        let swap = swapped(minutes, minutes);
-        played.reply(id, vec![says(Signal::SimSwap, swap)]).await;
-    };
-    let (answer, ()) = tokio::join!(one(&bank, sim(100)), replies);
+    let swap = says(Signal::SimSwap, swapped(minutes, minutes));
+    let (answer, ()) = tokio::join!(one(&bank, sim(100)), played.answer(vec![swap]));
     word(&answer)
 }
 
@@ -33,19 +29,15 @@ async fn what_an_operator_takes_back_is_asked_again_and_what_was_on_its_way_is_n
     let bank = stage.bank("first-bank");
     assert_eq!(told(&stage, &mut played, 60 * 24 * 400).await, "1–2 years");
     let cached = ask(&bank, sim(100)).await;
-    let Event::Access(access) = record::event(&stage, cached.receipt.index) else {
-        panic!()
-    };
+    let access = record::access(&stage, cached.receipt.index);
     assert!(access.signals[0].from_view);
 
-    played.push(1, vec![withdrawal(&north(100))]).await;
-    assert_eq!(played.accepted().await, 1);
+    played.pushed(1, vec![withdrawal(&north(100))]).await;
     // Somebody asks, and is answered with what was so before it was taken back.
     let before = record::size(&stage);
     let late = async {
         let id = played.ask().await.id;
-        played.push(2, vec![withdrawal(&north(100))]).await;
-        assert_eq!(played.accepted().await, 2);
+        played.pushed(2, vec![withdrawal(&north(100))]).await;
         let swap = swapped(60 * 24 * 400, 60 * 24 * 400);
         played.reply(id, vec![says(Signal::SimSwap, swap)]).await;
     };
@@ -53,10 +45,9 @@ async fn what_an_operator_takes_back_is_asked_again_and_what_was_on_its_way_is_n
     assert_eq!(word(&answer), "1–2 years");
     // It is on nobody's way any more: the operator is asked again.
     assert_eq!(told(&stage, &mut played, 120).await, "0–4 h");
-    let batches = record::since(&stage, before).into_iter().filter(
-        |event| matches!(event, Event::SourceChanges(changes) if changes.subjects.len() == 1),
-    );
-    assert_eq!(batches.count(), 1, "it is on the record like any change");
+    let batches = record::batches(&record::since(&stage, before)).into_iter();
+    let of_one = batches.filter(|batch| batch.subjects.len() == 1);
+    assert_eq!(of_one.count(), 1, "it is on the record like any change");
 }
 
 #[tokio::test]
@@ -67,32 +58,24 @@ async fn an_operator_may_take_back_its_word_on_a_number_that_is_another_ones_by_
     let told = word(&one(&bank, sud_swap()).await);
     let before = record::size(&stage);
     // The broker's database may know of the port before the operator says that the number left.
-    played.push(1, vec![withdrawal(&sud(0))]).await;
-    assert_eq!(played.accepted().await, 1);
-    let events = record::since(&stage, before);
-    let changes = events.iter().filter(|event| {
-        matches!(event, Event::SourceChanges(changes)
-            if changes.subjects.len() == 1 && changes.subjects[0].withdrawn)
-    });
-    assert_eq!(changes.count(), 1);
+    played.pushed(1, vec![withdrawal(&sud(0))]).await;
+    let batches = record::batches(&record::since(&stage, before)).into_iter();
+    let of_one = batches.filter(|batch| batch.subjects.len() == 1 && batch.subjects[0].withdrawn);
+    assert_eq!(of_one.count(), 1);
     // It is believed, and what the other operator said stays.
     assert!(links(&stage, before, Kind::NotBelieved, "played").is_empty());
     let again = ask(&bank, sud_swap()).await;
     assert_eq!(words(&again), [told.as_str()]);
-    let Event::Access(access) = record::event(&stage, again.receipt.index) else {
-        panic!()
-    };
+    let access = record::access(&stage, again.receipt.index);
     assert!(access.signals[0].from_view);
 }
 
 /// The batches on the record since an index: which instance told of how many changes.
 fn batches(stage: &Stage, from: u64) -> Vec<(String, usize)> {
-    let events = record::since(stage, from).into_iter();
-    let batches = events.filter_map(|event| match event {
-        Event::SourceChanges(changes) => Some((changes.instance, changes.subjects.len())),
-        _ => None,
-    });
-    batches.collect()
+    let batches = record::batches(&record::since(stage, from)).into_iter();
+    batches
+        .map(|batch| (batch.instance, batch.subjects.len()))
+        .collect()
 }
 
 #[tokio::test]
@@ -110,8 +93,7 @@ async fn of_two_adapters_the_newer_word_counts_and_what_one_takes_back_the_other
     // Both see the same swap and tell of it; the second one a moment later.
     for played in [&mut first, &mut other] {
         let swap = change(&north(100), swapped(120, 120));
-        played.push(1, vec![swap]).await;
-        assert_eq!(played.accepted().await, 1);
+        played.pushed(1, vec![swap]).await;
     }
     let both = [("one".to_owned(), 1), ("other".to_owned(), 1)];
     assert_eq!(batches(&stage, before), both);
@@ -121,21 +103,16 @@ async fn of_two_adapters_the_newer_word_counts_and_what_one_takes_back_the_other
     let mut blind = swapped(60 * 24 * 400, 60 * 24 * 400);
     let hour_ago = now() - SignedDuration::from_hours(1);
     blind.observed_at = Some(timestamp(hour_ago));
-    other.push(2, vec![change(&north(100), blind)]).await;
-    assert_eq!(other.accepted().await, 2);
+    other.pushed(2, vec![change(&north(100), blind)]).await;
     let cached = ask(&bank, sim(100)).await;
     assert_eq!(words(&cached), ["0–4 h"]);
-    let Event::Access(access) = record::event(&stage, cached.receipt.index) else {
-        panic!()
-    };
+    let access = record::access(&stage, cached.receipt.index);
     assert!(access.signals[0].from_view);
 
     // One takes it back, and the other one, which does not know yet, says it once more.
-    first.push(2, vec![withdrawal(&north(100))]).await;
-    assert_eq!(first.accepted().await, 2);
+    first.pushed(2, vec![withdrawal(&north(100))]).await;
     let again = change(&north(100), swapped(120, 120));
-    other.push(3, vec![again]).await;
-    assert_eq!(other.accepted().await, 3);
+    other.pushed(3, vec![again]).await;
     drop(other);
     assert_eq!(told(&stage, &mut first, 60 * 24 * 400).await, "1–2 years");
 }
