@@ -312,6 +312,7 @@ mod tests {
         clock.step(SignedDuration::from_secs(-3_600));
         assert_ne!(text(&scope), second);
     }
+
     #[test]
     fn a_token_is_bound_to_the_certificate_and_signed_with_the_key_of_its_time() {
         let clock = ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap());

@@ -239,13 +239,21 @@ impl Producer {
         stream.consumer_info(durable).await.map_err(refused)
     }
 
+    /// A consumer that may be another's, to take messages from.
+    ///
+    /// # Errors
+    /// [`TestingError::Refused`]: also while there is none of this name.
+    pub async fn pull(&self, durable: &str) -> Result<PullConsumer, TestingError> {
+        let stream = self.0.get_stream("EVENTS").await.map_err(refused)?;
+        stream.get_consumer(durable).await.map_err(refused)
+    }
+
     /// Takes a message from a consumer that is another's, and does not acknowledge it; how many it was.
     ///
     /// # Errors
     /// [`TestingError::Refused`]
     pub async fn steal(&self, durable: &str) -> Result<usize, TestingError> {
-        let stream = self.0.get_stream("EVENTS").await.map_err(refused)?;
-        let consumer: PullConsumer = stream.get_consumer(durable).await.map_err(refused)?;
+        let consumer = self.pull(durable).await?;
         let batch = consumer.batch().max_messages(1).expires(WAIT_MAX);
         let batch = batch.messages().await.map_err(refused)?;
         Ok(batch.count().await)

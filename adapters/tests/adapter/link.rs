@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use accord_adapters::journal::verify;
 use accord_proto::{
+    hex,
     signal::Signal,
     v1::{self, broker_message::Message as ToAdapter},
 };
@@ -61,12 +62,7 @@ async fn answers_over_mutual_tls_and_records_what_it_said() {
         .collect::<Vec<_>>();
     assert_eq!(kinds, ["start", "reply", "stop", "checkpoint"]);
     let said = digest(&SHA256, &[&reply.nonce[..], &reply.body[..]].concat());
-    let said: String = said
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert_eq!(records[1]["reply"], said);
+    assert_eq!(records[1]["reply"], hex::encode(said.as_ref()));
     assert_eq!(records[1]["bank"], "first-bank");
     assert_eq!(
         records[1]["signals"],

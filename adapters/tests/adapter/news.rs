@@ -1,12 +1,7 @@
 //! What an adapter tells without being asked: restrictions and pushed changes.
 
 use accord_adapters::runtime::Restriction;
-use accord_proto::{
-    observation::SwapKind,
-    party::OrgName,
-    signal::Signal,
-    v1::{self, broker_message::Message as ToAdapter, restriction::Scope},
-};
+use accord_proto::{observation::SwapKind, party::OrgName, signal::Signal, v1::restriction::Scope};
 
 use crate::support::{Adapter, FakeBroker, ask, body, number, outcomes, records, welcome};
 
@@ -108,16 +103,10 @@ async fn pushed_changes_respect_the_credit_and_are_sent_again_to_a_new_view() {
     link.ask(ask(1, "+447700900010", &[Signal::SimSwap], 5_000))
         .await;
     link.reply().await;
-    let accepted = |sequence, view_epoch| {
-        ToAdapter::Accepted(v1::ChangesAccepted {
-            sequence,
-            view_epoch,
-        })
-    };
-    link.send(accepted(first.sequence, 5)).await;
+    link.accept(first.sequence, 5).await;
     let second = link.changes().await;
     assert!(second.sequence > first.sequence);
-    link.send(accepted(second.sequence, 5)).await;
+    link.accept(second.sequence, 5).await;
     // Both are in the view once the adapter has read that.
     link.ask(ask(2, "+447700900000", &[Signal::SimSwap], 800))
         .await;
@@ -136,7 +125,7 @@ async fn pushed_changes_respect_the_credit_and_are_sent_again_to_a_new_view() {
     let mut link = broker.attachment().await;
     assert_eq!(link.changes().await.sequence, second.sequence);
     assert_eq!(link.changes().await.sequence, first.sequence);
-    link.send(accepted(second.sequence, 6)).await;
+    link.accept(second.sequence, 6).await;
     link.ask(ask(1, "+447700900000", &[Signal::SimSwap], 800))
         .await;
     link.reply().await;
@@ -148,7 +137,7 @@ async fn pushed_changes_respect_the_credit_and_are_sent_again_to_a_new_view() {
     let mut link = broker.attachment().await;
     let again = link.changes().await;
     assert_eq!((again.sequence, again.changes.len()), (first.sequence, 1));
-    link.send(accepted(first.sequence, 6)).await;
+    link.accept(first.sequence, 6).await;
     assert!(
         adapter
             .operator

@@ -11,7 +11,6 @@ use accord_proto::{
     msisdn::Msisdn,
     observation::{Observation, Observed, Roaming, SourceClass},
     signal::Signal,
-    v1::{self, broker_message::Message as ToAdapter},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -65,11 +64,7 @@ async fn heard(link: &mut Attachment, view_epoch: u64, withdrawn: usize) -> Vec<
         let batch = link.changes().await;
         let changes = batch.changes.into_iter();
         heard.extend(changes.map(|change| (change.msisdn, change.withdrawn)));
-        let accepted = v1::ChangesAccepted {
-            sequence: batch.sequence,
-            view_epoch,
-        };
-        link.send(ToAdapter::Accepted(accepted)).await;
+        link.accept(batch.sequence, view_epoch).await;
     }
     heard
 }

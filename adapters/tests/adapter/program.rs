@@ -52,6 +52,22 @@ fn said(output: &Output) -> (Option<i32>, String, String) {
     )
 }
 
+/// Certificates, and beside them the configuration of an adapter whose broker is not there.
+fn desk() -> (Certificates, PathBuf) {
+    let certificates = Certificates::make();
+    let config = certificates.dir.path().join("adapter.toml");
+    std::fs::write(&config, CONFIG.replace("BROKER", "127.0.0.1:1")).unwrap();
+    (certificates, config)
+}
+
+/// Looks again and again, for twenty seconds at most, whether it holds.
+fn holds_soon(mut holds: impl FnMut() -> bool) -> bool {
+    (0..2_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        holds()
+    })
+}
+
 #[test]
 fn bad_configuration_and_usage_exit_64() {
     let dir = tempfile::TempDir::new().unwrap();
@@ -86,10 +102,8 @@ fn bad_configuration_and_usage_exit_64() {
 
 #[test]
 fn run_refuses_credentials_that_no_broker_can_take_and_says_which_file_and_why() {
-    let certificates = Certificates::make();
+    let (certificates, config) = desk();
     let dir = certificates.dir.path();
-    let config = dir.join("adapter.toml");
-    std::fs::write(&config, CONFIG.replace("BROKER", "127.0.0.1:1")).unwrap();
     let fails = |expected: &str| {
         let (code, _, err) = said(&program("run", &config).output().unwrap());
         assert_eq!(code, Some(64), "{err}");
@@ -107,23 +121,20 @@ fn run_refuses_credentials_that_no_broker_can_take_and_says_which_file_and_why()
 /// Its sources are watched on, and the next dial reads what replaces it.
 #[test]
 fn run_warns_of_a_certificate_that_has_expired_and_starts_all_the_same() {
-    let certificates = Certificates::make();
+    let (certificates, config) = desk();
     let dir = certificates.dir.path();
     let now = SystemClock.now();
     let pki = Pki::new("accord.test", now).unwrap();
     let expired = LeafOptions::at(now).lifetime(SignedDuration::from_hours(-24));
     let leaf = pki.issue("operator", "north-mobile", &expired).unwrap();
     leaf.write(dir, "adapter").unwrap();
-    let config = dir.join("adapter.toml");
-    std::fs::write(&config, CONFIG.replace("BROKER", "127.0.0.1:1")).unwrap();
     let log = dir.join("log");
     let mut running = program("run", &config)
         .stderr(Stdio::from(std::fs::File::create(&log).unwrap()))
         .spawn()
         .unwrap();
     let mut said = String::new();
-    let ready = (0..2_000).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
+    let ready = holds_soon(|| {
         said = std::fs::read_to_string(&log).unwrap();
         said.contains("adapter ready")
     });
@@ -135,21 +146,14 @@ fn run_warns_of_a_certificate_that_has_expired_and_starts_all_the_same() {
 
 #[test]
 fn a_key_that_is_lost_is_not_replaced_by_another_while_its_journal_is_there() {
-    let certificates = Certificates::make();
+    let (certificates, config) = desk();
     let dir = certificates.dir.path();
-    let config = dir.join("adapter.toml");
-    std::fs::write(&config, CONFIG.replace("BROKER", "127.0.0.1:1")).unwrap();
     let mut running = program("run", &config)
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let first = dir.join("journal/journal-00000000000000000000.jsonl");
-    let begun = || first.exists();
-    let waited = (0..2_000).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        begun()
-    });
-    assert!(waited, "no journal");
+    assert!(holds_soon(|| first.exists()), "no journal");
     let kill = Command::new("kill").arg(running.id().to_string()).status();
     assert!(kill.unwrap().success());
     running.wait().unwrap();

@@ -1,10 +1,7 @@
 //! A batch of changes as it is sent: what the journal has of it, byte by byte.
 
 use accord_adapters::runtime::Restriction;
-use accord_proto::{
-    observation::SwapKind,
-    v1::{self, broker_message::Message as ToAdapter},
-};
+use accord_proto::{hex, observation::SwapKind, v1};
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use serde_json::Value as Json;
@@ -18,12 +15,8 @@ fn record<'a>(records: &'a [Json], batch: &v1::ChangeBatch, sent: &Bytes) -> &'a
     assert_eq!(record["index"], batch.journal_index);
     assert_eq!(record["event"], "changes_sent");
     assert_eq!(record["sequence"], batch.sequence);
-    let hash: String = digest(&SHA256, sent)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert_eq!(record["batch"], hash);
+    let hash = digest(&SHA256, sent);
+    assert_eq!(record["batch"], hex::encode(hash.as_ref()));
     assert_eq!(batch.nonce.len(), 32);
     record
 }
@@ -57,17 +50,11 @@ async fn the_journal_has_the_digest_of_exactly_what_was_sent_of_a_batch() {
     let opted_out = Restriction::OptedOut(number("+447700900102"));
     adapter.restrictions.impose(opted_out).unwrap();
     link.restriction().await;
-    let accepted = |sequence| {
-        ToAdapter::Accepted(v1::ChangesAccepted {
-            sequence,
-            view_epoch: 5,
-        })
-    };
-    link.send(accepted(first.sequence)).await;
+    link.accept(first.sequence, 5).await;
     let (second, second_sent) = link.sealed_changes().await;
     assert!(second.changes.is_empty());
     // One that was never sent is acknowledged; no record says so.
-    link.send(accepted(second.sequence + 1_000)).await;
+    link.accept(second.sequence + 1_000, 5).await;
 
     // To a new view it is sent again, which is a sending of its own.
     drop(broker);

@@ -69,6 +69,15 @@ impl Attachment {
         self.send(ToAdapter::Ask(ask)).await;
     }
 
+    /// Says that a batch is in a view.
+    pub(crate) async fn accept(&self, sequence: u64, view_epoch: u64) {
+        let accepted = v1::ChangesAccepted {
+            sequence,
+            view_epoch,
+        };
+        self.send(ToAdapter::Accepted(accepted)).await;
+    }
+
     /// The next message, heartbeats included; `None` once the adapter closed its side.
     pub(crate) async fn hear_any(&mut self) -> Option<FromAdapter> {
         let heard = soon(self.from.message()).await.ok().flatten()?;

@@ -26,8 +26,8 @@ fn taken_back(changes: &mut mpsc::Receiver<SourceChange>) -> Vec<(String, Signal
     taken
 }
 
-/// The file of the next day.
-fn next_day(rows: &[Row]) -> String {
+/// A file of the same day, made six hours later.
+fn later(rows: &[(&str, &str, &str)]) -> String {
     file(rows).replace("2026-11-21 02:30:00", "2026-11-21 08:30:00")
 }
 
@@ -58,7 +58,7 @@ async fn what_the_next_file_says_otherwise_of_who_was_asked_about_is_taken_back(
         DOUBTED,
         other(DOUBTED, "19-11-2026", DOUBTED.2),
     ];
-    export.take(next_day(&rows)).await.unwrap();
+    export.take(later(&rows)).await.unwrap();
     let mut expected = vec![("1".to_owned(), Signal::SimSwap)];
     expected.extend(all("4"));
     expected.extend(all("5"));
@@ -78,7 +78,7 @@ async fn a_file_once_more_or_a_refused_one_takes_nothing_back() {
     export.take(file(&[swapped])).await.unwrap_err();
     assert!(export.source.reload_once().await.is_ok());
     assert_eq!(taken_back(&mut changes), []);
-    export.take(next_day(&[swapped])).await.unwrap();
+    export.take(later(&[swapped])).await.unwrap();
     assert_eq!(
         taken_back(&mut changes),
         [("1".to_owned(), Signal::SimSwap)]
@@ -86,7 +86,7 @@ async fn a_file_once_more_or_a_refused_one_takes_nothing_back() {
 }
 
 #[tokio::test]
-async fn a_day_that_was_not_over_when_it_was_told_is_another_interval_once_it_is() {
+async fn a_swap_on_the_day_of_a_file_is_another_interval_in_a_later_file_of_that_day() {
     let export = Export::plain();
     let mut changes = export.source.changes().unwrap();
     // Swapped on the day of the export, before 02:30; a second time on the same day does not show in
@@ -94,7 +94,7 @@ async fn a_day_that_was_not_over_when_it_was_told_is_another_interval_once_it_is
     let today = (SWAPPED.0, "21-11-2026", SWAPPED.2);
     export.take(file(&[today])).await.unwrap();
     export.ask(1, Signal::SimSwap).await.unwrap();
-    export.take(next_day(&[today])).await.unwrap();
+    export.take(later(&[today])).await.unwrap();
     assert_eq!(
         taken_back(&mut changes),
         [("1".to_owned(), Signal::SimSwap)]
@@ -124,7 +124,6 @@ async fn nobody_who_follows_is_no_reason_to_stop_reading_files() {
         .iter()
         .map(|number| (number.as_str(), "15-07-2024", "01-02-2020"))
         .collect();
-    let text = file(&rows).replace("2026-11-21 02:30:00", "2026-11-21 08:30:00");
-    export.take(text).await.unwrap();
+    export.take(later(&rows)).await.unwrap();
     assert!(export.ask(500, Signal::SimSwap).await.is_ok());
 }

@@ -6,6 +6,7 @@ use accord_adapters::diameter::avp;
 use accord_adapters::diameter::codec::{Avps, Encoder, HEADER_LEN, Header};
 use accord_adapters::diameter::node::Node;
 use accord_adapters::diameter::{tbcd, testing};
+use accord_proto::hex;
 use bytes::Bytes;
 
 const SCRIPT: &str = r#"
@@ -31,10 +32,6 @@ answer.experimental_result = ExperimentalResult(vendor_id=VENDOR_TGPP, experimen
 answer.append_avp(Avp.new(AVP_TGPP_SH_USER_DATA, VENDOR_TGPP, value=b"<Sh-Data/>"))
 print(answer.as_bytes().hex())
 "#;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 fn unhex(text: &str) -> Bytes {
     let byte = |pair: &[u8]| {
@@ -76,7 +73,7 @@ fn request() -> Bytes {
 async fn two_implementations_agree_to_the_byte() {
     let python = testing::python().await.unwrap();
     let ran = Command::new(python)
-        .args(["-c", SCRIPT, &hex(&request())])
+        .args(["-c", SCRIPT, &hex::encode(&request())])
         .output()
         .unwrap();
     let said = String::from_utf8(ran.stdout).unwrap();
@@ -91,7 +88,7 @@ async fn two_implementations_agree_to_the_byte() {
             .map(|avp| {
                 let mut one = Encoder::default();
                 one.same(avp).unwrap();
-                hex(&one.bytes())
+                hex::encode(&one.bytes())
             })
             .collect();
         parts.sort();

@@ -14,13 +14,7 @@ async fn what_is_lost_begins_the_watch_again() {
     let running = rig.source("gap_max_ms = 600000000");
     rig.publish(heartbeat(5_000)).await;
     rig.publish(event("1", "sim_swap", 1, 4_000, "{}")).await;
-    wait_until("the swap", || async {
-        running
-            .swap(1)
-            .await
-            .is_ok_and(|change| change.changed_in.is_some())
-    })
-    .await;
+    wait_until("the swap", || running.swapped(1)).await;
     let first = running.swap(9).await.unwrap().monitored_since.unwrap();
 
     // A message that is no event may have been about anybody.
@@ -77,17 +71,13 @@ async fn what_a_broken_connection_or_another_reader_swallows_is_read_again() {
     let rig = Rig::start().await;
     let way = Way::to(rig.server.port()).await;
     let running = rig.source_by(&way.url(), "");
-    let swapped = async |last| {
-        let swap = running.swap(last).await;
-        swap.is_ok_and(|change| change.changed_in.is_some())
-    };
     let tell = async |last: u16| {
         let id = last.to_string();
         rig.publish(event(&id, "sim_swap", last, 0, "{}")).await;
     };
     rig.publish(heartbeat(60)).await;
     tell(1).await;
-    wait_until("the first swap", || swapped(1)).await;
+    wait_until("the first swap", || running.swapped(1)).await;
     way.lose();
     for last in 2..12 {
         tell(last).await;
@@ -100,7 +90,7 @@ async fn what_a_broken_connection_or_another_reader_swallows_is_read_again() {
     .await;
     way.cut();
     for last in 2..12 {
-        wait_until("what was swallowed", || swapped(last)).await;
+        wait_until("what was swallowed", || running.swapped(last)).await;
     }
 
     let thief = rig.producer.clone();
@@ -113,7 +103,7 @@ async fn what_a_broken_connection_or_another_reader_swallows_is_read_again() {
     // What comes behind it shows that one is missing.
     tell(told.next().unwrap()).await;
     for last in 12..told.start {
-        wait_until("what was stolen", || swapped(last)).await;
+        wait_until("what was stolen", || running.swapped(last)).await;
     }
 }
 
@@ -195,13 +185,7 @@ async fn an_event_that_can_not_be_or_of_nobody_declared_is_lost_and_not_ignored(
     // That a stranger lives is nobody's word, and no loss either.
     rig.publish(stranger(heartbeat(60))).await;
     rig.publish(event("3", "sim_swap", 2, 20 * 60, "{}")).await;
-    wait_until("the swap", || async {
-        running
-            .swap(2)
-            .await
-            .is_ok_and(|change| change.changed_in.is_some())
-    })
-    .await;
+    wait_until("the swap", || running.swapped(2)).await;
     let told = running.ask(9, Signal::SimSwap).await.unwrap().observed_at;
     let age = SystemClock.now().duration_since(told).as_secs();
     assert!((19 * 60..21 * 60).contains(&age), "{age}");

@@ -85,6 +85,12 @@ impl Running {
         Ok(change)
     }
 
+    /// Whether it knows that this number's SIM was changed.
+    pub(crate) async fn swapped(&self, last: u16) -> bool {
+        let swap = self.swap(last).await;
+        swap.is_ok_and(|swap| swap.changed_in.is_some())
+    }
+
     pub(crate) fn condition(&self) -> Condition {
         self.source.state().condition
     }

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use accord_adapters::events::testing::PRODUCER;
 use accord_adapters::source::{Condition, Source as _};
 use accord_proto::reason::Reason;
 use futures_util::StreamExt as _;
@@ -15,8 +14,7 @@ use super::stream::Rig;
 /// Whether it knows that these numbers were swapped.
 async fn knows(running: &Running, numbers: std::ops::Range<u16>) -> bool {
     for last in numbers {
-        let swap = running.swap(last).await;
-        if !swap.is_ok_and(|swap| swap.changed_in.is_some()) {
+        if !running.swapped(last).await {
             return false;
         }
     }
@@ -81,18 +79,10 @@ async fn what_somebody_else_takes_by_the_adapters_consumer_is_read_all_the_same(
     })
     .await;
     // Somebody who may do everything reads along, and acknowledges what is not meant for him.
-    let (user, password) = PRODUCER;
-    let options = async_nats::ConnectOptions::with_user_and_password(user.into(), password.into());
-    let client = options.connect(rig.url()).await.unwrap();
-    let stream = async_nats::jetstream::new(client)
-        .get_stream("EVENTS")
-        .await
-        .unwrap();
     let mut taken = 0;
     for first in (1..40).step_by(3) {
         // The adapter makes its consumer anew meanwhile.
-        let thief: Result<async_nats::jetstream::consumer::PullConsumer, _> =
-            stream.get_consumer("accord-adapter").await;
+        let thief = rig.producer.pull("accord-adapter").await;
         let fetching = async {
             let few = thief.as_ref().ok()?.fetch().max_messages(3);
             few.expires(Duration::from_millis(100))

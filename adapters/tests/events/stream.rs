@@ -36,11 +36,6 @@ impl Rig {
         self.producer.publish(event).await.unwrap();
     }
 
-    /// The server's address.
-    pub(crate) fn url(&self) -> String {
-        self.server.url()
-    }
-
     /// Another adapter, with a journal in this directory, who may do everything.
     pub(crate) fn source_in(&self, dir: &std::path::Path, durable: &str) -> Running {
         let (user, password) = PRODUCER;
@@ -157,11 +152,7 @@ async fn what_was_taken_is_acknowledged_by_batches_and_of_a_work_queue_one_by_on
         let last = 50 + round;
         rig.publish(event("x", "sim_swap", last, 0, "{}")).await;
         wait_until("the queue to be empty", || async {
-            running
-                .swap(last)
-                .await
-                .is_ok_and(|of| of.changed_in.is_some())
-                && rig.producer.messages().await.unwrap() == 0
+            running.swapped(last).await && rig.producer.messages().await.unwrap() == 0
         })
         .await;
         running.stop().await;
@@ -182,14 +173,8 @@ async fn what_comes_while_the_adapter_or_the_server_is_away_is_not_lost() {
 
     let running = rig.source("");
     // What was known is known at once, and the rest comes.
-    assert!(running.swap(1).await.unwrap().changed_in.is_some());
-    wait_until("the second swap", || async {
-        running
-            .swap(2)
-            .await
-            .is_ok_and(|change| change.changed_in.is_some())
-    })
-    .await;
+    assert!(running.swapped(1).await);
+    wait_until("the second swap", || running.swapped(2)).await;
     rig.server.stop().unwrap();
     running.wait_condition(Condition::Down).await;
     // It still answers, as of when it heard last.
@@ -197,13 +182,7 @@ async fn what_comes_while_the_adapter_or_the_server_is_away_is_not_lost() {
     rig.server.restart().await.unwrap();
     rig.producer = rig.server.producer().await.unwrap();
     rig.publish(event("3", "sim_swap", 3, 30, "{}")).await;
-    wait_until("the third swap", || async {
-        running
-            .swap(3)
-            .await
-            .is_ok_and(|change| change.changed_in.is_some())
-    })
-    .await;
+    wait_until("the third swap", || running.swapped(3)).await;
     let still = running.swap(9).await.unwrap().monitored_since;
     assert_eq!(still, since, "there was no gap");
 }

@@ -8,7 +8,8 @@ use accord_adapters::{
     source::{Condition, Source},
 };
 use accord_proto::{
-    clock::ManualClock, msisdn::Msisdn, observation::Observation, reason::Reason, signal::Signal,
+    clock::ManualClock, hex, msisdn::Msisdn, observation::Observation, reason::Reason,
+    signal::Signal,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -89,11 +90,7 @@ pub(crate) fn export(rows: &[(&str, &str)]) -> String {
 }
 
 pub(crate) fn sha256(text: &str) -> String {
-    let hash = digest(&SHA256, text.as_bytes());
-    hash.as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(digest(&SHA256, text.as_bytes()).as_ref())
 }
 
 const ONE: &str = "+447700900001";

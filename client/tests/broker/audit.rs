@@ -1,6 +1,6 @@
 //! Reading the ledger.
 
-use accord_client::{Assurance, Auditor, CallError, Client, Endpoints, Identity, LogTrust, Roots};
+use accord_client::{Assurance, Auditor, CallError, Client, Endpoints, LogTrust, Roots};
 use accord_proto::{
     c2sp::{SigningKey, checkpoint::Checkpoint},
     merkle::leaf_hash,
@@ -8,18 +8,16 @@ use accord_proto::{
 
 use crate::{
     ledger::{LOG, entries, log_key},
-    parties::Parties,
+    parties::{Parties, identity},
     stub::Stub,
 };
 
 fn auditor(parties: &Parties, stub: &Stub, key: &SigningKey) -> Auditor {
     let url = format!("https://{}", stub.address);
-    let leaf = &parties.authority;
-    let identity = Identity::from_pem(leaf.certificate_pem().as_bytes(), leaf.key_pem().as_bytes());
     Client::builder()
         .endpoints(Endpoints::new("localhost", [url]).unwrap())
         .roots(Roots::from_pem(parties.pki.certificate_pem().as_bytes()).unwrap())
-        .identity(identity.unwrap())
+        .identity(identity(&parties.authority))
         .log(LogTrust::of_ledger("accord-test").signed_by([key.verifier().clone()]))
         .build_auditor()
         .unwrap()

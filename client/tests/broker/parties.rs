@@ -43,11 +43,10 @@ impl Parties {
         let urls = addresses.iter().map(|address| format!("https://{address}"));
         let pem = self.token_key.private_pem();
         let key = TokenKey::from_pem(TokenAlg::Es256, pem.as_bytes(), "k1", "accord-test");
-        let certificate = self.bank.certificate_pem().as_bytes();
         Client::builder()
             .endpoints(Endpoints::new("localhost", urls).unwrap())
             .roots(Roots::from_pem(self.pki.certificate_pem().as_bytes()).unwrap())
-            .identity(Identity::from_pem(certificate, self.bank.key_pem().as_bytes()).unwrap())
+            .identity(identity(&self.bank))
             .token_key(key.unwrap())
             .log(LogTrust::of_ledger("accord-test"))
             .deadline(deadline)
@@ -107,4 +106,10 @@ impl Parties {
         let statement = toml::to_string(&statement).unwrap();
         put(STATEMENT_FILE_NAME, &statement);
     }
+}
+
+/// What a client shows of a certificate and its key.
+pub(crate) fn identity(leaf: &Leaf) -> Identity {
+    let (certificate, key) = (leaf.certificate_pem(), leaf.key_pem());
+    Identity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()
 }

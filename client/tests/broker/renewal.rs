@@ -1,24 +1,19 @@
 //! A certificate and a key that take the place of others while the client runs.
 
 use accord_certs::{Leaf, LeafOptions, TokenKey as MadeKey};
-use accord_client::{BuildError, Identity, Lookup, Purpose, Scope, TokenAlg, TokenKey};
+use accord_client::{BuildError, Lookup, Purpose, Scope, TokenAlg, TokenKey};
 use accord_proto::clock::SystemClock;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::{
-    parties::Parties,
+    parties::{Parties, identity},
     stub::{Seen, StreamPlan, Stub},
 };
 
 fn leaf(parties: &Parties, bank: &str) -> Leaf {
     let options = LeafOptions::at(SystemClock::shared().now());
     parties.pki.issue("bank", bank, &options).unwrap()
-}
-
-fn identity(leaf: &Leaf) -> Identity {
-    let (certificate, key) = (leaf.certificate_pem(), leaf.key_pem());
-    Identity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()
 }
 
 fn token_key(kid: &str) -> TokenKey {

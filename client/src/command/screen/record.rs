@@ -83,10 +83,7 @@ impl Record<'_> {
         cells.extend(agreement_cells(answered));
         cells.extend(refusal_cells(self.screened.outcome.as_ref().err()));
         for signal in signals {
-            let told = answered.and_then(|answered| {
-                let mut signals = answered.signals().iter();
-                signals.find(|outcome| outcome.signal() == *signal)
-            });
+            let told = answered.and_then(|answered| answered.of(*signal));
             cells.extend(signal_cells(*signal, told));
         }
         cells.extend(receipt_cells(answered));
