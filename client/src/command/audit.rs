@@ -1,5 +1,7 @@
 //! `accord audit`.
 
+use std::pin::pin;
+
 use super::{
     args::{Audit, AuditCommand, Stating, Whom},
     desk::{self, Kind},
@@ -123,10 +125,12 @@ async fn tail(
     };
     let mut entries = auditor.tail(log, from, once).await?;
     let mut origin = None;
+    // One for all the time: a signal that comes between two of them would be lost.
+    let mut stopped = pin!(tokio::signal::ctrl_c());
     loop {
         let next = tokio::select! {
             next = entries.next() => next?,
-            _ = tokio::signal::ctrl_c() => None,
+            _ = &mut stopped => None,
         };
         let Some(entry) = next else {
             return Ok(Exit::Ok);

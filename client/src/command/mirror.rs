@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 
@@ -108,10 +109,12 @@ pub(super) async fn run(
         stale_after,
         stale: None,
     };
+    // One for all the time: a signal that comes between two of them would be lost.
+    let mut stopped = pin!(tokio::signal::ctrl_c());
     loop {
         let round = tokio::select! {
             round = following.round(args, terminal) => round?,
-            _ = tokio::signal::ctrl_c() => return following.end(terminal),
+            _ = &mut stopped => return following.end(terminal),
         };
         following.look(args.once, terminal)?;
         if args.once {
@@ -119,7 +122,7 @@ pub(super) async fn run(
         }
         tokio::select! {
             () = sleep(round) => {}
-            _ = tokio::signal::ctrl_c() => return following.end(terminal),
+            _ = &mut stopped => return following.end(terminal),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `accord audit witness`.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use accord_proto::{
     c2sp::{CosignerKey, VerifierKey},
@@ -63,6 +63,8 @@ pub(super) async fn run(
         told: Vec::new(),
     };
     let mut look = interval(LOOK_EVERY);
+    // One for all the time: a signal that comes between two of them would be lost.
+    let mut stopped = pin!(tokio::signal::ctrl_c());
     loop {
         let line = tokio::select! {
             line = lines.recv() => line,
@@ -70,7 +72,7 @@ pub(super) async fn run(
                 silence.look(terminal)?;
                 continue;
             }
-            _ = tokio::signal::ctrl_c() => None,
+            _ = &mut stopped => None,
         };
         let Some(line) = line else { break };
         if terminal.is_json() {

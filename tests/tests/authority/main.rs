@@ -12,6 +12,7 @@ mod agreement_life;
 mod anomalies;
 mod closed;
 mod desk;
+mod following;
 mod index;
 mod kept;
 mod keys;

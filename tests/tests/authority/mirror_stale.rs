@@ -4,7 +4,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
     sync::Arc,
 };
 
@@ -13,17 +12,12 @@ use accord_proto::{
     c2sp::{Policy, SignedNote},
     clock::{Clock as _, ManualClock, SystemClock},
 };
-use accord_tests::world::{
-    CENTRAL_BANK, POLICY_FILE, World, WorldFiles, WorldSpec, broker_binary, wait_until,
-};
+use accord_tests::world::{CENTRAL_BANK, POLICY_FILE, World, WorldFiles, WorldSpec, wait_until};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, ChildStdout, Command},
-};
 
 use crate::{
+    following::Following,
     offline::{audit, complaint, said},
     rig::{Rig, copy, held},
     static_tiles::StaticTiles,
@@ -161,51 +155,6 @@ async fn an_idle_ledger_is_told_from_an_old_checkpoint_that_is_shown_again() {
     assert_eq!(verify_mirror(&at, &keys).unwrap().logs[0].entries, size);
 }
 
-/// The command, following, and what it prints.
-struct Following {
-    child: Child,
-    lines: tokio::io::Lines<BufReader<ChildStdout>>,
-}
-
-impl Following {
-    fn of(world: &Path, args: &[&str]) -> Self {
-        let accord = broker_binary().unwrap().with_file_name("accord");
-        let mut command = Command::new(accord);
-        command.args(["audit", "mirror"]).args(args);
-        let command = command.env("ACCORD_PROFILE", world).current_dir(world);
-        let piped = command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = piped.kill_on_drop(true).spawn().unwrap();
-        let out = child.stdout.take().unwrap();
-        Self {
-            child,
-            lines: BufReader::new(out).lines(),
-        }
-    }
-
-    /// The next line that holds a text; the test's own bound is that of [`wait_until`].
-    async fn line(&mut self, holds: &str) -> String {
-        let next = async {
-            loop {
-                let line = self.lines.next_line().await.unwrap();
-                let line = line.unwrap_or_else(|| panic!("ended before it said `{holds}`"));
-                if line.contains(holds) {
-                    return line;
-                }
-            }
-        };
-        let bound = accord_tests::world::WAIT_MAX;
-        tokio::time::timeout(bound, next).await.unwrap()
-    }
-
-    /// Ctrl-C, and the exit code.
-    async fn stop(mut self) -> Option<i32> {
-        let id = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-INT", &id]).status().await;
-        assert!(sent.unwrap().success());
-        self.child.wait().await.unwrap().code()
-    }
-}
-
 // The command is waited for where the world runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_says_what_may_be_old_and_ends_with_a_code_of_its_own() {
@@ -240,11 +189,11 @@ async fn the_command_says_what_may_be_old_and_ends_with_a_code_of_its_own() {
     assert_eq!(code, 2);
 
     // Who follows is told once, and once more when it is fresh again.
-    let args = [&["copy"][..], &policy].concat();
+    let args = [&["mirror", "copy"][..], &policy].concat();
     let mut following = Following::of(&dir, &args);
     following.line("may be old").await;
     assert_eq!(following.stop().await, Some(5));
-    let args = [&["copy", "--json"][..], &policy].concat();
+    let args = [&["mirror", "copy", "--json"][..], &policy].concat();
     let mut following = Following::of(&dir, &args);
     following.line("\"stale\":\"").await;
     idle.clock.step(behind);

@@ -13,6 +13,7 @@ mod tests;
 use std::{
     io::IsTerminal as _,
     path::{Path, PathBuf},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -157,8 +158,8 @@ async fn take(
 ) -> Result<(), Failure> {
     let mut since_flush = 0;
     let before = output.progress();
-    // One for the whole screening: a signal that comes between two of them would be lost.
-    let mut stopped = std::pin::pin!(tokio::signal::ctrl_c());
+    // One for all the time: a signal that comes between two of them would be lost.
+    let mut stopped = pin!(tokio::signal::ctrl_c());
     loop {
         let next = tokio::select! {
             biased;
