@@ -19,7 +19,8 @@ use prost::Message as _;
 use serde_json::Value;
 
 use super::{
-    api::{self, Asked, Heard},
+    api::{self, Heard},
+    asked::Asked,
     fault::Fault,
     since::Since,
 };
@@ -181,7 +182,7 @@ impl Said {
                 let Exchange { sent, received } = self.exchange;
                 let took = received.duration_since(sent);
                 let oldest = highest.ends_at_age().map(|age| self.ago(age + took));
-                let oldest = oldest.unwrap_or_else(api::oldest);
+                let oldest = oldest.unwrap_or(api::OLDEST);
                 change(Some(oldest), Some(youngest.min(self.observed_at))).map(Some)
             }
             Told::YesNo(_) | Told::Forwarding(_) | Told::Roaming(_) => Ok(None),

@@ -1,4 +1,4 @@
-//! What is asked of each API, and what its answer says: never more precisely than it was told.
+//! What the answers of each API say: never more precisely than it was told.
 //!
 //! | API | question | answer → observation |
 //! |---|---|---|
@@ -9,18 +9,17 @@
 //! | Number Recycling, Tenure | `check`, `check-tenure` since a day, one after the other | changed since that day, or not |
 
 use accord_proto::{
-    msisdn::Msisdn,
     observation::{
         Change, ChangedIn, Forwarding, ForwardingCondition, ForwardingTarget, Observed, Roaming,
     },
     reason::Reason,
-    signal::Signal,
     wire::CLOCK_SKEW_MAX,
 };
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
+    asked::Asked,
     config::{CamaraConfig, ForwardingOperation, KNOWS_WITHIN_S_MAX, SwapsBy},
     fault::Fault,
     since::Since,
@@ -31,40 +30,20 @@ use super::{
 const ZONES: SignedDuration = SignedDuration::from_hours(14);
 /// The longest `monitoredPeriod` that is believed: CAMARA's 999 days, and more.
 const MONITORED_DAYS_MAX: i64 = 3_650;
-/// No mobile subscription is older: the first GSM call was made in July 1991.
-const OLDEST: &str = "1991-07-01T00:00:00Z";
+/// 1 July 1991. No mobile subscription is older: the first GSM call was made that day.
+pub(super) const OLDEST: Timestamp = Timestamp::constant(678_326_400, 0);
 
 /// How questions are asked.
 #[derive(Clone, Debug)]
 pub(super) struct Manner {
-    swaps_by: SwapsBy,
+    pub(super) swaps_by: SwapsBy,
     /// The longest first, like the days.
-    check_hours: Vec<u32>,
+    pub(super) check_hours: Vec<u32>,
     precision: SignedDuration,
     /// How old what the upstream knows may be when it answers.
     knows_within: SignedDuration,
-    forwarding: ForwardingOperation,
-    since_days: Vec<u32>,
-}
-
-/// One question, as it is sent.
-#[derive(Clone, Debug)]
-pub(super) struct Question {
-    pub(super) operation: &'static str,
-    pub(super) body: Value,
-    pub(super) asked: Asked,
-}
-
-/// What a question asks about.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Asked {
-    /// The date is in this field.
-    SwapDate(&'static str),
-    SwapCheck(u32),
-    Forwarding,
-    Roaming,
-    Recycled(Date),
-    Held(Date),
+    pub(super) forwarding: ForwardingOperation,
+    pub(super) since_days: Vec<u32>,
 }
 
 /// What one answer says.
@@ -91,71 +70,18 @@ impl Manner {
         }
     }
 
-    /// The questions about a signal, in the order in which they are asked until there is nothing more
-    /// to learn; none if no API answers it.
-    pub(super) fn questions(
-        &self,
-        signal: Signal,
-        msisdn: &Msisdn,
-        now: Timestamp,
-    ) -> Vec<Question> {
-        let number = msisdn.expose();
-        let plain = json!({"phoneNumber": number});
-        let one = |operation, body, asked| {
-            vec![Question {
-                operation,
-                body,
-                asked,
-            }]
-        };
-        let swap = |field| match self.swaps_by {
-            SwapsBy::RetrieveDate => one("retrieve-date", plain.clone(), Asked::SwapDate(field)),
-            SwapsBy::Check => {
-                let hours = self.check_hours.iter().copied();
-                let within = hours.map(|hours| Question {
-                    operation: "check",
-                    body: json!({"phoneNumber": number, "maxAge": hours}),
-                    asked: Asked::SwapCheck(hours),
-                });
-                within.collect()
-            }
-        };
-        let today = now.to_zoned(TimeZone::UTC).date();
-        let since = |operation, field: &str, asked: fn(Date) -> Asked| {
-            let days = self.since_days.iter().map(|days| {
-                let ago = SignedDuration::from_hours(i64::from(*days) * 24);
-                today.checked_sub(ago).unwrap_or(today)
-            });
-            let days = days.map(|day| Question {
-                operation,
-                body: json!({"phoneNumber": number, field: day.to_string()}),
-                asked: asked(day),
-            });
-            days.collect()
-        };
-        match signal {
-            Signal::SimSwap => swap("latestSimChange"),
-            Signal::DeviceSwap => swap("latestDeviceChange"),
-            Signal::CallForwarding => one(self.forwarding.path(), plain, Asked::Forwarding),
-            Signal::Roaming => one("retrieve", json!({"device": plain}), Asked::Roaming),
-            Signal::NumberRecycling => since("check", "specifiedDate", Asked::Recycled),
-            Signal::Tenure => since("check-tenure", "tenureDate", Asked::Held),
-            Signal::SignallingAnomaly => Vec::new(),
-        }
-    }
-
     /// What the answer to a question says. It was given at some time from `sent` to `received`, which is no
     /// earlier, by what the upstream knew then. What it does not say has not happened until `knows_within` before.
     pub(super) fn read(
         &self,
-        question: &Question,
+        asked: Asked,
         body: &[u8],
         sent: Timestamp,
         received: Timestamp,
     ) -> Result<Heard, Fault> {
         let body = json(body)?;
         let known_to = sent - self.knows_within;
-        match question.asked {
+        match asked {
             Asked::SwapDate(field) => self.swap_date(&body, field, sent),
             Asked::SwapCheck(hours) => {
                 let window = SignedDuration::from_hours(hours.into());
@@ -275,15 +201,10 @@ fn instant(value: &Value, sent: Timestamp) -> Result<Timestamp, Fault> {
         .as_str()
         .and_then(|text| text.parse::<Timestamp>().ok());
     let at = parsed.ok_or(Fault::unusable("an instant has no zone, or is none"))?;
-    if at < oldest() || at.duration_since(sent) > CLOCK_SKEW_MAX {
+    if at < OLDEST || at.duration_since(sent) > CLOCK_SKEW_MAX {
         return Err(Fault::unusable("an instant that can't be"));
     }
     Ok(at.min(sent))
-}
-
-/// No mobile subscription is older.
-pub(super) fn oldest() -> Timestamp {
-    OLDEST.parse().unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 pub(super) fn forwardings(body: &Value) -> Result<Vec<Forwarding>, Fault> {

@@ -1,15 +1,15 @@
 //! HTTPS to the upstream: connections that are kept, and a limit on everything.
 
 use std::{
-    collections::HashMap,
+    future::poll_fn,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use futures_util::future::{Either, select};
 use http::{
-    Method, Request, StatusCode, Uri,
+    HeaderValue, Method, Request, StatusCode, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER},
 };
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -56,13 +56,16 @@ pub(super) enum HttpError {
     TooLong,
 }
 
-/// Where an API or the token endpoint is.
+/// Where an API's operation or the token endpoint is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    host: String,
+    /// As it is resolved, and as it stands in certificates.
+    host: Arc<str>,
     port: u16,
-    /// Without a slash at its end.
-    path: String,
+    /// Both, as the `Host` header has them.
+    authority: HeaderValue,
+    /// The path alone.
+    uri: Uri,
 }
 
 impl Place {
@@ -81,22 +84,43 @@ impl Place {
         if !has_good_port(authority) {
             return Err("has a port that is none");
         }
+        let (host, port) = (authority.host(), authority.port_u16().unwrap_or(443));
+        let header = HeaderValue::try_from(format!("{host}:{port}"));
         Ok(Self {
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(443),
-            path: uri.path().trim_end_matches('/').to_owned(),
+            host: host.trim_matches(['[', ']']).into(),
+            port,
+            authority: header.map_err(|_| "names a host that is none")?,
+            uri: path(uri.path().trim_end_matches('/')).ok_or("has a path that is none")?,
         })
     }
+
+    /// An operation of what is here. Its name is of the unreserved characters of RFC 3986.
+    pub(super) fn below(self, operation: &'static str) -> Self {
+        let uri = path(&format!(
+            "{}/{operation}",
+            self.uri.path().trim_end_matches('/')
+        ));
+        Self {
+            uri: uri.unwrap_or_default(),
+            ..self
+        }
+    }
+
+    fn is_at(&self, other: &Self) -> bool {
+        self.port == other.port && self.host == other.host
+    }
+}
+
+fn path(path: &str) -> Option<Uri> {
+    let path = if path.is_empty() { "/" } else { path };
+    path.parse().ok()
 }
 
 /// What is sent.
 pub(super) struct Post<'a> {
     pub(super) place: &'a Place,
-    /// Below the place; may be empty.
-    pub(super) operation: &'a str,
     pub(super) content_type: &'static str,
-    /// The whole header, which is never logged.
-    pub(super) authorization: Option<String>,
+    pub(super) authorization: Option<HeaderValue>,
     pub(super) body: Bytes,
 }
 
@@ -114,6 +138,7 @@ type Driven = Connection<TokioIo<TlsStream<TcpStream>>, Full<Bytes>>;
 /// A connection, driven by whoever uses it: so a question passes through no other task, and a
 /// connection goes with the exchange that was given up on it.
 struct Line {
+    place: Place,
     sender: SendRequest<Full<Bytes>>,
     connection: Pin<Box<Driven>>,
     ended: bool,
@@ -125,8 +150,8 @@ pub(super) struct Http {
     tls: TlsConnector,
     timeout: Duration,
     in_flight: Semaphore,
-    /// By host and port. Never more than were in flight at once.
-    idle: Mutex<HashMap<(String, u16), Vec<Line>>>,
+    /// Never more than were in flight at once; the one that was used last is at the end.
+    idle: Mutex<Vec<Line>>,
 }
 
 impl Http {
@@ -158,22 +183,22 @@ impl Http {
         if let Some(mut line) = self.kept(post.place)
             && let Ok(said) = line.exchange(post).await
         {
-            self.keep(post.place, line);
+            self.keep(line);
             return Ok(said);
         }
         // Rare and large: in a box, it is not carried along by each question.
         let mut line = Box::pin(self.connect(post.place)).await?;
         let said = line.exchange(post).await?;
-        self.keep(post.place, line);
+        self.keep(line);
         Ok(said)
     }
 
     async fn connect(&self, place: &Place) -> Result<Line, HttpError> {
-        let tcp = TcpStream::connect((place.host.as_str(), place.port));
+        let tcp = TcpStream::connect((&*place.host, place.port));
         let tcp = tcp
             .await
             .map_err(|error| HttpError::Connect(Unreached::from(&error)))?;
-        let name = ServerName::try_from(place.host.clone())
+        let name = ServerName::try_from(place.host.to_string())
             .map_err(|_| HttpError::Tls("its name can stand in no certificate"))?;
         let stream = self
             .tls
@@ -184,6 +209,7 @@ impl Http {
             .await
             .map_err(|_| HttpError::Broken)?;
         Ok(Line {
+            place: place.clone(),
             sender,
             connection: Box::pin(connection),
             ended: false,
@@ -192,19 +218,24 @@ impl Http {
     }
 
     fn kept(&self, place: &Place) -> Option<Line> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.get_mut(&(place.host.clone(), place.port))?.pop()
+        let mut idle = self.idle();
+        let at = idle.iter().rposition(|line| line.place.is_at(place))?;
+        Some(idle.remove(at))
     }
 
-    fn keep(&self, place: &Place, mut line: Line) {
+    fn keep(&self, mut line: Line) {
+        line.rest();
         if !line.ended {
             let now = Instant::now();
             line.used = now;
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let lines = idle.entry((place.host.clone(), place.port)).or_default();
-            lines.retain(|line| now.duration_since(line.used) < IDLE_MAX);
-            lines.push(line);
+            let mut idle = self.idle();
+            idle.retain(|line| now.duration_since(line.used) < IDLE_MAX);
+            idle.push(line);
         }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -216,29 +247,43 @@ impl Line {
             ended,
             ..
         } = self;
-        let exchange = pin!(send(sender, post));
-        match select(exchange, connection).await {
-            Either::Left((said, _)) => said,
-            // What it had read by then is there to be taken.
-            Either::Right((_, exchange)) => {
-                *ended = true;
-                exchange.await
+        let mut exchange = pin!(send(sender, post));
+        // All that it waits for comes from the connection, after which it is looked at: so nobody is to
+        // be woken for it, and what was sent or read goes through in one go.
+        poll_fn(|cx| {
+            let mut nobody = Context::from_waker(Waker::noop());
+            if let Poll::Ready(said) = exchange.as_mut().poll(&mut nobody) {
+                return Poll::Ready(said);
             }
+            *ended = connection.as_mut().poll(cx).is_ready();
+            let said = exchange.as_mut().poll(&mut nobody);
+            if said.is_pending() && *ended {
+                return Poll::Ready(Err(HttpError::Broken));
+            }
+            said
+        })
+        .await
+    }
+
+    /// Ends what the last exchange began, so that the next one can be sent at once; and forgets who is to be
+    /// woken for it, who has other things to do by then.
+    fn rest(&mut self) {
+        if !self.ended {
+            let mut nobody = Context::from_waker(Waker::noop());
+            self.ended = self.connection.as_mut().poll(&mut nobody).is_ready();
         }
     }
 }
 
 async fn send(sender: &mut SendRequest<Full<Bytes>>, post: &Post<'_>) -> Result<Said, HttpError> {
-    let Place { host, port, path } = post.place;
-    let slash = if post.operation.is_empty() { "" } else { "/" };
     let mut request = Request::builder()
         .method(Method::POST)
-        .uri(format!("{path}{slash}{}", post.operation))
-        .header(HOST, format!("{host}:{port}"))
-        .header(ACCEPT, "application/json")
-        .header(CONTENT_TYPE, post.content_type);
+        .uri(post.place.uri.clone())
+        .header(HOST, post.place.authority.clone())
+        .header(ACCEPT, HeaderValue::from_static("application/json"))
+        .header(CONTENT_TYPE, HeaderValue::from_static(post.content_type));
     if let Some(authorization) = &post.authorization {
-        request = request.header(AUTHORIZATION, authorization);
+        request = request.header(AUTHORIZATION, authorization.clone());
     }
     let request = request
         .body(Full::new(post.body.clone()))
@@ -291,8 +336,14 @@ mod tests {
     #[test]
     fn urls_are_taken_apart_and_odd_ones_refused() {
         let place = Place::parse("https://api.example/sim-swap/v2/").unwrap();
-        assert_eq!((place.host.as_str(), place.port), ("api.example", 443));
-        assert_eq!(place.path, "/sim-swap/v2");
+        assert_eq!((&*place.host, place.port), ("api.example", 443));
+        assert_eq!(place.uri, "/sim-swap/v2");
+        assert_eq!(place.below("check").uri, "/sim-swap/v2/check");
+        // The root is a path too, and an address of IPv6 stands in brackets.
+        let place = Place::parse("https://[::1]:8443").unwrap();
+        assert_eq!((&*place.host, &place.uri), ("::1", &Uri::from_static("/")));
+        assert_eq!(place.authority, "[::1]:8443");
+        assert_eq!(place.below("check").uri, "/check");
         for (odd, rule) in [
             ("http://api.example", "https"),
             ("api.example/x", "URL"),

@@ -6,6 +6,7 @@
 
 mod accord;
 mod api;
+mod asked;
 mod config;
 mod fault;
 mod http;
@@ -26,14 +27,14 @@ use accord_proto::{
     signal::Signal,
 };
 use futures_util::future::join_all;
-use hyper::body::Bytes;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 pub use self::config::{CamaraConfig, CamaraError, ForwardingOperation, SwapsBy, TokenSection};
 pub use self::token::KeyAlg;
 use self::{
-    api::{Heard, Manner, Question},
+    api::{Heard, Manner},
+    asked::Asked,
     fault::Fault,
     http::{Http, Place, Post, Said},
     since::Known,
@@ -96,16 +97,20 @@ impl CamaraUpstream {
     /// [`CamaraError`] names the key.
     pub fn open(config: &CamaraConfig, clock: SharedClock) -> Result<Self, CamaraError> {
         let places = config.check()?;
-        let api = |(signal, place)| Api {
+        let manner = Manner::new(config);
+        let api = |(signal, place): (Signal, Place)| Api {
             signal,
-            place,
+            place: match manner.operation(signal) {
+                Some(operation) => place.below(operation),
+                None => place,
+            },
             held: Mutex::new(None),
         };
         let apis: Vec<Api> = places.into_iter().map(api).collect();
         Ok(Self {
             signals: apis.iter().map(|api| api.signal).collect(),
             apis,
-            manner: Manner::new(config),
+            manner,
             accord_answer: config.accord_answer,
             http: Arc::new(Http::new(config)?),
             ceiling: config.requests_per_second.map(Ceiling::new),
@@ -125,8 +130,8 @@ impl CamaraUpstream {
         let api = api.ok_or(Reason::NotAvailable)?;
         let mut known = Known::default();
         let mut reason = Reason::NotAvailable;
-        for question in self.manner.questions(signal, msisdn, self.clock.now()) {
-            let heard = self.ask(api, &question, deadline).await;
+        for asked in self.manner.questions(signal, self.clock.now()) {
+            let heard = self.ask(api, (asked, msisdn), deadline).await;
             self.tell(api, &heard);
             match heard {
                 Ok(Heard::Whole(what, observed_at)) => return Ok(observation(what, observed_at)),
@@ -173,8 +178,13 @@ impl CamaraUpstream {
         }
     }
 
-    async fn ask(&self, api: &Api, question: &Question, deadline: Instant) -> Result<Heard, Fault> {
-        let body = Bytes::from(question.body.to_string());
+    async fn ask(
+        &self,
+        api: &Api,
+        (asked, msisdn): (Asked, &Msisdn),
+        deadline: Instant,
+    ) -> Result<Heard, Fault> {
+        let body = asked.body(msisdn);
         let mut again = true;
         loop {
             if api.is_held() {
@@ -187,9 +197,8 @@ impl CamaraUpstream {
             }
             let post = Post {
                 place: &api.place,
-                operation: question.operation,
                 content_type: "application/json",
-                authorization: Some(format!("Bearer {token}")),
+                authorization: Some(token.clone()),
                 body: body.clone(),
             };
             let sent = self.clock.now();
@@ -205,9 +214,9 @@ impl CamaraUpstream {
                 return match answer {
                     Some(header) => {
                         let exchange = accord::Exchange { sent, received };
-                        read_accord((&header, &said.body), (api.signal, question), exchange)
+                        read_accord((&header, &said.body), (api.signal, asked), exchange)
                     }
-                    None => self.manner.read(question, &said.body, sent, received),
+                    None => self.manner.read(asked, &said.body, sent, received),
                 };
             }
             // A token may have been revoked before its time: once, it is worth another.
@@ -239,15 +248,10 @@ impl CamaraUpstream {
 /// What an Accord says in the header and in the body of an answer.
 fn read_accord(
     (header, body): (&[u8], &[u8]),
-    (signal, question): (Signal, &Question),
+    asked: (Signal, Asked),
     exchange: accord::Exchange,
 ) -> Result<Heard, Fault> {
-    accord::read(
-        header,
-        (signal, question.asked),
-        &api::json(body)?,
-        exchange,
-    )
+    accord::read(header, asked, &api::json(body)?, exchange)
 }
 
 /// What answers say of a signal that came one after the other, each within a second: for fuzz targets.
@@ -257,15 +261,15 @@ fn read_accord(
 #[cfg(any(test, feature = "test-util"))]
 pub fn read_answers(
     config: &CamaraConfig,
-    (signal, msisdn): (Signal, &Msisdn),
+    signal: Signal,
     now: Timestamp,
     answers: &[&[u8]],
 ) -> Result<Observation, Reason> {
     let manner = Manner::new(config);
     let mut known = Known::default();
-    for (question, answer) in manner.questions(signal, msisdn, now).iter().zip(answers) {
+    for (asked, answer) in manner.questions(signal, now).into_iter().zip(answers) {
         let received = now + jiff::SignedDuration::from_secs(1);
-        match manner.read(question, answer, now, received) {
+        match manner.read(asked, answer, now, received) {
             Ok(Heard::Whole(what, observed_at)) => return Ok(observation(what, observed_at)),
             Ok(Heard::Since(since)) => {
                 if known.take(since) {
@@ -288,18 +292,18 @@ pub fn read_answers(
 #[cfg(any(test, feature = "test-util"))]
 pub fn read_accord_answer(
     config: &CamaraConfig,
-    (signal, msisdn): (Signal, &Msisdn),
+    signal: Signal,
     now: Timestamp,
     (answer, body): (&[u8], &[u8]),
 ) -> Result<Observation, Reason> {
-    let questions = Manner::new(config).questions(signal, msisdn, now);
-    let question = questions.first().ok_or(Reason::NotAvailable)?;
+    let questions = Manner::new(config).questions(signal, now);
+    let asked = *questions.first().ok_or(Reason::NotAvailable)?;
     let exchange = accord::Exchange {
         sent: now,
         received: now + jiff::SignedDuration::from_secs(1),
     };
     let header = accord::header(answer);
-    let heard = read_accord((header.as_bytes(), body), (signal, question), exchange);
+    let heard = read_accord((header.as_bytes(), body), (signal, asked), exchange);
     let (what, observed_at) = match heard.map_err(|fault| fault.reason)? {
         Heard::Whole(what, observed_at) => (what, observed_at),
         Heard::Since(since) => {
@@ -331,12 +335,14 @@ impl Source for CamaraUpstream {
         deadline: Instant,
     ) -> SourceFuture<'a> {
         Box::pin(async move {
-            let one = |signal: &Signal| {
-                let signal = *signal;
-                async move { (signal, self.one(signal, &msisdn, deadline).await) }
+            let one = async |signal: Signal| (signal, self.one(signal, &msisdn, deadline).await);
+            let signals = match signals {
+                // Most questions are about one, which needs nobody to keep several apart.
+                [signal] => vec![one(*signal).await],
+                several => join_all(several.iter().map(|signal| one(*signal))).await,
             };
             Observations {
-                signals: join_all(signals.iter().map(one)).await,
+                signals,
                 ..Observations::default()
             }
         })

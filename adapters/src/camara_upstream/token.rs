@@ -12,6 +12,7 @@ use std::{
 use accord_proto::clock::SharedClock;
 use aws_lc_rs::rand;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::HeaderValue;
 use hyper::body::Bytes;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -91,7 +92,7 @@ impl Tokens {
         self: &Arc<Self>,
         http: &Arc<Http>,
         deadline: Instant,
-    ) -> Result<Arc<str>, Fault> {
+    ) -> Result<HeaderValue, Fault> {
         let wanted = self.kept().want(Instant::now());
         let (kept, fetching) = match wanted {
             Want::Told(told) => return told,
@@ -105,7 +106,7 @@ impl Tokens {
     }
 
     /// The upstream did not take it: the next question gets another one.
-    pub(super) fn refused(&self, refused: &Arc<str>) {
+    pub(super) fn refused(&self, refused: &HeaderValue) {
         self.kept().refused(refused);
     }
 
@@ -129,7 +130,7 @@ impl Tokens {
         &self,
         http: &Http,
         deadline: Instant,
-    ) -> Result<(Arc<str>, Duration), (Fault, Duration)> {
+    ) -> Result<(HeaderValue, Duration), (Fault, Duration)> {
         let mut form = format!(
             "grant_type=client_credentials&scope={}",
             encoded(&self.scope)
@@ -138,7 +139,8 @@ impl Tokens {
         match &self.proof {
             Proof::Secret(secret) => {
                 let both = format!("{}:{}", encoded(&self.client_id), encoded(secret));
-                authorization = Some(format!("Basic {}", STANDARD.encode(both)));
+                let basic = header(format!("Basic {}", STANDARD.encode(both)));
+                authorization = Some(basic.ok_or((Fault::KEY, PAUSE))?);
             }
             Proof::Key(header, key) => {
                 let assertion = self.assertion(header, key).ok_or((Fault::KEY, PAUSE))?;
@@ -151,7 +153,6 @@ impl Tokens {
         }
         let post = Post {
             place: &self.place,
-            operation: "",
             content_type: "application/x-www-form-urlencoded",
             authorization,
             body: Bytes::from(form),
@@ -221,7 +222,7 @@ fn proof(section: &TokenSection) -> Result<Proof, CamaraError> {
     }
 }
 
-fn parse(body: &[u8]) -> Option<(Arc<str>, Duration)> {
+fn parse(body: &[u8]) -> Option<(HeaderValue, Duration)> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let token = body.get("access_token")?.as_str()?;
     let bearer = body.get("token_type")?.as_str()?;
@@ -232,7 +233,15 @@ fn parse(body: &[u8]) -> Option<(Arc<str>, Duration)> {
     }
     // Not required by RFC 6749; without it a token serves one question.
     let lives = body.get("expires_in").and_then(Value::as_u64).unwrap_or(0);
-    Some((Arc::from(token), Duration::from_secs(lives)))
+    let header = header(format!("Bearer {token}"))?;
+    Some((header, Duration::from_secs(lives)))
+}
+
+/// A header that nothing shows.
+fn header(text: String) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_maybe_shared(Bytes::from(text)).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 /// As `application/x-www-form-urlencoded` has it.
@@ -257,7 +266,11 @@ mod tests {
     fn a_token_without_its_type_or_with_odd_bytes_is_not_taken() {
         let good = br#"{"access_token":"t0","token_type":"Bearer","expires_in":300}"#;
         let (token, lives) = parse(good).unwrap();
-        assert_eq!((&*token, lives.as_secs()), ("t0", 300));
+        assert!(token.is_sensitive());
+        assert_eq!(
+            (token.as_bytes(), lives.as_secs()),
+            (&b"Bearer t0"[..], 300)
+        );
         for bad in [
             r#"{"access_token":"t0"}"#,
             r#"{"access_token":"t0","token_type":"mac"}"#,

@@ -9,7 +9,6 @@ mod believed;
 use std::sync::LazyLock;
 
 use accord_adapters::camara_upstream::{CamaraConfig, read_answers};
-use accord_proto::msisdn::Msisdn;
 use accord_proto::observation::Observed;
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
@@ -38,7 +37,6 @@ static CONFIGS: LazyLock<[CamaraConfig; 4]> = LazyLock::new(|| {
 });
 
 fuzz_target!(|data: &[u8]| {
-    let number = Msisdn::parse("+447700900001").expect("it is a number");
     let now = Timestamp::from_second(1_795_000_000).expect("it is a time");
     // One answer a line.
     let answers: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
@@ -46,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
         .iter()
         .flat_map(|config| Signal::ALL.iter().map(move |signal| (config, *signal)))
     {
-        let told = read_answers(config, (signal, &number), now, &answers);
+        let told = read_answers(config, signal, now, &answers);
         if signal == Signal::SignallingAnomaly {
             assert_eq!(told, Err(Reason::NotAvailable), "no API tells of it");
         }

@@ -165,7 +165,7 @@ fn a_band_is_an_interval_of_its_edges_and_no_narrower() {
     // Over three years ago: since there were mobile phones.
     let value = band(Age::Over3Years, Age::Over3Years, false);
     let (told, _) = date(value, None).unwrap();
-    assert_eq!(told.changed_in.unwrap().after(), api::oldest());
+    assert_eq!(told.changed_in.unwrap().after(), api::OLDEST);
     // What lies in the youngest one happened before somebody looked.
     let value = band(Age::AgeBand0To4Hours, Age::AgeBand12To24Hours, false);
     let (told, _) = date(value, None).unwrap();

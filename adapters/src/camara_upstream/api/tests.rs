@@ -1,6 +1,10 @@
 //! Pairs of raw answer and observation. "Sent" is noon, received a second later.
 
-use accord_proto::observation::{Observation, SourceClass};
+use accord_proto::{
+    msisdn::Msisdn,
+    observation::{Observation, SourceClass},
+    signal::Signal,
+};
 
 use super::*;
 use crate::camara_upstream::since::Known;
@@ -30,13 +34,12 @@ fn manner(more: &str) -> Manner {
 
 fn read(signal: Signal, more: &str, body: &str) -> Result<Observation, Fault> {
     let manner = manner(more);
-    let number = Msisdn::parse("+447700900001").unwrap();
-    let questions = manner.questions(signal, &number, noon());
-    let [question] = questions.as_slice() else {
+    let questions = manner.questions(signal, noon());
+    let [asked] = questions.as_slice() else {
         panic!("{questions:?}");
     };
     let received = noon() + SignedDuration::from_secs(1);
-    let (what, observed_at) = match manner.read(question, body.as_bytes(), noon(), received)? {
+    let (what, observed_at) = match manner.read(*asked, body.as_bytes(), noon(), received)? {
         Heard::Whole(what, observed_at) => (what, observed_at),
         Heard::Since(since) => {
             let mut known = Known::default();
@@ -124,8 +127,9 @@ fn several_windows_and_days_are_asked_about_from_the_longest_on() {
     let manner = manner(several);
     let number = Msisdn::parse("+447700900001").unwrap();
     let asked = |signal, field: &str| {
-        let questions = manner.questions(signal, &number, noon()).into_iter();
-        let fields = questions.map(|question| question.body.get(field).unwrap().to_string());
+        let questions = manner.questions(signal, noon()).into_iter();
+        let bodies = questions.map(|asked| json(&asked.body(&number)).unwrap());
+        let fields = bodies.map(|body| body.get(field).unwrap().to_string());
         fields.collect::<Vec<_>>()
     };
     assert_eq!(asked(Signal::SimSwap, "maxAge"), ["720", "72", "24"]);

@@ -1,8 +1,9 @@
-//! What is kept of tokens between questions: the newest one, how the last attempt to get one ended, and
+//! What is kept of tokens between questions: the newest one, as the header that it is sent in, how the last attempt to get one ended, and
 //! who fetches one now.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
@@ -18,7 +19,7 @@ const LAST: Duration = Duration::from_secs(2);
 const KEPT_MAX: Duration = Duration::from_secs(3_600);
 
 /// How an attempt to get a token ended.
-pub(super) type Told = Result<Arc<str>, Fault>;
+pub(super) type Told = Result<HeaderValue, Fault>;
 /// What tells those who wait for an attempt how it ended.
 pub(super) type Teller = watch::Sender<Option<Told>>;
 /// An attempt that is under way.
@@ -30,7 +31,7 @@ pub(super) enum Want {
     Told(Told),
     /// Fetch one, and meanwhile send the one that is kept.
     Fetch {
-        kept: Option<Arc<str>>,
+        kept: Option<HeaderValue>,
         told: Teller,
     },
     /// Wait for who fetches one.
@@ -47,7 +48,7 @@ pub(super) struct Kept {
 }
 
 struct Token {
-    text: Arc<str>,
+    header: HeaderValue,
     renew_at: Instant,
     ends: Instant,
 }
@@ -55,7 +56,7 @@ struct Token {
 impl Kept {
     pub(super) fn want(&mut self, now: Instant) -> Want {
         let token = self.token.as_ref().filter(|token| now < token.ends);
-        let kept = token.map(|token| Arc::clone(&token.text));
+        let kept = token.map(|token| token.header.clone());
         let paused = self.fault.filter(|(_, until)| now < *until);
         let fresh = token.is_some_and(|token| now < token.renew_at);
         // An attempt whose task ended without a word, as with its runtime, is none.
@@ -77,21 +78,21 @@ impl Kept {
     /// How an attempt ended: with a token and how long it lives, or a fault and for how long to wait.
     pub(super) fn fetched(
         &mut self,
-        fetched: Result<(Arc<str>, Duration), (Fault, Duration)>,
+        fetched: Result<(HeaderValue, Duration), (Fault, Duration)>,
         now: Instant,
     ) -> Told {
         self.fetching = None;
         match fetched {
-            Ok((text, lives)) => {
+            Ok((header, lives)) => {
                 let lives = lives.min(KEPT_MAX);
                 let before = |early: Duration| now + lives.saturating_sub(early.min(lives / 2));
                 self.token = Some(Token {
-                    text: Arc::clone(&text),
+                    header: header.clone(),
                     renew_at: before(EARLY),
                     ends: before(LAST),
                 });
                 self.fault = None;
-                Ok(text)
+                Ok(header)
             }
             Err((fault, pause)) => {
                 self.fault = Some((fault, now + pause));
@@ -100,11 +101,11 @@ impl Kept {
         }
     }
 
-    pub(super) fn refused(&mut self, refused: &Arc<str>) {
+    pub(super) fn refused(&mut self, refused: &HeaderValue) {
         if self
             .token
             .as_ref()
-            .is_some_and(|token| token.text == *refused)
+            .is_some_and(|token| token.header == *refused)
         {
             self.token = None;
         }
@@ -124,8 +125,11 @@ pub(super) async fn wait(mut fetching: Fetching, deadline: Instant) -> Told {
 mod tests {
     use super::*;
 
-    fn life(seconds: u64) -> Result<(Arc<str>, Duration), (Fault, Duration)> {
-        Ok((Arc::from("t"), Duration::from_secs(seconds)))
+    fn life(seconds: u64) -> Result<(HeaderValue, Duration), (Fault, Duration)> {
+        Ok((
+            HeaderValue::from_static("Bearer t"),
+            Duration::from_secs(seconds),
+        ))
     }
 
     #[tokio::test(start_paused = true)]
@@ -164,7 +168,7 @@ mod tests {
         };
         told.send_replace(Some(kept.fetched(life(0), now)));
         let deadline = now + Duration::from_secs(1);
-        assert_eq!(&*wait(waiting, deadline).await.unwrap(), "t");
+        assert_eq!(wait(waiting, deadline).await.unwrap(), "Bearer t");
         assert!(matches!(kept.want(now), Want::Fetch { kept: None, .. }));
     }
 
