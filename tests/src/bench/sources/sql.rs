@@ -3,7 +3,12 @@
 //! one slow question would hold up those behind it. What it would gain otherwise is shown beside it:
 //! the same statement on the same connections, whose questions don't wait.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use accord_adapters::{
     csv_export::fixture::number,
@@ -15,7 +20,7 @@ use accord_adapters::{
 };
 use accord_proto::{clock::SystemClock, msisdn::Msisdn, signal::Signal};
 use jiff::Timestamp;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::{
@@ -66,12 +71,11 @@ pub(super) async fn measure(
     let bare = connect(&server).await;
     let bare = Arc::new(bare.map_err(|error| wrong("a bare client of PostgreSQL", &error))?);
     let waiting = asked(Arc::clone(&bare), |bare, number| async move {
-        let connection = bare.get(number)?;
-        let _turn = connection.turn.lock().await;
-        connection.ask(number).await
+        bare.ask_in_turn(number).await
     });
     let pipelined = asked(bare, |bare, number| async move {
-        bare.get(number)?.ask(number).await
+        let at = usize::try_from(number).unwrap_or(0) % CONNECTIONS;
+        bare.get(at)?.ask(number).await
     });
     let mut lines = Vec::new();
     for in_flight in IN_FLIGHT {
@@ -122,13 +126,16 @@ begins = {{ NEW = "new_line" }}
 }
 
 /// The operator's query, prepared, on each of the connections.
-struct Bare(Vec<Connection>);
+struct Bare {
+    connections: Vec<Connection>,
+    /// Where questions wait: those that wait for no answer, as the usual pools keep them.
+    idle: Mutex<Vec<usize>>,
+    permits: Semaphore,
+}
 
 struct Connection {
     client: Client,
     statement: Statement,
-    /// Held by who waits for an answer, where questions wait.
-    turn: Mutex<()>,
 }
 
 async fn connect(server: &RealPostgres) -> Result<Bare, tokio_postgres::Error> {
@@ -142,21 +149,37 @@ async fn connect(server: &RealPostgres) -> Result<Bare, tokio_postgres::Error> {
         tokio::spawn(connection);
         let query = "select sim_at, sim_why from accord.subscriber where msisdn = $1";
         let statement = client.prepare(query).await?;
-        connections.push(Connection {
-            client,
-            statement,
-            turn: Mutex::new(()),
-        });
+        connections.push(Connection { client, statement });
     }
-    Ok(Bare(connections))
+    Ok(Bare {
+        connections,
+        idle: Mutex::new((0..CONNECTIONS).collect()),
+        permits: Semaphore::new(CONNECTIONS),
+    })
+}
+
+fn gone() -> BenchError {
+    BenchError::Child {
+        what: "bare client",
+    }
 }
 
 impl Bare {
-    fn get(&self, number: u64) -> Result<&Connection, BenchError> {
-        let at = usize::try_from(number).unwrap_or(0) % CONNECTIONS;
-        self.0.get(at).ok_or(BenchError::Child {
-            what: "bare client",
-        })
+    fn get(&self, at: usize) -> Result<&Connection, BenchError> {
+        self.connections.get(at).ok_or_else(gone)
+    }
+
+    /// On the connection that was used last, of those that wait for no answer.
+    async fn ask_in_turn(&self, number: u64) -> Result<(), BenchError> {
+        let _permit = self.permits.acquire().await.map_err(|_| gone())?;
+        let at = self.idle().pop().ok_or_else(gone)?;
+        let asked = self.get(at)?.ask(number).await;
+        self.idle().push(at);
+        asked
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
