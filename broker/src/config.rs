@@ -20,9 +20,9 @@ use std::{
 
 use accord_proto::{
     c2sp::VerifierKey,
+    digest::sha256,
     document::{Authorities, AuthoritiesError},
 };
-use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 
 use bounds::Bound;
@@ -257,13 +257,7 @@ impl Config {
     /// Line, key and rule.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let mut config: Self = toml::from_str(text)?;
-        for (to, from) in config
-            .sha256
-            .iter_mut()
-            .zip(digest(&SHA256, text.as_bytes()).as_ref())
-        {
-            *to = *from;
-        }
+        config.sha256 = sha256(&[text.as_bytes()]);
         Ok(config)
     }
 

@@ -17,6 +17,7 @@ pub mod band;
 pub mod c2sp;
 pub mod camara;
 pub mod clock;
+pub mod digest;
 pub mod document;
 pub mod entry;
 pub mod granularity;

@@ -6,7 +6,7 @@
 
 mod verify;
 
-use aws_lc_rs::digest;
+use crate::digest::sha256;
 
 pub use verify::{root_of_path, verify_consistency, verify_inclusion};
 
@@ -30,21 +30,10 @@ pub enum ProofError {
     Root,
 }
 
-fn sha256(bytes: &[u8]) -> Hash {
-    let mut hash = [0; 32];
-    for (to, from) in hash
-        .iter_mut()
-        .zip(digest::digest(&digest::SHA256, bytes).as_ref())
-    {
-        *to = *from;
-    }
-    hash
-}
-
 /// The root of a tree without leaves.
 #[must_use]
 pub fn empty_root() -> Hash {
-    sha256(&[])
+    sha256(&[&[]])
 }
 
 /// `SHA-256(0x00 || entry)`.
@@ -53,12 +42,12 @@ pub fn leaf_hash(entry: &[u8]) -> Hash {
     let mut prefixed = Vec::with_capacity(entry.len() + 1);
     prefixed.push(0);
     prefixed.extend_from_slice(entry);
-    sha256(&prefixed)
+    sha256(&[&prefixed])
 }
 
 /// The leaf hash of an entry whose 0x00 byte already stands before it, without a copy.
 pub(crate) fn leaf_hash_prefixed(prefixed: &[u8]) -> Hash {
-    sha256(prefixed)
+    sha256(&[prefixed])
 }
 
 /// `SHA-256(0x01 || left || right)`.
@@ -68,7 +57,7 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     for (to, from) in bytes.iter_mut().skip(1).zip(left.iter().chain(right)) {
         *to = *from;
     }
-    sha256(&bytes)
+    sha256(&[&bytes])
 }
 
 /// The root of a complete subtree, from its hashes one or more levels below. `None` unless their

@@ -75,9 +75,6 @@ pub struct Consequence {
 }
 
 impl Reason {
-    /// Reasons are never billable: only answered signals are.
-    pub const BILLABLE: bool = false;
-
     /// The table: whose fault, whether to retry, and what it means.
     #[must_use]
     pub const fn consequence(self) -> Consequence {

@@ -5,7 +5,7 @@
 mod changes;
 mod observation;
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
     msisdn::{Msisdn, MsisdnError},
@@ -15,7 +15,7 @@ use crate::{
     v1,
 };
 
-pub use changes::{CHANGES_BYTES_MAX, CHANGES_MAX};
+pub use changes::{CHANGES_BYTES_MAX, CHANGES_MAX, NONCE_BYTES};
 pub use observation::{
     CLOCK_SKEW_MAX, forwarding_state, observation, parse_forwarding, parse_observation,
     parse_roaming, roaming_state,
@@ -234,6 +234,19 @@ pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
         seconds: at.as_second(),
         nanos: at.subsec_nanosecond(),
     }
+}
+
+/// The last millisecond of a day, UTC, which is what *since a day* means on the wire: a holder whose
+/// contract began that day has held the number since (CAMARA NumberRecycling: the contract's own day is
+/// not recycled).
+#[must_use]
+pub fn end_of_day(date: Date) -> Timestamp {
+    let next = date.tomorrow().ok();
+    let next = next.and_then(|next| next.to_zoned(TimeZone::UTC).ok());
+    next.map_or(Timestamp::MAX, |next| {
+        let end = next.timestamp().checked_sub(SignedDuration::from_millis(1));
+        end.unwrap_or(Timestamp::MIN)
+    })
 }
 
 /// Parses an instant.

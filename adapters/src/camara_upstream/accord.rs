@@ -11,10 +11,10 @@ use accord_proto::{
     reason::Reason,
     signal::Signal,
     v1::{self, signal_answer::Outcome, value::Value as Told},
-    wire::{CLOCK_SKEW_MAX, parse_forwarding, parse_roaming, parse_timestamp},
+    wire::{CLOCK_SKEW_MAX, end_of_day, parse_forwarding, parse_roaming, parse_timestamp},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use prost::Message as _;
 use serde_json::Value;
 
@@ -240,7 +240,7 @@ impl Said {
 
     /// Whether the holder changed since a day, which is one of UTC here and lasts until its end.
     fn since_day(&self, changed: bool, day: Date) -> Heard {
-        let from = end_of(day);
+        let from = end_of_day(day);
         Heard::Since(Since {
             changed,
             yes_after: from,
@@ -256,7 +256,7 @@ impl Said {
             self.yes_no(held)?;
             return Ok(self.since_day(!held, day));
         };
-        let from = end_of(day);
+        let from = end_of_day(day);
         let expected = match change.changed_in {
             Some(within) if within.after() >= from && within.before() > from => Some(false),
             Some(within) if within.before() <= from => Some(true),
@@ -316,14 +316,6 @@ impl Said {
 #[cfg(any(test, feature = "test-util"))]
 pub(super) fn header(answer: &[u8]) -> String {
     format!(":{}:", BASE64_STANDARD.encode(answer))
-}
-
-/// The last millisecond of a day of UTC, as a broker has it.
-fn end_of(day: Date) -> Timestamp {
-    let next = day.tomorrow().unwrap_or(day).to_zoned(TimeZone::UTC);
-    let next = next.map_or(Timestamp::MAX, |next| next.timestamp());
-    next.checked_sub(SignedDuration::from_millis(1))
-        .unwrap_or(next)
 }
 
 #[cfg(test)]

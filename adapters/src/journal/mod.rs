@@ -34,8 +34,7 @@ use std::{
     time::Duration,
 };
 
-use accord_proto::{c2sp::SigningKey, clock::SharedClock};
-use aws_lc_rs::digest::{SHA256, digest};
+use accord_proto::{c2sp::SigningKey, clock::SharedClock, digest::sha256};
 
 pub use event::{Asked, Event, Hex, Told};
 pub use keys::{KeyFileError, SubjectKey, load_or_make_checkpoint_key};
@@ -85,7 +84,7 @@ impl Head {
     fn after(self, line: &[u8]) -> Self {
         Self {
             size: self.size + 1,
-            hash: sha256(line),
+            hash: sha256(&[line]),
         }
     }
 }
@@ -383,14 +382,6 @@ fn sync_dir(dir: &Path) -> Result<(), JournalError> {
 
 fn file_name(first_index: u64) -> String {
     format!("journal-{first_index:020}.jsonl")
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    for (to, from) in hash.iter_mut().zip(digest(&SHA256, bytes).as_ref()) {
-        *to = *from;
-    }
-    hash
 }
 
 /// Appended records are written at the latest when they fill this.

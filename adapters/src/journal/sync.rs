@@ -10,11 +10,12 @@ use std::{
 use accord_proto::c2sp::SignedNote;
 use tokio::time::Instant;
 
-use super::{CHECKPOINT_EVERY, Event, Head, JournalError, Shared, read, sync_dir};
+use super::{CHECKPOINT_EVERY, Event, Head, JournalError, SYNC_EVERY_MAX, Shared, read, sync_dir};
 
-/// How long records gather before they are synced together: half of
-/// [`SYNC_EVERY_MAX`](super::SYNC_EVERY_MAX), since the sync itself takes time too.
+/// How long records gather before they are synced together.
 const GATHER: Duration = Duration::from_millis(25);
+// The sync itself takes time too.
+const _: () = assert!(GATHER.as_millis() * 2 <= SYNC_EVERY_MAX.as_millis());
 
 /// Runs until the journal stops or fails.
 pub(super) fn run(shared: &Shared) {

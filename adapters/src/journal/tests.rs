@@ -117,7 +117,7 @@ fn a_line_reads_as_documented_and_holds_no_number() {
     assert!(first.starts_with(expected), "{first}");
     assert!(!first.contains("7700900"));
     let second: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
-    let hash = Hex(sha256(first.as_bytes()));
+    let hash = Hex(sha256(&[first.as_bytes()]));
     assert_eq!(second["prev"], serde_json::to_value(hash).unwrap());
 }
 

@@ -1,13 +1,10 @@
 //! From an ask to a reply: what is asked of the source, what is withheld, and what is recorded.
 
 use accord_proto::{
-    msisdn::Msisdn, observation::Observation, purpose::Purpose, reason::Reason, signal::Signal, v1,
-    wire,
+    digest::sha256, msisdn::Msisdn, observation::Observation, purpose::Purpose, reason::Reason,
+    signal::Signal, v1, wire,
 };
-use aws_lc_rs::{
-    digest::{Context, SHA256},
-    rand,
-};
+use aws_lc_rs::rand;
 use prost::Message as _;
 
 use super::{Shared, restrictions::Restrictions};
@@ -138,13 +135,7 @@ impl Question {
         };
         let body = body.encode_to_vec();
         let nonce = nonces.next()?;
-        let mut context = Context::new(&SHA256);
-        context.update(&nonce);
-        context.update(&body);
-        let mut digest = [0; 32];
-        for (to, from) in digest.iter_mut().zip(context.finish().as_ref()) {
-            *to = *from;
-        }
+        let digest = sha256(&[&nonce, &body]);
         let journal_index = record(
             shared,
             broker,

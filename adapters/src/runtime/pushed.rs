@@ -1,19 +1,13 @@
 //! A batch of changes as it is sent to one broker: with a nonce, on the journal, and as the bytes that
 //! both sides digest.
 
-use accord_proto::{msisdn::Msisdn, signal::Signal, v1};
-use aws_lc_rs::{
-    digest::{SHA256, digest},
-    rand,
-};
+use accord_proto::{digest::sha256, msisdn::Msisdn, signal::Signal, v1, wire::NONCE_BYTES};
+use aws_lc_rs::rand;
 use bytes::Bytes;
 use prost::Message as _;
 
 use super::Shared;
 use crate::journal::{Event, Hex, JournalError, Told};
-
-/// Bytes of a batch's nonce.
-const NONCE_BYTES: usize = 32;
 
 /// A nonce, so that nobody can try the digest of a batch against numbers.
 pub(super) fn nonce() -> Result<Vec<u8>, JournalError> {
@@ -24,11 +18,7 @@ pub(super) fn nonce() -> Result<Vec<u8>, JournalError> {
 
 /// SHA-256 of an encoded batch.
 pub(super) fn batch_digest(body: &[u8]) -> Hex<32> {
-    let mut hash = [0; 32];
-    for (to, from) in hash.iter_mut().zip(digest(&SHA256, body).as_ref()) {
-        *to = *from;
-    }
-    Hex(hash)
+    Hex(sha256(&[body]))
 }
 
 /// Puts what is sent now of a batch on the journal, and returns the bytes that leave. What was left

@@ -124,12 +124,6 @@ impl RealPostgres {
         self.port
     }
 
-    /// The folder of its Unix socket, where everybody is trusted.
-    #[must_use]
-    pub fn socket_dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// A superuser's session in `crm`.
     ///
     /// # Errors

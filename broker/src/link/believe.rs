@@ -2,19 +2,16 @@
 //! contradicts itself or lies in the future.
 
 use accord_proto::{
+    digest::sha256,
     observation::Observation,
     reason::Reason,
     signal::Signal,
     v1,
-    wire::{FieldError, parse_observation},
+    wire::{FieldError, NONCE_BYTES, parse_observation},
 };
-use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 use prost::Message as _;
 use tokio::time::Duration;
-
-/// Bytes of the nonce that an adapter chooses.
-const NONCE_BYTES: usize = 32;
 
 /// What the operator said about one signal.
 #[derive(Clone, Debug)]
@@ -115,16 +112,6 @@ pub(super) fn believe(
         digest: sha256(&[&reply.nonce, &reply.body]),
         journal_index: reply.journal_index,
     })
-}
-
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    parts.iter().for_each(|part| context.update(part));
-    let mut digest = [0; 32];
-    for (to, from) in digest.iter_mut().zip(context.finish().as_ref()) {
-        *to = *from;
-    }
-    digest
 }
 
 fn outcome(

@@ -16,7 +16,7 @@ use accord_proto::{
     signal::Question,
     v1, wire,
 };
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 
 /// A value that a bank may be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub fn derive(
             swap_value(change, threshold_hours, clause, look)?
         }
         (Observed::Change(change), Question::NumberRecycling { since }) => {
-            Value::YesNo(changed_since(change, end_of_day(*since), look)?)
+            Value::YesNo(changed_since(change, wire::end_of_day(*since), look)?)
         }
         (Observed::Change(change), Question::Tenure { since }) => {
             tenure_value(change, *since, clause, look)?
@@ -217,7 +217,7 @@ fn tenure_value(
 ) -> Result<Value, Reason> {
     match clause.granularity {
         Granularity::YesNo => {
-            let changed = changed_since(change, end_of_day(since), look);
+            let changed = changed_since(change, wire::end_of_day(since), look);
             changed.map(|changed| Value::YesNo(!changed))
         }
         Granularity::Band | Granularity::Instant | Granularity::State => {
@@ -344,18 +344,6 @@ fn roaming_value(roaming: Roaming, granularity: Granularity) -> Value {
             Value::YesNo(roaming.roaming)
         }
     }
-}
-
-/// The last millisecond of a day, UTC: a holder whose contract began that day has held the number
-/// since (CAMARA NumberRecycling: the contract's own day is not recycled).
-#[must_use]
-pub fn end_of_day(date: Date) -> Timestamp {
-    date.tomorrow()
-        .ok()
-        .and_then(|next| next.to_zoned(TimeZone::UTC).ok())
-        .map_or(Timestamp::MAX, |next| {
-            before(next.timestamp(), SignedDuration::from_millis(1))
-        })
 }
 
 fn before(at: Timestamp, span: SignedDuration) -> Timestamp {

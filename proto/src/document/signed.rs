@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest;
-
-use crate::c2sp::{NoteError, SignedNote, VerifierKey};
+use crate::{
+    c2sp::{NoteError, SignedNote, VerifierKey},
+    digest::sha256,
+};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,7 +117,7 @@ fn public_part(key: &VerifierKey) -> Option<String> {
 /// SHA-256 of a document's text, without its signatures: what the authorities' acts name it by.
 #[must_use]
 pub fn text_sha256(text: &str) -> [u8; 32] {
-    sha256(text.as_bytes())
+    sha256(&[text.as_bytes()])
 }
 
 /// A note whose signatures were checked.
@@ -166,22 +167,11 @@ pub(crate) fn open(note_text: &str, authorities: &Authorities) -> Result<Opened,
         .collect();
     Ok(Opened {
         text: note.text().to_owned(),
-        sha256: sha256(note_text.as_bytes()),
+        sha256: sha256(&[note_text.as_bytes()]),
         by_telecom_regulator: signed_by(&authorities.telecom_regulator),
         by_central_bank: signed_by(&authorities.central_bank),
         strangers,
     })
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut sha256 = [0; 32];
-    for (to, from) in sha256
-        .iter_mut()
-        .zip(digest::digest(&digest::SHA256, bytes).as_ref())
-    {
-        *to = *from;
-    }
-    sha256
 }
 
 /// The last document that came into force, as the ledger knows it.

@@ -17,11 +17,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::{
-    constant_time::verify_slices_are_equal,
-    digest::{self, SHA256},
-    rand,
-};
+use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustls::crypto::{
     aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_CHACHA20_POLY1305 as HPKE,
@@ -33,6 +29,7 @@ use super::{
     lines::{Lines, NotLine},
 };
 use crate::{
+    digest::sha256,
     secret::Secret,
     subject::{Month, TagKey},
 };
@@ -345,16 +342,6 @@ fn commitment(ledger: &str, month: Month, key: &[u8; LEN]) -> [u8; 32] {
         &[0],
         key,
     ])
-}
-
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = digest::Context::new(&SHA256);
-    parts.iter().for_each(|part| context.update(part));
-    let mut sha256 = [0; 32];
-    for (to, from) in sha256.iter_mut().zip(context.finish().as_ref()) {
-        *to = *from;
-    }
-    sha256
 }
 
 fn xor(one: &[u8; LEN], other: &[u8; LEN]) -> [u8; LEN] {

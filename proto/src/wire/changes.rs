@@ -1,6 +1,9 @@
-//! How many changes go into one batch, and how long its message is: the one rule for who sends
-//! batches and who reads them.
+//! How many changes go into one batch, and how long its message and its nonce are: the one rule for
+//! who sends batches and who reads them.
 
+/// The bytes of the nonce of a batch, or of a reply, that an adapter chooses at random: so that nobody
+/// can try its digest against numbers.
+pub const NONCE_BYTES: usize = 32;
 /// The most changes of one batch.
 pub const CHANGES_MAX: usize = 256;
 /// The most bytes of one change that can be believed, its place in the batch included.

@@ -25,7 +25,7 @@ use super::{
     problem::{Code, Problem},
     reasons::problem,
 };
-use crate::path::derive::{Look, changed_since, end_of_day};
+use crate::path::derive::{Look, changed_since};
 
 /// The band that stands for "positively never" in CAMARA's proposal. It is no age: 111 is not older
 /// than 17.
@@ -287,7 +287,7 @@ impl Told<'_> {
             at: self.observed_at().unwrap_or(now),
             now,
         };
-        match changed_since(&change, end_of_day(date), look) {
+        match changed_since(&change, wire::end_of_day(date), look) {
             Ok(changed) => Ok(json!({ "tenureDateCheck": !changed })),
             Err(reason) => {
                 let meaning = reason.consequence().meaning;
