@@ -9,6 +9,7 @@ use accord_proto::signal::Signal;
 use jiff::Timestamp;
 
 use super::CsvExport;
+use super::config::Begin;
 use super::dates::When;
 use super::plan::{DatePlan, History, Plan};
 use super::table::{Flags, Row, Table};
@@ -72,9 +73,7 @@ fn observation(
     let what = match signal {
         Signal::SimSwap => Observed::Change(sim_change(plan, row, at)?),
         Signal::DeviceSwap => Observed::Change(device_change(plan, row, at)?),
-        Signal::NumberRecycling | Signal::Tenure => {
-            Observed::Change(change(&plan.activated, row.holder, None, at)?)
-        }
+        Signal::NumberRecycling | Signal::Tenure => Observed::Change(holder_change(plan, row, at)?),
         Signal::CallForwarding => {
             let active = row.forwarding.active();
             let all_known = plan.forwarding().iter().all(Option::is_some);
@@ -110,22 +109,41 @@ pub(super) fn signals(plan: &Plan) -> Vec<Signal> {
     .collect()
 }
 
-/// The last change of SIM. A line begins with one: the later of both counts, and of a line of which
-/// it is not known when it began, *never* can't be said.
+/// The last change of holder: *recycled since a day* means that no single subscription covers that day
+/// until now. Who ported a number in had it before, and where the same holder went on, his line began
+/// some time before: then there was none since.
+fn holder_change(plan: &Plan, row: &Row, exported_at: Timestamp) -> Result<Change, Reason> {
+    let began = row.holder.interval(exported_at);
+    match (row.begin(), began) {
+        (Some(Begin::PortIn | Begin::SameHolder), Some(began)) => Ok(none_since(began)),
+        (Some(_), _) => change(&plan.activated, row.holder, None, exported_at),
+        (None, _) => Err(Reason::NotAvailable),
+    }
+}
+
+/// The last change of SIM. A line begins with one, wherever it came from: the later of both counts, and of
+/// a line of which it is not known when it began, *never* can't be said.
 fn sim_change(plan: &Plan, row: &Row, exported_at: Timestamp) -> Result<Change, Reason> {
     let own = row.sim.interval(exported_at);
     let began = began(plan, row, row.sim, exported_at)?;
     let column = plan.sim.as_ref().ok_or(Reason::NotAvailable)?;
+    let of_line = matches!(row.begin(), Some(Begin::PortIn)).then_some(SwapKind::PortIn);
     match (own, began) {
-        (Some(own), Some(began)) => {
-            // With which of the two ways a line can begin the export does not say.
-            let kind = row
-                .kind()
-                .filter(|_| own.after() >= began.before() || own == began);
+        // The card of before may have been kept.
+        (None, Some(began)) if row.sim.is_never() && !begins_anew(row) => {
+            never_in(column, began, exported_at)
+        }
+        (Some(own), Some(began)) if begins_anew(row) => {
+            // With which of several ways a line can begin the export may not say.
+            let kind = if own.after() >= began.before() || own == began {
+                row.kind()
+            } else {
+                of_line
+            };
             recorded(column, later(own, began), kind, exported_at)
         }
         (None, Some(began)) if row.sim.is_never() => {
-            recorded(column, Some(began), None, exported_at)
+            recorded(column, Some(began), of_line, exported_at)
         }
         (_, _) => change(&plan.sim, row.sim, row.kind(), exported_at),
     }
@@ -139,21 +157,34 @@ fn device_change(plan: &Plan, row: &Row, exported_at: Timestamp) -> Result<Chang
     let column = plan.device.as_ref().ok_or(Reason::NotAvailable)?;
     match (own, began) {
         // A date of a line that was here before.
-        (Some(own), Some(began)) if own.before() < began.after() => Ok(Change {
-            changed_in: None,
-            monitored_since: Some(began.before()),
-            kind: None,
-        }),
+        (Some(own), Some(began)) if own.before() < began.after() => Ok(none_since(began)),
         (Some(own), Some(began)) => recorded(column, later(own, began), None, exported_at),
-        (None, Some(began)) if row.device.is_never() => {
-            let never = recorded(column, None, None, exported_at)?;
-            Ok(Change {
-                monitored_since: never.monitored_since.max(Some(began.before())),
-                ..never
-            })
-        }
+        (None, Some(began)) if row.device.is_never() => never_in(column, began, exported_at),
         (_, _) => change(&plan.device, row.device, None, exported_at),
     }
+}
+
+/// Whether a line began with a SIM of its own.
+const fn begins_anew(row: &Row) -> bool {
+    matches!(row.begin(), Some(Begin::NewHolder | Begin::PortIn))
+}
+
+/// There was none since a line began.
+const fn none_since(began: ChangedIn) -> Change {
+    Change {
+        changed_in: None,
+        monitored_since: Some(began.before()),
+        kind: None,
+    }
+}
+
+/// There was none in a line, as far as the column knows.
+fn never_in(column: &DatePlan, began: ChangedIn, exported_at: Timestamp) -> Result<Change, Reason> {
+    let never = recorded(column, None, None, exported_at)?;
+    Ok(Change {
+        monitored_since: never.monitored_since.max(Some(began.before())),
+        ..never
+    })
 }
 
 /// When a row's line began, where the export says it.

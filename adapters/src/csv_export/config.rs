@@ -149,8 +149,11 @@ pub struct Columns {
     pub sim_change_kind: Option<KindColumn>,
     /// The last change of device: `device_swap`.
     pub device_changed_at: Option<DateColumn>,
-    /// When the present holder got the number: `number_recycling` and `tenure`.
+    /// When the line began: `number_recycling` and `tenure`.
     pub activated_at: Option<DateColumn>,
+    /// How the line began then. Without it with a new holder, but for a number whose last change of SIM
+    /// was a port at the same time.
+    pub begin_reason: Option<BeginColumn>,
     /// When the subscription ended. A number that has ended is an unknown number.
     pub ceased_at: Option<DateColumn>,
     /// CFU.
@@ -189,6 +192,29 @@ pub struct KindColumn {
     pub name: String,
     /// From cell to kind. A cell that is not listed is no kind, and is counted.
     pub values: BTreeMap<String, SwapKind>,
+}
+
+/// A column of how lines began.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BeginColumn {
+    /// Its name in the header.
+    pub name: String,
+    /// From cell to what it means. Of a line with a cell that is not listed, which is counted, the holder is
+    /// not told.
+    pub values: BTreeMap<String, Begin>,
+}
+
+/// How a line began, as the operator's policy has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Begin {
+    /// With a new holder: a new line, or one that was handed to somebody else.
+    NewHolder,
+    /// Its holder came with the number from another operator.
+    PortIn,
+    /// The holder of before went on: another contract, or a prepaid line registered anew.
+    SameHolder,
 }
 
 /// A column of forwarding.

@@ -14,6 +14,7 @@ pub(super) struct Layout {
     pub(super) sim_kind: Option<usize>,
     pub(super) device: Option<usize>,
     pub(super) activated: Option<usize>,
+    pub(super) begin: Option<usize>,
     pub(super) ceased: Option<usize>,
     pub(super) forwarding: [Option<usize>; 4],
     pub(super) opted_out: Option<usize>,
@@ -48,6 +49,8 @@ impl Layout {
             .sim_change_kind
             .as_ref()
             .map(|column| column.name.as_str());
+        let begin = columns.begin_reason.as_ref();
+        let begin = begin.map(|column| column.name.as_str());
         let layout = Self {
             width: header.len(),
             msisdn: search.find(Some(&columns.msisdn))?.unwrap_or_default(),
@@ -55,6 +58,7 @@ impl Layout {
             sim_kind: search.find(kind)?,
             device: search.find(name(&plan.device).as_deref())?,
             activated: search.find(name(&plan.activated).as_deref())?,
+            begin: search.find(begin)?,
             ceased: search.find(name(&plan.ceased).as_deref())?,
             forwarding: [
                 search.find(unconditional)?,

@@ -5,7 +5,7 @@ use std::io::Read;
 use csv::StringRecord;
 use jiff::Timestamp;
 
-use super::config::{Complete, FlagColumn};
+use super::config::{Begin, Complete, FlagColumn};
 use super::dates::When;
 use super::decode::Decoded;
 use super::plan::{DatePlan, ExportedPlan, Plan};
@@ -227,6 +227,15 @@ impl<'a> Loading<'a> {
             let kind = column.values.get(cell(record, place)).copied();
             self.unmapped_kinds += u64::from(kind.is_none());
             row.set_kind(kind);
+        }
+        if let (Some(column), Some(place)) = (&columns.begin_reason, layout.begin)
+            && row.holder.after().is_some()
+        {
+            let begin = column.values.get(cell(record, place)).copied();
+            self.unmapped_kinds += u64::from(begin.is_none());
+            row.set_begin(begin);
+        } else if row.came_with_its_sim(exported_at) {
+            row.set_begin(Some(Begin::PortIn));
         }
         for (condition, (column, place)) in
             plan.forwarding().iter().zip(layout.forwarding).enumerate()

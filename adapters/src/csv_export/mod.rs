@@ -43,8 +43,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 pub use self::config::{
-    Bare, Columns, Complete, CsvConfig, DateColumn, ExportedAt, FlagColumn, ForwardingCell,
-    ForwardingColumn, KindColumn, NumberConfig,
+    Bare, Begin, BeginColumn, Columns, Complete, CsvConfig, DateColumn, ExportedAt, FlagColumn,
+    ForwardingCell, ForwardingColumn, KindColumn, NumberConfig,
 };
 #[cfg(any(test, feature = "test-util"))]
 pub use self::files::checksum;

@@ -189,6 +189,9 @@ fn check_columns(columns: &Columns) -> Result<(), CsvConfigError> {
     if columns.sim_change_kind.is_some() && columns.sim_changed_at.is_none() {
         return Err(broken("columns.sim_change_kind", "needs `sim_changed_at`"));
     }
+    if columns.begin_reason.is_some() && columns.activated_at.is_none() {
+        return Err(broken("columns.begin_reason", "needs `activated_at`"));
+    }
     let both = |flag: &FlagColumn| flag.yes.iter().any(|text| flag.no.contains(text));
     for (key, flag) in [
         ("columns.opted_out", &columns.opted_out),

@@ -170,7 +170,7 @@ pub struct Report {
     pub former: u64,
     /// Rows that contradict another one of the same number.
     pub contradicted: u64,
-    /// Kinds of swap that the configuration does not list.
+    /// Kinds of swap, and ways in which a line began, that the configuration does not list.
     pub unmapped_kinds: u64,
     /// Columns that are not mapped, at most [`Report::EXTRA_COLUMNS_MAX`].
     pub extra_columns: Vec<String>,

@@ -4,7 +4,7 @@ use accord_proto::msisdn::Msisdn;
 use accord_proto::observation::{Forwarding, ForwardingCondition, ForwardingTarget, SwapKind};
 use jiff::Timestamp;
 
-use super::config::ForwardingCell;
+use super::config::{Begin, ForwardingCell};
 use super::dates::When;
 use super::number::{packed, unpacked};
 use crate::source::SourceRestrictions;
@@ -15,7 +15,7 @@ pub(super) struct Row {
     pub(super) number: u64,
     pub(super) sim: When,
     pub(super) device: When,
-    /// Start of the present holder's tenure; of a row that has ended, its end.
+    /// When the line began; of a row that has ended, its end.
     pub(super) holder: When,
     pub(super) flags: Flags,
     /// Place in [`SwapKind::ALL`] from 1; 0: not known.
@@ -50,6 +50,41 @@ impl Row {
         let place = usize::from(self.kind).checked_sub(1)?;
         SwapKind::ALL.get(place).copied()
     }
+
+    /// Whether the last change of SIM was a port at the time at which the line began.
+    pub(super) fn came_with_its_sim(&self, exported_at: Timestamp) -> bool {
+        let both = self
+            .sim
+            .interval(exported_at)
+            .zip(self.holder.interval(exported_at));
+        self.kind() == Some(SwapKind::PortIn)
+            && both.is_some_and(|(sim, began)| {
+                sim.after() < began.before() && began.after() < sim.before()
+            })
+    }
+
+    /// `None`: in a way that is not known.
+    pub(super) const fn set_begin(&mut self, begin: Option<Begin>) {
+        match begin {
+            Some(Begin::NewHolder) => {}
+            Some(Begin::PortIn) => self.flags.set(Flags::PORTED_IN),
+            Some(Begin::SameHolder) => self.flags.set(Flags::SAME_HOLDER),
+            None => self.flags.set(Flags::BEGUN_SOMEHOW),
+        }
+    }
+
+    /// How the line began; `None`: in a way that is not known.
+    pub(super) const fn begin(&self) -> Option<Begin> {
+        if self.flags.has(Flags::BEGUN_SOMEHOW) {
+            None
+        } else if self.flags.has(Flags::SAME_HOLDER) {
+            Some(Begin::SameHolder)
+        } else if self.flags.has(Flags::PORTED_IN) {
+            Some(Begin::PortIn)
+        } else {
+            Some(Begin::NewHolder)
+        }
+    }
 }
 
 /// Facts of a row.
@@ -62,6 +97,9 @@ impl Flags {
     pub(super) const SWAP_LOCKED: Self = Self(4);
     pub(super) const ENDED: Self = Self(8);
     pub(super) const CONTRADICTED: Self = Self(16);
+    const PORTED_IN: Self = Self(32);
+    const SAME_HOLDER: Self = Self(64);
+    const BEGUN_SOMEHOW: Self = Self(128);
 
     pub(super) const fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

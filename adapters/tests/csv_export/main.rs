@@ -10,4 +10,5 @@ mod common;
 mod content;
 mod files;
 mod fixture;
+mod holder;
 mod news;
