@@ -7,10 +7,7 @@ use accord_proto::{
 };
 use jiff::Timestamp;
 
-use super::{
-    config::Covers,
-    read::{List, Row},
-};
+use super::read::{List, Row};
 use crate::csv_export::number::packed;
 
 /// The lists in force.
@@ -24,14 +21,10 @@ pub(super) struct Book {
 
 impl Book {
     /// Of lists, in any order; `None` if there is none.
-    pub(super) fn new(mut lists: Vec<List>, covers: &Covers) -> Option<Self> {
+    pub(super) fn new(mut lists: Vec<List>) -> Option<Self> {
         lists.sort_by_key(|list| list.until);
         let newest = lists.last()?;
         let (mut since, until) = (newest.since, newest.until);
-        if let Covers::Everything { .. } = covers {
-            // Each list holds all of those before.
-            lists.drain(..lists.len() - 1);
-        }
         for list in lists.iter().rev() {
             // A day may be counted by both or by neither where clocks are put back.
             if list.until < since {
@@ -57,26 +50,38 @@ impl Book {
         self.until
     }
 
+    /// How many numbers of another book are not in this one.
+    pub(super) fn lacks(&self, other: &Self) -> usize {
+        let mut own = self.rows.iter().map(|row| row.number).peekable();
+        let lacks = other.rows.iter().filter(|row| {
+            while own.next_if(|number| *number < row.number).is_some() {}
+            own.peek() != Some(&row.number)
+        });
+        lacks.count()
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// What is known of a number: disconnected last, or not since the lists cover the time.
-    pub(super) fn observation(&self, msisdn: &Msisdn) -> Result<Observation, Reason> {
+    /// A number was disconnected last at some time after this.
+    pub(super) fn disconnected_after(&self, msisdn: &Msisdn) -> Option<Timestamp> {
         let number = packed(msisdn);
         let place = self.rows.binary_search_by_key(&number, |row| row.number);
         let row = place.ok().and_then(|place| self.rows.get(place));
-        let changed_in = match row {
+        row.map(Row::disconnected_after)
+    }
+
+    /// What is known of a number: it changed hands after it was disconnected last, or has not been since
+    /// the lists cover the time. A day in between is in no subscription (CAMARA NumberRecycling), so that
+    /// *no* can't be said of it.
+    pub(super) fn observation(&self, msisdn: &Msisdn) -> Result<Observation, Reason> {
+        // Since when somebody else has it is not told: at some time after it was disconnected, or nobody
+        // yet. And in a gap before the lists it may have been disconnected once more.
+        let changed_in = match self.disconnected_after(msisdn) {
             None => None,
-            Some(row) => {
-                let (after, before) = row.interval();
-                // In the gap before the lists it may have been once more.
-                let before = if before < self.since {
-                    self.since
-                } else {
-                    before
-                };
-                let changed = ChangedIn::new(after, before.min(self.until));
+            Some(after) => {
+                let changed = ChangedIn::new(after, self.until);
                 Some(changed.ok_or(Reason::NotAvailable)?)
             }
         };

@@ -55,7 +55,7 @@ pub enum Covers {
         days: u32,
     },
     /// All that was ever reported, from a day on (`2021-01-27`) until the day in its name begins. The
-    /// newest list alone counts.
+    /// newest list alone counts, and holds all of those before.
     Everything {
         /// When the data began.
         since: String,

@@ -8,9 +8,10 @@
 //!   …                ┘
 //! ```
 //!
-//! A list says that a number was *disconnected*, not that somebody else has it now. What it does not
-//! list was not disconnected in the time that it covers; of any other time it says nothing, so a list
-//! that is missing restarts the watch, and one that comes late fills the gap.
+//! A list says that a number was *disconnected*, not that somebody else has it now, nor since when: any
+//! time from the disconnect on may be that of the change of hands. What it does not list was not
+//! disconnected in the time that it covers; of any other time it says nothing, so a list that is missing
+//! restarts the watch, and one that comes late fills the gap.
 
 mod book;
 mod config;
@@ -122,9 +123,11 @@ impl NumberList {
             return Ok(());
         }
         let now = self.clock.now();
-        let (lists, refused) = self.read_all(&stamps, now);
+        let (book, refused) = match self.plan.config.covers {
+            Covers::Everything { .. } => self.read_newest(&stamps, now),
+            Covers::Month | Covers::Days { .. } => self.read_all(&stamps, now),
+        };
         let passes = refused.as_ref().is_some_and(ListError::may_pass);
-        let book = Book::new(lists, &self.plan.config.covers);
         let (condition, why) = match (&refused, &book) {
             (None, Some(_)) => (Condition::Up, String::new()),
             (None, None) => (Condition::Starting, "no list has come yet".to_owned()),
@@ -144,26 +147,52 @@ impl NumberList {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Lists, the newest first, as far as `rows_max` reaches; and why the first was refused that was.
-    /// Where each list holds all of those before, the newest good one is enough.
-    fn read_all(&self, stamps: &[Stamp], now: Timestamp) -> (Vec<List>, Option<ListError>) {
+    /// Of lists, the newest first, as far as `rows_max` reaches; and why the first was refused that was.
+    fn read_all(&self, stamps: &[Stamp], now: Timestamp) -> (Option<Book>, Option<ListError>) {
         let (mut lists, mut refused): (Vec<List>, Option<ListError>) = (Vec::new(), None);
-        let mut room = usize::try_from(self.plan.config.rows_max).unwrap_or(usize::MAX);
+        let mut room = self.rows_max();
         for stamp in stamps {
             match read::list(&self.plan, stamp, now, room) {
                 Ok(list) => {
                     room = room.saturating_sub(list.rows.len());
                     lists.push(list);
-                    if matches!(self.plan.config.covers, Covers::Everything { .. }) {
-                        break;
-                    }
                 }
                 Err(error) => {
                     refused.get_or_insert(error);
                 }
             }
         }
-        (lists, refused)
+        (Book::new(lists), refused)
+    }
+
+    /// Where each list holds all of those before: the newest good one. One that lacks a number of the one
+    /// before it is none, or that number would be told never to have been disconnected.
+    fn read_newest(&self, stamps: &[Stamp], now: Timestamp) -> (Option<Book>, Option<ListError>) {
+        let (mut newest, mut refused): (Option<(Book, &Stamp)>, Option<ListError>) = (None, None);
+        for stamp in stamps {
+            let read = read::list(&self.plan, stamp, now, self.rows_max());
+            match (read.map(|list| Book::new(vec![list])), newest.take()) {
+                (Ok(Some(book)), Some((newer, at))) => match newer.lacks(&book) {
+                    0 => return (Some(newer), refused),
+                    lost => {
+                        let name = at.name().to_owned();
+                        refused.get_or_insert(ListError::Shrunk { name, lost });
+                        newest = Some((book, stamp));
+                    }
+                },
+                (Ok(book), newer) => newest = newer.or_else(|| book.map(|book| (book, stamp))),
+                // What is wrong with an older one matters no more.
+                (Err(_), Some(newer)) => newest = Some(newer),
+                (Err(error), None) => {
+                    refused.get_or_insert(error);
+                }
+            }
+        }
+        (newest.map(|(book, _)| book), refused)
+    }
+
+    fn rows_max(&self) -> usize {
+        usize::try_from(self.plan.config.rows_max).unwrap_or(usize::MAX)
     }
 
     /// As [`Self::reload`], where nothing may block. What the lists say otherwise than before of numbers
@@ -191,6 +220,12 @@ impl NumberList {
             return differs;
         }
         for msisdn in self.asked.numbers(self.clock.now()) {
+            // That somebody may have it since a later moment, too, is no other word.
+            let disconnected =
+                |book: Option<&Book>| book.map(|book| book.disconnected_after(&msisdn));
+            if disconnected(before) == disconnected(after) {
+                continue;
+            }
             let (before, after) = (
                 said(before, &msisdn, self.signals()),
                 said(after, &msisdn, self.signals()),
@@ -226,16 +261,15 @@ impl NumberList {
     pub fn hold(&self, name: &str, list: &[u8]) -> Result<usize, ListError> {
         let covered = self.plan.covered(name);
         let covered = covered.ok_or_else(|| ListError::Future(name.to_owned()))?;
-        let most = usize::try_from(self.plan.config.rows_max).unwrap_or(usize::MAX);
         let rows = read::rows(
             &self.plan,
             name,
             covered,
             &mut std::io::Cursor::new(list),
-            most,
+            self.rows_max(),
         )?;
         let (count, (since, until)) = (rows.len(), covered);
-        let book = Book::new(vec![List { since, until, rows }], &self.plan.config.covers);
+        let book = Book::new(vec![List { since, until, rows }]);
         self.book.store(book.map(Arc::new));
         Ok(count)
     }

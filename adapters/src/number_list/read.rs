@@ -68,6 +68,17 @@ pub enum ListError {
     /// More rows than the limit.
     #[error("the lists have more rows than `rows_max`")]
     TooMany,
+    /// It lacks numbers of the one before, though it is said to hold everything.
+    #[error(
+        "`{name}` lacks {lost} number(s) of the list before it, though lists cover everything: it is not \
+         whole; if they were listed in error, take the older lists out of `directory`"
+    )]
+    Shrunk {
+        /// Which list.
+        name: String,
+        /// How many are not in it.
+        lost: usize,
+    },
     /// The program is stopping.
     #[error("the program is stopping")]
     Interrupted,
@@ -78,7 +89,11 @@ impl ListError {
     pub(super) const fn may_pass(&self) -> bool {
         match self {
             Self::Io { .. } | Self::Future(_) | Self::NotWhole { .. } | Self::Interrupted => true,
-            Self::Column { .. } | Self::Crowded(_) | Self::Line { .. } | Self::TooMany => false,
+            Self::Column { .. }
+            | Self::Crowded(_)
+            | Self::Line { .. }
+            | Self::Shrunk { .. }
+            | Self::TooMany => false,
         }
     }
 }
@@ -92,6 +107,13 @@ pub(super) struct Stamp {
     written: (i64, i64),
 }
 
+impl Stamp {
+    pub(super) fn name(&self) -> &str {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        name.unwrap_or_default()
+    }
+}
+
 /// A disconnected number. Sixteen bytes, since there are many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row {
@@ -102,10 +124,10 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn interval(&self) -> (Timestamp, Timestamp) {
-        let at = |minute: u32| Timestamp::from_second(i64::from(minute) * 60);
-        let after = at(self.after).unwrap_or(Timestamp::MIN);
-        (after, at(self.before).unwrap_or(Timestamp::MAX))
+    /// It was disconnected at some time after this.
+    pub(super) fn disconnected_after(&self) -> Timestamp {
+        let after = Timestamp::from_second(i64::from(self.after) * 60);
+        after.unwrap_or(Timestamp::MIN)
     }
 }
 
@@ -160,8 +182,7 @@ pub(super) fn list(
     now: Timestamp,
     rows_max: usize,
 ) -> Result<List, ListError> {
-    let name = at.path.file_name().and_then(|name| name.to_str());
-    let name = name.unwrap_or_default();
+    let name = at.name();
     let not_whole = |why: String| ListError::NotWhole {
         name: name.to_owned(),
         why,

@@ -2,11 +2,12 @@ use std::{fs, path::Path};
 
 use accord_proto::{
     clock::ManualClock,
-    observation::{Observation, Observed},
+    observation::{Change, ChangedIn, Observation, Observed, SourceClass},
 };
 use jiff::Timestamp;
 
 use super::*;
+use crate::merge;
 
 const NOW: &str = "2026-12-20T12:00:00Z";
 
@@ -50,6 +51,10 @@ fn words(said: &Result<Observation, Reason>) -> String {
     }
 }
 
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
 fn put(dir: &Path, name: &str, text: &str) {
     fs::write(dir.join(name), text).unwrap();
 }
@@ -74,8 +79,8 @@ async fn monthly_lists_cover_their_months_and_a_late_one_fills_the_gap() {
     // October is missing, so that the watch begins with November.
     let none = format!("none since 2026-10-31T18:30:00Z as of {until}");
     assert_eq!(words(&said(&source, 2).await), none);
-    // In October it may have been once more.
-    let before = format!("(2026-08-31T18:30:00Z 2026-10-31T18:30:00Z] as of {until}");
+    // Since when somebody else has it is not told.
+    let before = format!("(2026-08-31T18:30:00Z {until}] as of {until}");
     assert_eq!(words(&said(&source, 3).await), before);
     put(dir.path(), "mnrl-2026-10.csv", "MOBILE_NO\n7700900001\n");
     source.reload().unwrap();
@@ -83,8 +88,7 @@ async fn monthly_lists_cover_their_months_and_a_late_one_fills_the_gap() {
     assert_eq!(words(&said(&source, 1).await), november);
     let none = format!("none since 2026-08-31T18:30:00Z as of {until}");
     assert_eq!(words(&said(&source, 2).await), none);
-    let september = format!("(2026-08-31T18:30:00Z 2026-09-30T18:30:00Z] as of {until}");
-    assert_eq!(words(&said(&source, 3).await), september);
+    assert_eq!(words(&said(&source, 3).await), before);
     assert_eq!(source.state().condition, Condition::Up);
 }
 
@@ -100,16 +104,81 @@ async fn of_lists_of_everything_the_newest_counts_and_before_the_data_began_noth
     put(
         dir.path(),
         "rnd-20261215.csv",
-        "NUMBER,DISCONNECTED\n7700900002,2022-02-03\n7700900002,2026-12-01\n",
+        "NUMBER,DISCONNECTED\n7700900002,2022-02-03\n7700900002,2026-12-01\n7700900001,2026-05-01\n",
     );
     source.reload().unwrap();
     let until = "2026-12-15T00:00:00Z";
     // Of a number that stands twice the last disconnect counts.
-    let day = format!("(2026-12-01T00:00:00Z 2026-12-02T00:00:00Z] as of {until}");
+    let day = format!("(2026-12-01T00:00:00Z {until}] as of {until}");
     assert_eq!(words(&said(&source, 2).await), day);
     let none = format!("none since 2021-01-27T00:00:00Z as of {until}");
-    assert_eq!(words(&said(&source, 1).await), none);
     assert_eq!(words(&said(&source, 9).await), none);
+}
+
+#[tokio::test]
+async fn a_list_of_everything_that_lost_a_number_is_refused_and_the_one_before_it_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = open(dir.path(), EVERYTHING);
+    let header = "NUMBER,DISCONNECTED\n";
+    let (one, two) = ("7700900001,2026-05-01\n", "7700900002,2022-02-03\n");
+    // What is wrong with a list that is older than both does not matter.
+    put(dir.path(), "rnd-20261015.csv", "no list");
+    put(
+        dir.path(),
+        "rnd-20261115.csv",
+        &format!("{header}{one}{two}"),
+    );
+    put(dir.path(), "rnd-20261215.csv", &format!("{header}{two}"));
+    let error = source.reload().unwrap_err().to_string();
+    assert!(
+        error.contains("`rnd-20261215.csv` lacks 1 number(s)"),
+        "{error}"
+    );
+    assert_eq!(source.state().condition, Condition::Behind);
+    let until = "2026-11-15T00:00:00Z";
+    let disconnected = format!("(2026-05-01T00:00:00Z {until}] as of {until}");
+    assert_eq!(words(&said(&source, 1).await), disconnected);
+    // As after a restart.
+    let again = open(dir.path(), EVERYTHING);
+    assert!(matches!(again.reload(), Err(ListError::Shrunk { .. })));
+    assert_eq!(words(&said(&again, 1).await), disconnected);
+    // It was listed in error: whoever runs the adapter says so.
+    fs::remove_file(dir.path().join("rnd-20261115.csv")).unwrap();
+    source.reload().unwrap();
+    assert_eq!(source.state().condition, Condition::Up);
+    let none = "none since 2021-01-27T00:00:00Z as of 2026-12-15T00:00:00Z";
+    assert_eq!(words(&said(&source, 1).await), none);
+}
+
+#[tokio::test]
+async fn beside_a_system_that_knows_the_next_holder_a_disconnect_contradicts_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = open(dir.path(), EVERYTHING);
+    let list = "NUMBER,DISCONNECTED\n7700900001,2026-05-01\n";
+    put(dir.path(), "rnd-20261215.csv", list);
+    source.reload().unwrap();
+    let listed = said(&source, 1).await.unwrap();
+    // He has it since August; in June and July nobody had.
+    let day = (at("2026-08-03T00:00:00Z"), at("2026-08-04T00:00:00Z"));
+    let known = Observation {
+        what: Observed::Change(Change {
+            changed_in: ChangedIn::new(day.0, day.1),
+            monitored_since: None,
+            kind: None,
+        }),
+        observed_at: at(NOW),
+        source: SourceClass::Billing,
+    };
+    let said = [listed, known].map(|observation| merge::Said {
+        trust: merge::Trust::PLAIN,
+        outcome: Ok(observation),
+    });
+    let merged = merge::merge(Signal::NumberRecycling, &said, at(NOW)).unwrap();
+    let Observed::Change(change) = merged.what else {
+        panic!("{merged:?}");
+    };
+    let within = change.changed_in.unwrap();
+    assert_eq!((within.after(), within.before()), day);
 }
 
 #[tokio::test]
@@ -174,7 +243,7 @@ async fn a_bad_list_is_named_with_its_line_and_the_others_count() {
         );
         assert!(!error.contains("7700900"), "{error}");
         assert_eq!(source.state().condition, Condition::Behind);
-        let day = "(2026-05-01T00:00:00Z 2026-05-02T00:00:00Z] as of 2026-11-15T00:00:00Z";
+        let day = "(2026-05-01T00:00:00Z 2026-11-15T00:00:00Z] as of 2026-11-15T00:00:00Z";
         assert_eq!(words(&said(&source, 1).await), day);
     }
     let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
