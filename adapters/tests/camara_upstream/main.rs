@@ -5,6 +5,7 @@
     reason = "the helpers of a test fail by panicking"
 )]
 
+mod encoding;
 mod server;
 mod since;
 
@@ -169,7 +170,7 @@ async fn an_api_that_says_later_is_left_alone_and_the_others_are_not() {
     let upstream = Upstream::start().await;
     let later = r#"{"status":429,"code":"TOO_MANY_REQUESTS","message":"m"}"#;
     let source = open(&upstream, "", ASSERTION);
-    upstream.answers([Answer::Say(429, Some(60), later.to_owned())]);
+    upstream.answers([Answer::Say(429, Some(60), later.into())]);
     for _ in 0..4 {
         assert_eq!(sim(&source).await, "overloaded");
     }
@@ -211,33 +212,39 @@ async fn what_an_upstream_does_not_tell_has_its_reason() {
 async fn a_hostile_upstream_wedges_nothing() {
     let upstream = Upstream::start().await;
     let source = open(&upstream, "requests_max = 2", ASSERTION);
-    for (answer, reason, condition) in [
+    let (down, unusable) = (Condition::Down, Condition::Unusable);
+    for (answer, reason, condition, why) in [
         (
             say(200, "<html>\u{fffd}"),
             "source_down",
-            Condition::Unusable,
+            unusable,
+            "an answer is no JSON",
         ),
         (
             say(200, "{\"latestSimChange\":"),
             "source_down",
-            Condition::Unusable,
+            unusable,
+            "an answer is no JSON",
         ),
         (
             Answer::Flood(10_000_000),
             "source_down",
-            Condition::Unusable,
+            unusable,
+            "the answer is too long",
         ),
-        (Answer::Break, "source_down", Condition::Down),
-        (Answer::Trickle, "timeout", Condition::Down),
+        (Answer::Break, "source_down", down, "the connection broke"),
+        (Answer::Trickle, "timeout", down, "no answer in time"),
     ] {
         upstream.answers([answer.clone()]);
         assert_eq!(sim(&source).await, reason, "{answer:?}");
-        assert_eq!(source.state().condition, condition, "{answer:?}");
+        let state = source.state();
+        assert_eq!(state.condition, condition, "{answer:?}");
+        assert_eq!(state.why, format!("sim_swap: {why}"), "{answer:?}");
+        // None of them holds its place among the exchanges, and all is well again.
+        upstream.answers([say(200, SWAPPED)]);
+        assert_eq!(sim(&source).await, "seen");
+        assert_eq!(source.state().condition, Condition::Up);
     }
-    // None of them holds its place among the exchanges, and all is well again.
-    upstream.answers([say(200, SWAPPED)]);
-    assert_eq!(sim(&source).await, "seen");
-    assert_eq!(source.state().condition, Condition::Up);
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ use tokio_rustls::TlsAcceptor;
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// Status, `Retry-After`, body.
-    Say(u16, Option<u32>, String),
+    Say(u16, Option<u32>, Bytes),
     /// One byte a tick, for ever.
     Trickle,
     /// So many bytes.
@@ -39,8 +39,8 @@ pub(crate) enum Answer {
     Break,
 }
 
-pub(crate) fn say(status: u16, body: &str) -> Answer {
-    Answer::Say(status, None, body.to_owned())
+pub(crate) fn say(status: u16, body: &(impl AsRef<[u8]> + ?Sized)) -> Answer {
+    Answer::Say(status, None, Bytes::copy_from_slice(body.as_ref()))
 }
 
 /// What came in.
@@ -203,7 +203,7 @@ async fn answer(
     };
     let (status, retry_after, body) = match next {
         Answer::Say(status, retry_after, body) => (status, retry_after, whole(body)),
-        Answer::Flood(len) => (200, None, whole("x".repeat(len))),
+        Answer::Flood(len) => (200, None, whole("x".repeat(len).into())),
         Answer::Trickle => (200, None, trickle()),
         Answer::Break => (200, None, broken()),
     };
@@ -214,8 +214,8 @@ async fn answer(
     Ok(response.body(body).unwrap())
 }
 
-fn whole(text: String) -> Body {
-    let one = stream::iter([Ok(Frame::data(Bytes::from(text)))]);
+fn whole(body: Bytes) -> Body {
+    let one = stream::iter([Ok(Frame::data(body))]);
     StreamBody::new(one).boxed_unsync()
 }
 

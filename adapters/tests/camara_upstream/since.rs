@@ -127,7 +127,7 @@ async fn a_day_beyond_what_the_upstream_knows_gives_way_to_a_later_one() {
 #[tokio::test]
 async fn what_was_learnt_before_it_failed_is_told_and_no_more() {
     for (failure, again) in [
-        (Answer::Say(429, Some(60), LATER.to_owned()), "overloaded"),
+        (Answer::Say(429, Some(60), LATER.into()), "overloaded"),
         (say(500, "{}"), "source_down"),
         (Answer::Trickle, "timeout"),
         (say(200, "<html>"), "source_down"),
@@ -168,7 +168,7 @@ async fn a_quota_of_one_number_is_no_word_about_the_others() {
     assert_eq!(first, Err(Reason::Overloaded));
     assert!(told(&source, Signal::NumberRecycling).await.is_ok());
     // Unless it says for how long.
-    upstream.answers([Answer::Say(429, Some(60), quota.to_owned())]);
+    upstream.answers([Answer::Say(429, Some(60), quota.into())]);
     for _ in 0..2 {
         let held = told(&source, Signal::NumberRecycling).await;
         assert_eq!(held, Err(Reason::Overloaded));

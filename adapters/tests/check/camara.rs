@@ -75,7 +75,7 @@ async fn an_upstream_that_refuses_is_overloaded_or_gone_does_not_conform_and_is_
     );
     upstream.script.tokens.lock().unwrap().clear();
 
-    upstream.answers([Answer::Say(429, Some(60), "{}".to_owned())]);
+    upstream.answers([Answer::Say(429, Some(60), "{}".into())]);
     let said = check(&only, &[]);
     assert_eq!(said.code, Some(1));
     let swap = line(&said.out, "sim_swap");

@@ -181,6 +181,35 @@ fn states_are_as_they_were_told() {
 }
 
 #[test]
+fn a_country_code_is_told_if_there_can_be_such_a_one() {
+    let of = |roaming: bool, code: &str| {
+        let body = format!(
+            r#"{{"lastStatusTime":"2026-11-21T10:00:00Z","roaming":{roaming},"countryCode":{code}}}"#
+        );
+        let Observed::Roaming(told) = read(Signal::Roaming, "", &body).unwrap().what else {
+            panic!("{body}");
+        };
+        assert_eq!(told.roaming, roaming, "{body}");
+        told.visited_mcc
+    };
+    // ITU-T E.212: 901 is shared by networks of no country, such as those at sea.
+    for (code, told) in [
+        ("901", Some(901)),
+        ("999", Some(999)),
+        ("0", None),
+        ("1000", None),
+        ("66437", None),
+        ("-901", None),
+        ("901.5", None),
+        ("\"901\"", None),
+        ("null", None),
+    ] {
+        assert_eq!(of(true, code), told, "{code}");
+        assert_eq!(of(false, code), None, "{code}");
+    }
+}
+
+#[test]
 fn what_can_not_be_is_not_believed() {
     let far = r#"{"latestSimChange":"2026-11-21T12:00:30Z"}"#;
     for (signal, body) in [
