@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::OsmoHlr;
 use super::ctrl::CtrlError;
 use super::database::Row;
-use super::info::{self, Info, Looked};
+use super::info::{Info, Looked};
 use crate::interval_journal::Track;
 use crate::source::{Observations, SourceChange};
 
@@ -92,11 +92,8 @@ impl OsmoHlr {
         let mut again = device.is_some();
         loop {
             let sent = self.clock.now();
-            let variables = [info::variable(msisdn)];
-            let replies = self.get(&variables, deadline).await?;
-            let reply = replies.first();
-            let reply = reply.ok_or(Unfound::Because(Reason::SourceDown))?;
-            let info = match info::read(reply, msisdn) {
+            let looked = self.look(&[*msisdn], deadline).await?.into_iter().next();
+            let info = match looked.ok_or(Unfound::Because(Reason::SourceDown))? {
                 Looked::Found(info) => info,
                 Looked::Missing => return Ok(None),
                 Looked::Unusable(why) => {

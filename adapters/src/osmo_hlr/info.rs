@@ -25,6 +25,16 @@ pub(super) enum Looked {
     Unusable(&'static str),
 }
 
+impl Looked {
+    /// Why the reply can't be used, if it can't.
+    pub(super) const fn unusable(&self) -> Option<&'static str> {
+        match self {
+            Self::Unusable(why) => Some(why),
+            Self::Found(_) | Self::Missing => None,
+        }
+    }
+}
+
 /// The name of the variable. CTRL takes no `+`.
 pub(super) fn variable(msisdn: &Msisdn) -> String {
     format!("subscriber.by-msisdn-{}.info", msisdn.expose_digits())

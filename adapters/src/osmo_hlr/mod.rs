@@ -34,6 +34,7 @@ mod serving;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use accord_proto::clock::SharedClock;
@@ -44,10 +45,11 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 pub use self::config::{OsmoHlrConfig, OsmoHlrError};
-use self::ctrl::{CtrlClient, CtrlError, Reply};
+use self::ctrl::{CtrlClient, CtrlError};
 use self::database::Database;
 pub use self::database::DatabaseError;
 use self::device::Device;
+use self::info::Looked;
 pub use self::poll::Sweep;
 pub(crate) use self::serving::Serving;
 pub use self::serving::ServingNetwork;
@@ -125,20 +127,26 @@ impl OsmoHlr {
         })
     }
 
-    /// Asks the control interface, and remembers how that went.
-    async fn get(&self, variables: &[String], deadline: Instant) -> Result<Vec<Reply>, CtrlError> {
-        let replies = self.ctrl.get(variables, deadline).await;
-        let now = self.clock.now();
-        match &replies {
-            Ok(_) => self.state.set(Condition::Up, "", now),
-            Err(error @ CtrlError::Protocol(_)) => {
-                self.state.set(Condition::Unusable, error.to_string(), now)
-            }
+    /// Asks the control interface who has some numbers, and remembers how that went.
+    async fn look(&self, numbers: &[Msisdn], deadline: Instant) -> Result<Vec<Looked>, CtrlError> {
+        let variables: Vec<String> = numbers.iter().map(info::variable).collect();
+        let looked = self.ctrl.get(&variables, deadline).await.map(|replies| {
+            let read = numbers.iter().zip(&replies);
+            read.map(|(msisdn, reply)| info::read(reply, msisdn))
+                .collect::<Vec<_>>()
+        });
+        let (condition, why) = match &looked {
+            Ok(looked) => match looked.iter().find_map(Looked::unusable) {
+                None => (Condition::Up, Cow::Borrowed("")),
+                Some(why) => (Condition::Unusable, why.into()),
+            },
+            Err(error @ CtrlError::Protocol(_)) => (Condition::Unusable, error.to_string().into()),
             Err(error @ (CtrlError::Down(_) | CtrlError::Timeout)) => {
-                self.state.set(Condition::Down, error.to_string(), now)
+                (Condition::Down, error.to_string().into())
             }
         };
-        replies
+        self.state.set(condition, why, self.clock.now());
+        looked
     }
 }
 

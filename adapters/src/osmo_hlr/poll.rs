@@ -7,7 +7,7 @@ use accord_proto::signal::Signal;
 use tokio::time::Instant;
 
 use super::ctrl::PIPELINE_MAX;
-use super::info::{self, Looked};
+use super::info::Looked;
 use super::{OsmoHlr, OsmoHlrError};
 use crate::interval_journal::{Known, Outcome, PENDING_FRAMES_MAX};
 use crate::source::{SourceChange, WITHDRAWALS_MAX};
@@ -134,16 +134,15 @@ impl OsmoHlr {
 
     /// Gives `false` if the devices of these could not all be looked at.
     async fn poll_some(&self, numbers: &[Msisdn], sweep: &mut Sweep) -> Result<bool, OsmoHlrError> {
-        let variables: Vec<String> = numbers.iter().map(info::variable).collect();
         let sent = self.clock.now();
         let deadline = Instant::now() + self.request_timeout;
-        let replies = self.get(&variables, deadline).await?;
+        let looked = self.look(numbers, deadline).await?;
         let received = self.clock.now();
         sweep.asked += numbers.len();
         let (mut changed, mut gone, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         let mut found = Vec::with_capacity(numbers.len());
-        for (msisdn, reply) in numbers.iter().zip(&replies) {
-            let info = match info::read(reply, msisdn) {
+        for (msisdn, looked) in numbers.iter().zip(looked) {
+            let info = match looked {
                 Looked::Found(info) => info,
                 looked @ (Looked::Missing | Looked::Unusable(_)) => {
                     sweep.unusable += usize::from(matches!(looked, Looked::Unusable(_)));

@@ -36,6 +36,16 @@ pub(crate) enum Mood {
     WrongId,
     /// Announces a frame longer than the limit.
     Endless,
+    /// Half of the answer, and closes the connection.
+    Half,
+    /// A letter of Latin-1 in the answer.
+    NoText,
+    /// The answer byte by byte, each after a pause.
+    Trickling,
+    /// More traps than there may be before an answer.
+    Babbling,
+    /// The answer about another number.
+    OtherNumber,
     /// A trap and a foreign frame before each answer.
     Chatty,
     /// `ERROR` with this text.
@@ -49,7 +59,22 @@ struct Script {
     subscribers: BTreeMap<String, String>,
     asked: Vec<String>,
     connections: usize,
+    /// Those that neither side has closed.
+    open: usize,
 }
+
+/// How an answer is sent.
+enum Sent {
+    /// In one go, if there is any of it.
+    Whole(Vec<u8>),
+    /// Its first half, before the connection is closed.
+    Half(Vec<u8>),
+    /// A byte for each [`TICK`].
+    Trickled(Vec<u8>),
+}
+
+/// An answer takes more than a hundred of them.
+const TICK: Duration = Duration::from_millis(20);
 
 pub(crate) struct FakeHlr {
     script: Arc<Mutex<Script>>,
@@ -65,15 +90,22 @@ impl FakeHlr {
             subscribers: BTreeMap::new(),
             asked: Vec::new(),
             connections: 0,
+            open: 0,
         }));
         let shared = Arc::clone(&script);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let mut script = shared.lock().unwrap();
                 script.connections += 1;
+                script.open += 1;
                 let nth = script.connections;
                 drop(script);
-                tokio::spawn(serve(stream, nth, Arc::clone(&shared)));
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    // An error is the other side's end of the connection.
+                    let _ = serve(stream, nth, &shared).await;
+                    shared.lock().unwrap().open -= 1;
+                });
             }
         });
         Self { script, address }
@@ -103,6 +135,10 @@ impl FakeHlr {
         self.script.lock().unwrap().connections
     }
 
+    pub(crate) fn open(&self) -> usize {
+        self.script.lock().unwrap().open
+    }
+
     pub(crate) fn config(&self, dir: &Path, more: &str) -> OsmoHlrConfig {
         toml::from_str(&format!(
             "address = {:?}\njournal_dir = {:?}\njournal_key_file = {:?}\n{more}",
@@ -114,28 +150,30 @@ impl FakeHlr {
     }
 }
 
-async fn serve(mut stream: TcpStream, nth: usize, script: Arc<Mutex<Script>>) {
+async fn serve(mut stream: TcpStream, nth: usize, script: &Mutex<Script>) -> std::io::Result<()> {
     loop {
         let mut head = [0; 3];
-        if stream.read_exact(&mut head).await.is_err() {
-            return;
-        }
+        stream.read_exact(&mut head).await?;
         let mut payload = vec![0; usize::from(u16::from_be_bytes([head[0], head[1]]))];
-        if stream.read_exact(&mut payload).await.is_err() {
-            return;
-        }
+        stream.read_exact(&mut payload).await?;
         let text = String::from_utf8(payload[1..].to_vec()).unwrap();
-        let Some(bytes) = answer(&text, nth, &mut script.lock().unwrap()) else {
-            return;
-        };
-        if stream.write_all(&bytes).await.is_err() {
-            return;
+        let answer = answer(&text, nth, &mut script.lock().unwrap());
+        match answer {
+            None => return Ok(()),
+            Some(Sent::Whole(bytes)) => stream.write_all(&bytes).await?,
+            Some(Sent::Half(bytes)) => return stream.write_all(&bytes[..bytes.len() / 2]).await,
+            Some(Sent::Trickled(bytes)) => {
+                for byte in bytes {
+                    stream.write_all(&[byte]).await?;
+                    tokio::time::sleep(TICK).await;
+                }
+            }
         }
     }
 }
 
 /// `None`: close the connection.
-fn answer(text: &str, nth: usize, script: &mut Script) -> Option<Vec<u8>> {
+fn answer(text: &str, nth: usize, script: &mut Script) -> Option<Sent> {
     script.asked.push(text.to_owned());
     let mut words = text.split(' ');
     let (verb, id) = (words.next()?, words.next()?);
@@ -148,9 +186,27 @@ fn answer(text: &str, nth: usize, script: &mut Script) -> Option<Vec<u8>> {
         || format!("ERROR {id} No such subscriber."),
         |info| format!("GET_REPLY {id} {variable} {info}"),
     );
-    Some(match script.mood {
+    Some(Sent::Whole(match script.mood {
         Mood::SilentOnFirst(silent) if nth <= silent => Vec::new(),
         Mood::Honest | Mood::SilentOnFirst(_) => frame(0xEE, 0, &honest),
+        Mood::Half => return Some(Sent::Half(frame(0xEE, 0, &honest))),
+        Mood::Trickling => return Some(Sent::Trickled(frame(0xEE, 0, &honest))),
+        Mood::NoText => {
+            let mut bytes = frame(0xEE, 0, &format!("{honest}\nname\tM?ller"));
+            let letter = bytes.iter().rposition(|byte| *byte == b'?').unwrap();
+            bytes[letter] = 0xFC;
+            bytes
+        }
+        Mood::Babbling => frame(0xEE, 0, "TRAP 0 something happened").repeat(1025),
+        Mood::OtherNumber => {
+            let other = number(999).expose_digits().to_owned();
+            let about = format!("msisdn\t{digits}");
+            frame(
+                0xEE,
+                0,
+                &honest.replace(&about, &format!("msisdn\t{other}")),
+            )
+        }
         Mood::Silent => Vec::new(),
         Mood::Closing => return None,
         Mood::ClosingOnce => {
@@ -167,7 +223,7 @@ fn answer(text: &str, nth: usize, script: &mut Script) -> Option<Vec<u8>> {
             bytes
         }
         Mood::Refusing(why) => frame(0xEE, 0, &format!("ERROR {id} {why}")),
-    })
+    }))
 }
 
 fn frame(protocol: u8, extension: u8, text: &str) -> Vec<u8> {

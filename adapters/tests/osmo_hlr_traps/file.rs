@@ -1,6 +1,7 @@
 //! The traps of the HLR's file, beside a scripted control interface.
 
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
 
 use accord_adapters::source::{Condition, Source};
 use accord_proto::observation::{Change, Observed};
@@ -89,6 +90,68 @@ async fn a_file_that_cannot_be_read_costs_no_sim_swap() {
     assert_eq!(state.observed_to, Some(at(0)), "of SIM swaps");
     file.version(7);
     assert!(device(&bench, 1).await.is_ok());
+    assert!(bench.ask(1, Signal::Roaming).await.is_ok());
+    assert_eq!(bench.source.state().condition, Condition::Up);
+}
+
+/// A file that whoever runs this test may not read. Root is hindered by no mode, but of the kernel's
+/// switches, of which some can be set only.
+fn unreadable(dir: &Path) -> PathBuf {
+    let own = dir.join("unreadable");
+    std::fs::write(&own, "SQLite format 3").unwrap();
+    std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let switches = [
+        "/proc/sys/vm/compact_memory",
+        "/proc/sys/net/ipv4/route/flush",
+    ];
+    let mut files = [own].into_iter().chain(switches.map(PathBuf::from));
+    let refused = |path: &PathBuf| {
+        let error = std::fs::File::open(path).err();
+        error.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+    };
+    files.find(refused).unwrap()
+}
+
+#[tokio::test]
+async fn a_file_that_this_user_may_not_read_is_refused_and_read_when_it_may() {
+    let file = HlrFile::make();
+    file.give(1, OLD, DEVICE);
+    let dir = tempfile::tempdir().unwrap();
+    let (closed, now) = (dir.path().join("closed"), dir.path().join("now"));
+    std::fs::create_dir(&closed).unwrap();
+    symlink(unreadable(dir.path()), closed.join("hlr.db")).unwrap();
+    symlink(&closed, &now).unwrap();
+    let path = now.join("hlr.db");
+    let serving = "serving = [{ name = \"vlr\", home = true }]";
+    let bench = Bench::start(&format!("sqlite_file = {path:?}\n{serving}")).await;
+    bench.hlr.give(1, OLD, "vlr_number\tvlr");
+    let said = |why: &str| {
+        let path = path.display();
+        format!(
+            "can't open `{path}`: {why}; this user needs read access to it, its -wal and its -shm"
+        )
+    };
+    let turned = async |condition: Condition, why: &str| {
+        assert_eq!(device(&bench, 1).await, Err(Reason::SourceDown), "{why}");
+        let roaming = bench.ask(1, Signal::Roaming).await;
+        assert_eq!(roaming, Err(Reason::SourceDown), "{why}");
+        assert!(bench.swap(1).await.is_ok(), "{why}");
+        assert_eq!(bench.source.poll_once().await.unwrap().devices_unread, 1);
+        let state = bench.source.state();
+        assert_eq!((state.condition, state.why), (condition, said(why).into()));
+    };
+    turned(Condition::Refused, "permission denied").await;
+    std::fs::remove_file(closed.join("hlr.db")).unwrap();
+    turned(Condition::Down, "no such file or directory").await;
+    std::fs::create_dir(closed.join("hlr.db")).unwrap();
+    turned(Condition::Down, "is a directory").await;
+    // As after the administrator's `setfacl`.
+    std::fs::remove_file(&now).unwrap();
+    symlink(file.path.parent().unwrap(), &now).unwrap();
+    assert_eq!(
+        device(&bench, 1).await.unwrap().monitored_since,
+        Some(at(0))
+    );
     assert!(bench.ask(1, Signal::Roaming).await.is_ok());
     assert_eq!(bench.source.state().condition, Condition::Up);
 }

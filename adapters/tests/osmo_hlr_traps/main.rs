@@ -6,6 +6,7 @@
     reason = "the helpers of a test fail by panicking"
 )]
 
+mod bad_input;
 mod disk;
 mod fake;
 mod file;
@@ -194,92 +195,6 @@ async fn roaming_follows_the_table_and_nothing_else() {
 async fn without_a_table_roaming_is_not_offered() {
     let bench = Bench::start("").await;
     assert_eq!(bench.source.signals(), [Signal::SimSwap]);
-}
-
-#[tokio::test]
-async fn an_hlr_that_breaks_the_protocol_is_down_and_then_asked_anew() {
-    let bench = Bench::start("").await;
-    bench.hlr.give(1, OLD, "");
-    for (place, mood) in [Mood::Closing, Mood::WrongId, Mood::Endless]
-        .into_iter()
-        .enumerate()
-    {
-        bench.hlr.mood(mood);
-        assert_eq!(bench.swap(1).await, Err(Reason::SourceDown), "{mood:?}");
-        assert!(
-            bench.source.poll_once().await.is_ok(),
-            "nothing is watched yet"
-        );
-        bench.hlr.mood(Mood::Honest);
-        assert_eq!(bench.hlr.connections(), place + 1);
-    }
-    bench.hlr.mood(Mood::Chatty);
-    assert!(bench.swap(1).await.is_ok());
-    assert_eq!(bench.hlr.connections(), 4);
-}
-
-#[tokio::test]
-async fn a_connection_that_was_closed_meanwhile_costs_no_answer() {
-    let bench = Bench::start("").await;
-    bench.hlr.give(1, OLD, "");
-    bench.swap(1).await.unwrap();
-    bench.hlr.mood(Mood::ClosingOnce);
-    assert!(bench.swap(1).await.is_ok());
-    assert_eq!(bench.hlr.connections(), 2);
-    bench.hlr.mood(Mood::Closing);
-    // As of the last look; of a number that was never looked at there is nothing.
-    assert!(bench.swap(1).await.is_ok());
-    assert_eq!(bench.hlr.connections(), 3, "tried once more, not for ever");
-    assert_eq!(bench.swap(2).await, Err(Reason::SourceDown));
-}
-
-#[tokio::test]
-async fn an_hlr_that_does_not_know_the_question_is_down_for_it() {
-    let bench = Bench::start("").await;
-    bench.hlr.give(1, OLD, "");
-    bench.swap(1).await.unwrap();
-    bench.hlr.mood(Mood::Refusing("Command not found"));
-    assert_eq!(bench.swap(1).await, Err(Reason::SourceDown));
-    let sweep = bench.source.poll_once().await.unwrap();
-    assert_eq!((sweep.unusable, sweep.missing), (1, 1));
-    assert_eq!(bench.hlr.connections(), 1);
-}
-
-#[tokio::test]
-async fn a_silent_hlr_is_a_timeout_within_the_deadline() {
-    let bench = Bench::start("request_timeout_ms = 10000").await;
-    bench.hlr.give(1, OLD, "");
-    bench.hlr.mood(Mood::Silent);
-    let deadline = Instant::now() + Duration::from_millis(30);
-    let observed = bench
-        .source
-        .observe(number(1), &[Signal::SimSwap], deadline)
-        .await;
-    assert_eq!(observed.signals, [(Signal::SimSwap, Err(Reason::Timeout))]);
-    assert!(deadline.elapsed() < Duration::from_secs(5));
-    bench.hlr.mood(Mood::Honest);
-    assert!(bench.swap(1).await.is_ok(), "on a new connection");
-}
-
-#[tokio::test]
-async fn a_caller_who_gives_up_does_not_shift_the_replies() {
-    let bench = Bench::start("").await;
-    bench.hlr.give(1, OLD, "");
-    bench.hlr.give(2, NEW, "");
-    for _ in 0..20 {
-        let soon = Instant::now() + Duration::from_micros(150);
-        let given_up = bench.source.observe(number(1), &[Signal::SimSwap], soon);
-        let _ = tokio::time::timeout(Duration::from_micros(100), given_up).await;
-        let change = bench.swap(2).await.unwrap();
-        assert_eq!(change.changed_in, None, "took the reply of another number");
-    }
-}
-
-#[tokio::test]
-async fn a_reply_about_another_number_is_not_believed() {
-    let bench = Bench::start("").await;
-    bench.hlr.give(1, OLD, "msisdn\t447700900002");
-    assert_eq!(bench.swap(1).await, Err(Reason::SourceDown));
 }
 
 #[tokio::test]

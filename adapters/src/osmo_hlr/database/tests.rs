@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::{file, *};
+use crate::source::Condition;
 
 /// The table as osmo-hlr 1.5 makes it, but for columns that nobody here reads.
 const TABLE: &str = "CREATE TABLE subscriber (id INTEGER PRIMARY KEY, imsi VARCHAR(15) UNIQUE, \
@@ -99,6 +100,31 @@ fn a_copy_is_refused_by_name_and_nothing_is_made_beside_it() {
     drop(writer);
     assert!(!dir.path().join("hlr.db-wal").exists(), "closed cleanly");
     assert_eq!(read(&path).err(), Some(DatabaseError::Copy(path.clone())));
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_is_as_closed_as_the_file_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _writer) = live(dir.path());
+    for ending in ["-wal", "-shm"] {
+        let apart = tempfile::tempdir().unwrap();
+        let copied = copy(&path, apart.path(), &["", "-wal", "-shm"]);
+        let part = apart.path().join(format!("hlr.db{ending}"));
+        let aside = apart.path().join("aside");
+        std::fs::rename(&part, &aside).unwrap();
+        // SQLite follows no link to a part of a database: it opens it as little as one that is not ours to read.
+        std::os::unix::fs::symlink(&aside, &part).unwrap();
+        let error = read(&copied).err().unwrap();
+        let closed = DatabaseError::Closed {
+            path: copied.clone(),
+            kind: std::io::ErrorKind::PermissionDenied,
+        };
+        assert_eq!(error, closed, "{ending}");
+        assert_eq!(error.condition(), Condition::Refused);
+        std::fs::remove_file(&part).unwrap();
+        std::fs::rename(&aside, &part).unwrap();
+        assert!(device(&copied).is_some(), "{ending}");
+    }
 }
 
 #[test]
