@@ -23,8 +23,8 @@ pub enum ShDataError {
     /// Another document.
     #[error("the document is no Sh-Data")]
     Root,
-    /// Its identities are others than the one asked about.
-    #[error("the document is about another number")]
+    /// Its identities are others than the one asked about, or are written in no form that tells.
+    #[error("the document is about another number, or about none in international form")]
     OtherNumber,
     /// Not 6 to 15 digits (TS 23.003 section 2.2), or too many of them.
     #[error("the document has no well-formed IMSI")]
@@ -112,15 +112,16 @@ fn texts<'a>(of: &'a Element, name: &'a str) -> Vec<&'a str> {
     found
 }
 
-/// Where the document says whose it is, that must be the number asked about.
+/// Where the document says whose it is, that must be the number asked about. One that can't be read, as
+/// a national number that doesn't say of which country, is not taken for it.
 fn about(root: &Element, asked: &Msisdn) -> Result<(), ShDataError> {
-    let said: Vec<String> = root
+    let said: Vec<Option<String>> = root
         .all("PublicIdentifiers")
         .flat_map(|identities| texts(identities, "MSISDN"))
-        .filter_map(isdn)
+        .map(isdn)
         .collect();
-    let asked = asked.expose_digits();
-    if said.is_empty() || said.iter().any(|digits| digits == asked) {
+    let asked = Some(asked.expose_digits());
+    if said.is_empty() || said.iter().any(|digits| digits.as_deref() == asked) {
         return Ok(());
     }
     Err(ShDataError::OtherNumber)
@@ -181,7 +182,9 @@ fn repository(element: &Element) -> Repository {
 }
 
 /// An ISDN address: digits, or an `ISDN-AddressString` (TS 29.002) in base64, whose first byte
-/// says that it is an international E.164 number. (Its base64 begins with `k`: no digits do.)
+/// says that it is an international E.164 number; of any other nature it is none that can be compared,
+/// such as a national one (0xA1). (The base64 of 0x91 begins with `k`, that of 0xA1 with `o`: no digits
+/// do.)
 fn isdn(text: &str) -> Option<String> {
     use base64::Engine as _;
     let digits = text.strip_prefix('+').unwrap_or(text);

@@ -1,12 +1,12 @@
 //! How the source is, by the names of the status page: from the states of its peers, and from
-//! whether the last answer could be used.
+//! whether the last question was answered with something that could be used.
 
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use super::peer::{Cause, PeerState};
+use super::peer::{Cause, PeerState, RequestError};
 use super::peers::Peers;
 use super::sh::ShError;
 use super::watchdog::Trust;
@@ -16,27 +16,32 @@ use crate::source::{Condition, SourceState, StateCell, words};
 #[derive(Debug, Default)]
 pub(super) struct Health {
     cell: StateCell,
-    /// What was wrong with the last answer, if that was not of one subscriber only.
-    unusable: Mutex<Option<ShError>>,
+    /// What was wrong with the last answer, if that was not of one subscriber only; or that none came.
+    trouble: Mutex<Option<ShError>>,
 }
 
 impl Health {
     /// Takes in how a question ended.
     pub(super) fn answered(&self, error: Option<ShError>) {
-        let unusable = match error {
-            // It says nothing about answers.
-            Some(ShError::Busy | ShError::Request(_) | ShError::NotNow) => return,
+        let trouble = match error {
+            // It says nothing about answers; of a connection that was lost its peer tells.
+            Some(
+                ShError::Busy
+                | ShError::NotNow
+                | ShError::Request(RequestError::Full | RequestError::Lost | RequestError::NotOpen),
+            ) => return,
             None | Some(ShError::UserUnknown) => None,
             Some(
                 error @ (ShError::Answer(_)
                 | ShError::Data(_)
                 | ShError::NotAllowed(_)
                 | ShError::Refused(_)
+                | ShError::Request(RequestError::Codec(_) | RequestError::Timeout)
                 | ShError::Session
                 | ShError::WrongUserData),
             ) => Some(error),
         };
-        *self.unusable.lock().unwrap_or_else(PoisonError::into_inner) = unusable;
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// A sweep over all watched numbers ended.
@@ -46,9 +51,13 @@ impl Health {
 
     /// How the source is now.
     pub(super) fn state(&self, peers: &Peers, now: Timestamp) -> SourceState {
-        let unusable = *self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
-        let (condition, why) = match (best(peers), unusable) {
+        let trouble = *self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let (condition, why) = match (best(peers), trouble) {
             (Some(Trust::Okay | Trust::Reopen), None) => (Condition::Up, Cow::Borrowed("")),
+            // It answers its watchdogs, and no question.
+            (Some(Trust::Okay | Trust::Reopen), Some(ShError::Request(RequestError::Timeout))) => {
+                (Condition::Down, words(&RequestError::Timeout).into())
+            }
             (Some(Trust::Okay | Trust::Reopen), Some(error)) => {
                 (Condition::Unusable, words(&error).into())
             }

@@ -35,79 +35,113 @@ async fn bench(mood: Mood, keys: &str) -> Bench {
 
 const SHORT: &str = "request_timeout_ms = 300\nconnect_timeout_ms = 200";
 
-/// Asked in this mood the source gives this reason, and afterwards it answers again.
-async fn answers_again_after(mood: Mood, reason: Reason) {
+/// How the source is, by name and in words.
+fn state(source: &DiameterSh) -> (Condition, String) {
+    let state = source.state();
+    (state.condition, state.why.into_owned())
+}
+
+fn in_flight(source: &DiameterSh) -> usize {
+    source.peers().iter().map(|peer| peer.in_flight()).sum()
+}
+
+/// Asked in this mood the source gives this reason and is in this state, and afterwards it answers
+/// again.
+async fn answers_again_after(mood: Mood, reason: Reason, (condition, why): (Condition, &str)) {
     let bench = bench(Mood::Serve, SHORT).await;
     swap(&bench.source, 1).await.unwrap();
     bench.fake.be(mood);
     assert_eq!(swap(&bench.source, 1).await, Err(reason), "{mood:?}");
+    // A goodbye is answered before the connection counts as closed.
+    let named = (condition, why.to_owned());
+    support::eventually(&format!("{mood:?} is {named:?}"), async || {
+        state(&bench.source) == named
+    })
+    .await;
     bench.fake.be(Mood::Serve);
     support::eventually("it answers again", async || {
         swap(&bench.source, 1).await.is_ok()
     })
     .await;
-    let waiting: usize = bench
-        .source
-        .peers()
-        .iter()
-        .map(|peer| peer.in_flight())
-        .sum();
-    assert_eq!(waiting, 0, "{mood:?}");
+    assert_eq!(state(&bench.source), (Condition::Up, String::new()));
+    assert_eq!(in_flight(&bench.source), 0, "{mood:?}");
 }
+
+const ENDED: (Condition, &str) = (Condition::Down, "it closed the connection");
+const SILENT: (Condition, &str) = (Condition::Down, "no answer in time");
+const UP: (Condition, &str) = (Condition::Up, "");
 
 #[tokio::test]
 async fn a_truncated_answer_is_a_lost_connection() {
-    answers_again_after(Mood::Truncated, Reason::SourceDown).await;
+    answers_again_after(Mood::Truncated, Reason::SourceDown, ENDED).await;
 }
 
 #[tokio::test]
 async fn an_answer_of_an_impossible_length_ends_the_connection() {
-    answers_again_after(Mood::OddLength, Reason::SourceDown).await;
+    let why = "it broke the protocol: a message has an impossible length";
+    let state = (Condition::Unusable, why);
+    answers_again_after(Mood::OddLength, Reason::SourceDown, state).await;
 }
 
 #[tokio::test]
 async fn an_avp_that_goes_on_behind_the_end_spoils_its_answer_only() {
-    answers_again_after(Mood::AvpTooLong, Reason::SourceDown).await;
+    let state = (Condition::Unusable, "an AVP has an impossible length");
+    answers_again_after(Mood::AvpTooLong, Reason::SourceDown, state).await;
 }
 
 #[tokio::test]
 async fn another_protocol_ends_the_connection() {
-    answers_again_after(Mood::Garbage, Reason::SourceDown).await;
+    let why = "it broke the protocol: the version of a message is not 1";
+    let state = (Condition::Unusable, why);
+    answers_again_after(Mood::Garbage, Reason::SourceDown, state).await;
 }
 
 #[tokio::test]
 async fn an_answer_ten_times_too_long_is_not_read() {
-    answers_again_after(Mood::TooLong, Reason::SourceDown).await;
+    let why = "it broke the protocol: a message is longer than `message_bytes_max`";
+    let state = (Condition::Unusable, why);
+    answers_again_after(Mood::TooLong, Reason::SourceDown, state).await;
 }
 
 #[tokio::test]
 async fn a_server_that_hangs_up_in_the_middle_loses_one_question() {
-    answers_again_after(Mood::HangUp, Reason::SourceDown).await;
+    answers_again_after(Mood::HangUp, Reason::SourceDown, ENDED).await;
 }
 
 #[tokio::test]
 async fn a_server_that_disconnects_is_dialled_again() {
-    answers_again_after(Mood::Disconnect(0), Reason::SourceDown).await;
+    let state = (Condition::Down, "it disconnected with cause 0");
+    answers_again_after(Mood::Disconnect(0), Reason::SourceDown, state).await;
 }
 
 #[tokio::test]
 async fn a_server_that_says_nothing_costs_a_question_its_deadline() {
-    answers_again_after(Mood::Silent, Reason::Timeout).await;
+    answers_again_after(Mood::Silent, Reason::Timeout, SILENT).await;
 }
 
 #[tokio::test]
 async fn an_answer_to_another_question_is_not_taken_for_this_one() {
-    answers_again_after(Mood::WrongEndToEnd, Reason::SourceDown).await;
+    let state = (Condition::Unusable, "the answer to this request is absent");
+    answers_again_after(Mood::WrongEndToEnd, Reason::SourceDown, state).await;
 }
 
 #[tokio::test]
 async fn an_overloaded_server_is_overloaded_and_one_that_refuses_is_down() {
-    answers_again_after(Mood::Result(3_004), Reason::Overloaded).await;
-    answers_again_after(Mood::Result(3_002), Reason::SourceDown).await;
-    answers_again_after(Mood::Result(5_012), Reason::SourceDown).await;
-    answers_again_after(Mood::Experimental(5_101), Reason::NotAvailable).await;
-    answers_again_after(Mood::Experimental(5_102), Reason::NotAvailable).await;
-    answers_again_after(Mood::Experimental(4_100), Reason::SourceDown).await;
+    // Too busy, and not at this moment: of a server that is well.
+    answers_again_after(Mood::Result(3_004), Reason::Overloaded, UP).await;
+    answers_again_after(Mood::Experimental(4_100), Reason::SourceDown, UP).await;
+    for result in [3_002, 5_012] {
+        let why = format!("the server answered with result {result}");
+        let state = (Condition::Unusable, why.as_str());
+        answers_again_after(Mood::Result(result), Reason::SourceDown, state).await;
+    }
+    for result in [5_101, 5_102] {
+        let why = format!(
+            "the server does not let us read this (result {result}); see its list of permissions"
+        );
+        let state = (Condition::Unusable, why.as_str());
+        answers_again_after(Mood::Experimental(result), Reason::NotAvailable, state).await;
+    }
 }
 
 #[tokio::test]
@@ -117,14 +151,10 @@ async fn a_trickle_wedges_nothing() {
     bench.fake.be(Mood::Trickle);
     for _ in 0..3 {
         assert_eq!(swap(&bench.source, 1).await, Err(Reason::Timeout));
+        let (condition, why) = SILENT;
+        assert_eq!(state(&bench.source), (condition, why.to_owned()));
+        assert_eq!(in_flight(&bench.source), 0);
     }
-    let waiting: usize = bench
-        .source
-        .peers()
-        .iter()
-        .map(|peer| peer.in_flight())
-        .sum();
-    assert_eq!(waiting, 0);
 }
 
 #[tokio::test]

@@ -101,6 +101,77 @@ fn a_document_about_another_number_is_not_believed() {
     assert!(parse(several).is_ok());
 }
 
+/// An `ISDN-AddressString` in base64: its nature and plan, and its digits.
+fn address(nature: u8, digits: &str) -> String {
+    use base64::Engine as _;
+    let bytes = [vec![nature], tbcd::encode(digits).unwrap()].concat();
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// International, of the E.164 plan; what else the first byte may say (TS 29.002, `AddressString`).
+const INTERNATIONAL: u8 = 0x91;
+const OTHERS: [u8; 5] = [0xa1, 0x81, 0x90, 0x96, 0x11];
+
+#[test]
+fn a_national_number_is_not_taken_for_the_one_asked_about() {
+    let about = |numbers: &[&str]| {
+        let inside: String = numbers
+            .iter()
+            .map(|text| format!("<MSISDN>{text}</MSISDN>"))
+            .collect();
+        let document = format!("<PublicIdentifiers>{inside}</PublicIdentifiers>");
+        parse(&document).map(drop)
+    };
+    let own = address(INTERNATIONAL, "447700900001");
+    assert_eq!(own, "kUR3AAkAEA==");
+    assert_eq!(about(&[&own]), Ok(()));
+    for nature in OTHERS {
+        // Its digits as they are, and without the country's.
+        for digits in ["447700900001", "7700900001"] {
+            let national = address(nature, digits);
+            let said = about(&[&national]);
+            assert_eq!(said, Err(ShDataError::OtherNumber), "{nature:#x} {digits}");
+            // Beside one that can be read it does no harm.
+            assert_eq!(about(&[&national, &own]), Ok(()), "{nature:#x} {digits}");
+        }
+    }
+    for unreadable in [
+        "kUR3AAkAEA",
+        "kUS3AAkAEA==",
+        "kQ==",
+        "7700900001 ext. 1",
+        "?",
+    ] {
+        let said = about(&[unreadable]);
+        assert_eq!(said, Err(ShDataError::OtherNumber), "{unreadable}");
+    }
+}
+
+#[test]
+fn a_node_with_a_national_number_is_in_no_network_of_the_table() {
+    use crate::osmo_hlr::{Serving, ServingNetwork};
+    let prefix = |digits: &str, home| ServingNetwork {
+        name: None,
+        prefix: Some(digits.to_owned()),
+        home,
+        mcc: None,
+    };
+    let table = [prefix("4477", true), prefix("77", true), prefix("0", true)];
+    let table = Serving::new(&table).unwrap();
+    let at = |text: &str| {
+        let document =
+            format!("<CSLocationInformation><VLRNumber>{text}</VLRNumber></CSLocationInformation>");
+        let [node] = <[String; 1]>::try_from(parse(&document).unwrap().cs.unwrap().nodes).unwrap();
+        table.network(&node).map(|network| network.roaming)
+    };
+    for digits in ["447700900001", "7700900001"] {
+        assert_eq!(at(&address(INTERNATIONAL, digits)), Some(false), "{digits}");
+        for nature in OTHERS {
+            assert_eq!(at(&address(nature, digits)), None, "{nature:#x} {digits}");
+        }
+    }
+}
+
 #[test]
 fn serving_nodes_and_networks_are_read_in_each_of_their_forms() {
     let cs = |inside: &str| {
