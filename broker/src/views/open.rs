@@ -147,16 +147,19 @@ pub(super) fn store(
     Ok((db, epoch, rebuilt))
 }
 
-/// Waits until nobody has a store open: what would be set aside or emptied otherwise is in use.
+/// Waits until nobody has a store open: what would be set aside or emptied otherwise is in use. sled takes the
+/// lock for itself afterwards.
 fn await_lock(dir: &Path) -> Result<(), ViewError> {
-    let db = match File::open(dir.join("db")) {
+    // Some file systems of the network lock only what may be written.
+    let db = match File::options().read(true).write(true).open(dir.join("db")) {
         Ok(db) => db,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(io("open", dir)(error)),
     };
     for _ in 0..LOCK_TRIES {
         match db.try_lock() {
-            Ok(()) => return Ok(()),
+            // Not only by closing it: a child that is forked just now has it open for some moments.
+            Ok(()) => return db.unlock().map_err(io("unlock", dir)),
             Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
             Err(TryLockError::Error(error)) => return Err(io("lock", dir)(error)),
         }
