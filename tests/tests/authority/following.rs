@@ -1,6 +1,6 @@
 //! Commands that follow, until Ctrl-C.
 
-use std::{path::Path, process::Stdio};
+use std::{cell::Cell, path::Path, process::Stdio};
 
 use accord_tests::world::{WAIT_MAX, broker_binary, wait_until};
 use rustix::{
@@ -15,9 +15,8 @@ use tokio::{
 
 use crate::rig::Rig;
 
-/// What Linux keeps of a pipe that nobody reads (pipe(7)), and more than one line.
-const PIPE_BYTES: u64 = 64 << 10;
-const LINE_BYTES: u64 = 4 << 10;
+/// Linux keeps 64 KiB of a pipe that nobody reads (pipe(7)), in pages of which each has whole lines.
+const MANY_BYTES: u64 = 32 << 10;
 
 /// `accord audit` with one of its commands that follow, and what it prints.
 pub(crate) struct Following {
@@ -58,8 +57,10 @@ impl Following {
     pub(crate) async fn blocked(&mut self) {
         let out = self.lines.get_mut().get_ref();
         let unread = || ioctl_fionread(out).unwrap();
+        let before = Cell::new(0);
         wait_until("the pipe to be full", || async {
-            unread() > PIPE_BYTES - LINE_BYTES
+            let now = unread();
+            before.replace(now) == now && now > MANY_BYTES
         })
         .await
         .unwrap();

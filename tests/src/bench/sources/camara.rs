@@ -1,5 +1,5 @@
-//! A CAMARA upstream: the source beside a bare client of HTTP that keeps its connections, posts the
-//! same bytes and looks for the same field. The upstream is a small server in a thread of its own, as
+//! A CAMARA upstream: the source beside a bare client of HTTP as one writes it, which keeps its connections,
+//! posts the same bytes and looks for the same field. The upstream is a small server in a thread of its own, as
 //! another program would be, which always gives the same answer: there is no other to be had.
 
 use std::{
