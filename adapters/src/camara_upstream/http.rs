@@ -23,6 +23,7 @@ use rustls_pki_types::ServerName;
 use tokio::{
     net::TcpStream,
     sync::Semaphore,
+    task::unconstrained,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -247,9 +248,10 @@ impl Line {
             ended,
             ..
         } = self;
-        let mut exchange = pin!(send(sender, post));
         // All that it waits for comes from the connection, after which it is looked at: so nobody is to
-        // be woken for it, and what was sent or read goes through in one go.
+        // be woken for it, and what was sent or read goes through in one go. A budget of tokio's that is
+        // used up would be another thing to wait for; the connection is bound by it.
+        let mut exchange = pin!(unconstrained(send(sender, post)));
         poll_fn(|cx| {
             let mut nobody = Context::from_waker(Waker::noop());
             if let Poll::Ready(said) = exchange.as_mut().poll(&mut nobody) {

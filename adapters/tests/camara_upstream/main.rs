@@ -5,6 +5,7 @@
     reason = "the helpers of a test fail by panicking"
 )]
 
+mod closing;
 mod encoding;
 mod server;
 mod since;

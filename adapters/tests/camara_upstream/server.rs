@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    convert::Infallible,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -10,7 +11,7 @@ use std::{
 use accord_certs::{Leaf, LeafOptions, Pki, TokenKey};
 use accord_proto::clock::{Clock as _, SystemClock};
 use futures_util::stream;
-use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     Request, Response,
     body::{Bytes, Frame, Incoming},
@@ -37,6 +38,8 @@ pub(crate) enum Answer {
     Flood(usize),
     /// The connection breaks in the middle.
     Break,
+    /// The connection ends after it; in chunks, or of a known length.
+    Last(Bytes, bool),
 }
 
 pub(crate) fn say(status: u16, body: &(impl AsRef<[u8]> + ?Sized)) -> Answer {
@@ -77,6 +80,7 @@ pub(crate) struct Upstream {
     pub(crate) script: Arc<Script>,
     pub(crate) port: u16,
     pub(crate) dir: tempfile::TempDir,
+    connections: Connections,
     serving: JoinHandle<()>,
 }
 
@@ -109,17 +113,24 @@ impl Upstream {
         let port = listener.local_addr().unwrap().port();
         let script = Arc::new(Script::default());
         let tls = TlsAcceptor::from(Arc::new(tls(&pki, &server, strict)));
-        let serving = tokio::spawn(serve(listener, tls, Arc::clone(&script)));
+        let connections = Connections::default();
+        let serving = serve(listener, tls, Arc::clone(&script), Arc::clone(&connections));
         Self {
             script,
             port,
             dir,
-            serving,
+            connections,
+            serving: tokio::spawn(serving),
         }
     }
 
     pub(crate) fn file(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
+    }
+
+    /// Closes every connection.
+    pub(crate) async fn hang_up(&self) {
+        self.connections.lock().await.shutdown().await;
     }
 
     /// What its APIs answer from now on.
@@ -148,13 +159,19 @@ fn tls(pki: &Pki, leaf: &Leaf, strict: bool) -> ServerConfig {
         .unwrap()
 }
 
-async fn serve(listener: TcpListener, tls: TlsAcceptor, script: Arc<Script>) {
-    // Its connections end with it.
-    let mut connections = JoinSet::new();
+/// They end with who has them last.
+type Connections = Arc<tokio::sync::Mutex<JoinSet<()>>>;
+
+async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    script: Arc<Script>,
+    connections: Connections,
+) {
     loop {
         let (tcp, _) = listener.accept().await.unwrap();
         let (tls, script) = (tls.clone(), Arc::clone(&script));
-        connections.spawn(async move {
+        connections.lock().await.spawn(async move {
             let Ok(stream) = tls.accept(tcp).await else {
                 return;
             };
@@ -201,19 +218,30 @@ async fn answer(
             answers.front().cloned().unwrap_or_else(|| say(500, "{}"))
         }
     };
+    let is_last = matches!(next, Answer::Last(..));
     let (status, retry_after, body) = match next {
         Answer::Say(status, retry_after, body) => (status, retry_after, whole(body)),
         Answer::Flood(len) => (200, None, whole("x".repeat(len).into())),
         Answer::Trickle => (200, None, trickle()),
         Answer::Break => (200, None, broken()),
+        Answer::Last(body, true) => (200, None, whole(body)),
+        Answer::Last(body, false) => (200, None, Full::new(body).map_err(never).boxed_unsync()),
     };
     let mut response = Response::builder().status(status);
+    if is_last {
+        response = response.header("connection", "close");
+    }
     if let Some(seconds) = retry_after {
         response = response.header("retry-after", seconds);
     }
     Ok(response.body(body).unwrap())
 }
 
+fn never(never: Infallible) -> std::io::Error {
+    match never {}
+}
+
+/// In chunks, of which there is one.
 fn whole(body: Bytes) -> Body {
     let one = stream::iter([Ok(Frame::data(body))]);
     StreamBody::new(one).boxed_unsync()
