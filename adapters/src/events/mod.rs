@@ -18,6 +18,7 @@ mod answer;
 mod config;
 pub mod envelope;
 mod line;
+mod loss;
 mod nats;
 mod producers;
 mod reader;
@@ -40,6 +41,7 @@ use tokio::{
 
 use self::answer::Known;
 pub use self::config::{Carried, EventsConfig, EventsConfigError, NatsSection, WebhookSection};
+use self::loss::Losses;
 use self::producers::Producers;
 use self::reader::Reader;
 pub use self::store::StoreError;
@@ -73,6 +75,7 @@ pub struct EventSource {
     signals: Vec<Signal>,
     clock: SharedClock,
     state: StateCell,
+    losses: Losses,
     changes: mpsc::Sender<SourceChange>,
     changes_out: ChangesOut,
     listening: tokio_watch::Sender<Option<SocketAddr>>,
@@ -112,6 +115,7 @@ impl EventSource {
             config: config.clone(),
             clock,
             state: StateCell::default(),
+            losses: Losses::default(),
             changes,
             changes_out,
             listening: tokio_watch::Sender::new(None),
@@ -245,15 +249,17 @@ impl Source for EventSource {
 
     fn state(&self) -> SourceState {
         let mut state = self.state.get();
-        let (silent, newest) = self.store.producers(|all| {
+        let (silent, newest, unwatched) = self.store.producers(|all| {
             let (name, newest) = all.most_silent();
-            (name.to_owned(), newest)
+            let unwatched = all.unwatched().map(str::to_owned);
+            (name.to_owned(), newest, unwatched)
         });
         let observed_to = newest.saturating_sub(self.pace.lateness);
         let observed_to = Timestamp::from_microsecond(observed_to).ok();
         state.observed_to = observed_to.filter(|at| *at > Timestamp::UNIX_EPOCH);
         let heard = self.heard(newest);
-        let silence = heard.map(|heard| self.clock.now().duration_since(heard).as_millis());
+        let now = self.clock.now();
+        let silence = heard.map(|heard| now.duration_since(heard).as_millis());
         let patience = i128::from(self.config.heartbeat_max_ms);
         if state.condition == Condition::Up && silence.is_some_and(|silence| silence > patience) {
             state.condition = Condition::Behind;
@@ -262,6 +268,7 @@ impl Source for EventSource {
             )
             .into();
         }
+        self.losses.tell(&mut state, unwatched.as_deref(), now);
         state
     }
 

@@ -143,7 +143,7 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
             if let Err(gap) = deliveries.follow_on(&batch) {
                 // What another reader took of a work queue is gone.
                 if stream.cached_info().config.retention == RetentionPolicy::WorkQueue {
-                    source.lost();
+                    source.lost("another reader took of the work queue");
                 }
                 return Err(gap);
             }
@@ -158,7 +158,7 @@ async fn follow_once(source: &EventSource, section: &NatsSection) -> Result<(), 
             look(source, info).await?;
             if source.reader.owner(&stream, &section.durable).await != Owner::Nobody {
                 // Since when, nobody knows.
-                source.lost();
+                source.lost("another adapter read by the same consumer");
                 return Err(NatsFault::Shared(section.durable.clone()));
             }
             // How far it has come is written with the next events, or now.
@@ -281,7 +281,7 @@ async fn look(source: &EventSource, info: &jetstream::stream::Info) -> Result<()
         return Ok(());
     };
     tracing::warn!(why, "events may be lost; the watch begins again");
-    source.lost();
+    source.lost(why);
     // From here on this stream counts, from its first message.
     source.store.set_place(Place {
         stream_made: made_at(info),
@@ -300,29 +300,32 @@ async fn take(
 ) -> Result<(), NatsFault> {
     let mut sequence = source.store.place().sequence;
     let mut fresh = Fresh::default();
-    let mut lost = 0_usize;
+    let mut lost = (0_usize, String::new());
     for message in batch {
-        if let Ok(info) = message.info() {
-            sequence = sequence.max(info.stream_sequence);
-        }
-        let event = envelope::parse(&message.payload).ok();
-        let refused = event.as_ref().map(|event| source.refusal(event));
-        match (event, refused) {
-            (Some(event), Some(None)) => source.apply(event, &mut fresh)?,
-            // Who is not declared may say that it lives; nobody waits for it.
-            (Some(event), Some(Some(TakeError::Producer))) if !event.tells_of_subscriber() => {}
-            // It may have been about anybody.
-            (_, _) => {
-                lost += 1;
-                source.lost();
-            }
-        }
+        let place = message.info().map_or(0, |info| info.stream_sequence);
+        sequence = sequence.max(place);
+        let why = match envelope::parse(&message.payload) {
+            Ok(event) => match source.refusal(&event) {
+                None => {
+                    source.apply(event, &mut fresh)?;
+                    continue;
+                }
+                // Who is not declared may say that it lives; nobody waits for it.
+                Some(TakeError::Producer) if !event.tells_of_subscriber() => continue,
+                Some(refusal) => words(&refusal),
+            },
+            Err(error) => format!("it is no event: {error}"),
+        };
+        // It may have been about anybody.
+        lost.0 += 1;
+        lost.1 = format!("message {place} of the stream: {why}");
+        source.lost(lost.1.clone());
     }
-    if lost > 0 {
+    if lost.0 > 0 {
         tracing::warn!(
-            messages = lost,
-            "messages are no events, of no time that can be, or of a producer that is not declared; \
-             the watch begins again"
+            messages = lost.0,
+            newest = lost.1,
+            "messages can't be taken; the watch begins again"
         );
     }
     source.settle(fresh).await?;

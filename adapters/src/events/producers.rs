@@ -86,6 +86,15 @@ impl Producers {
         heard.min_by_key(|(_, newest)| *newest).unwrap_or_default()
     }
 
+    /// A producer that was heard, and of which not all that it carries is watched.
+    pub(super) fn unwatched(&self) -> Option<&str> {
+        let lacks = |of: &&Producer| {
+            let watched = |carried: &Carried| of.told.watch(*carried).since != 0;
+            of.told.newest != 0 && !of.carries.iter().all(watched)
+        };
+        self.0.iter().find(lacks).map(|of| of.name.as_str())
+    }
+
     /// What the disk has of each.
     pub(super) fn told(&self) -> impl Iterator<Item = (&Id, &Told)> {
         self.0.iter().map(|producer| (&producer.id, &producer.told))
@@ -137,8 +146,14 @@ mod tests {
         assert_eq!((swaps.since, swaps.newest), (10_105, 10_100));
         assert_eq!(of.watch(Carried::Holders).newest, 10_900);
         assert_eq!(of.most_silent(), ("firewall", 0));
+        assert_eq!(of.unwatched(), None, "who was never heard is silent");
         of.restart();
         assert_eq!(since(&of, Carried::Holders), 0);
+        assert_eq!(of.unwatched(), Some("crm"));
+        of.heard("crm", 11_000, PACE);
+        assert_eq!(of.unwatched(), Some("shops"));
+        of.heard("shops", 11_000, PACE);
+        assert_eq!(of.unwatched(), None);
     }
 
     #[test]
@@ -159,6 +174,7 @@ mod tests {
             0,
             "told of from now on"
         );
+        assert_eq!(after.unwatched(), Some("crm"));
         let mut again = declared(&[("crm", &[Carried::Swaps])]);
         for (id, told) in after.told() {
             again.remember(id, *told);

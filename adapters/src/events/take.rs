@@ -87,8 +87,9 @@ impl EventSource {
     }
 
     /// Something of the stream was lost, or can't be read: the watch begins again with what is heard
-    /// next. Durable after the next flush.
-    pub(crate) fn lost(&self) {
+    /// next. Durable after the next flush. `why` holds nothing of what was lost: the operator is shown it.
+    pub(crate) fn lost(&self, why: impl Into<String>) {
+        self.losses.note(why.into(), self.clock.now());
         self.store.set_producers(Producers::restart);
     }
 

@@ -15,6 +15,7 @@ use async_nats::{
         stream::RetentionPolicy,
     },
 };
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
@@ -268,12 +269,12 @@ impl Producer {
         Ok(())
     }
 
-    /// Publishes a text and waits until the stream has it.
+    /// Publishes a text, or what is none, and waits until the stream has it.
     ///
     /// # Errors
     /// [`TestingError::Refused`]
-    pub async fn publish(&self, text: String) -> Result<(), TestingError> {
-        let sent = self.0.publish("crm.events", text.into()).await;
+    pub async fn publish(&self, event: impl Into<Bytes>) -> Result<(), TestingError> {
+        let sent = self.0.publish("crm.events", event.into()).await;
         sent.map_err(refused)?.await.map_err(refused)?;
         Ok(())
     }

@@ -215,7 +215,7 @@ impl Door<'_> {
             Err(error @ (TakeError::Store(_) | TakeError::Stopping)) => {
                 if matches!(error, TakeError::Store(StoreError::Full)) {
                     // However often it comes, it is never taken: as good as lost.
-                    self.source.lost();
+                    self.source.lost(words(&error));
                 }
                 self.source.ill(Condition::Unusable, words(&error));
                 (StatusCode::SERVICE_UNAVAILABLE, "not taken; send again\n")

@@ -62,14 +62,17 @@ impl fmt::Display for Condition {
 pub struct SourceState {
     /// How it is.
     pub condition: Condition,
-    /// Why, in a few words; empty while it is up. Never an identity, a number or a secret: it is
-    /// shown and logged.
+    /// Why, in a few words; empty while it is up and nothing was lost lately. Never an identity, a
+    /// number or a secret: it is shown and logged.
     pub why: Cow<'static, str>,
     /// Since when it is so; `None`: since the start.
     pub since: Option<Timestamp>,
     /// The newest instant that it vouches for: the last poll, the time of the file in force, the
     /// last event. `None`: it has none, or answers from the live system.
     pub observed_to: Option<Timestamp>,
+    /// How often since the start something was lost of what it is told, so that it vouches for nothing
+    /// from before. `None`: it can't lose anything, or would not know.
+    pub lost: Option<u64>,
 }
 
 /// The state of a source, as its tasks change it.

@@ -55,6 +55,7 @@ impl Status {
     ) -> Result<(), fmt::Error> {
         let mut states = Vec::new();
         let mut ages = Vec::new();
+        let mut losses = Vec::new();
         for part in parts {
             let state = part.state();
             for condition in Condition::ALL {
@@ -64,6 +65,9 @@ impl Status {
             if let Some(to) = state.observed_to {
                 let age = self.runtime.now().duration_since(to).as_secs_f64();
                 ages.push(([("source", part.name())], age));
+            }
+            if let Some(lost) = state.lost {
+                losses.push(([("source", part.name())], whole(lost)));
             }
         }
         gauges(
@@ -77,6 +81,12 @@ impl Status {
             "source_age_seconds",
             "How old the newest instant is that a source vouches for",
             &ages,
+        )?;
+        counters(
+            encoder,
+            "source_losses",
+            "Times that something was lost of what a source is told",
+            &losses,
         )
     }
 

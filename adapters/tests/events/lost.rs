@@ -1,6 +1,9 @@
 //! What is lost of a stream, and what is told of it then.
 
+use accord_adapters::events::envelope::EVENT_BYTES_MAX;
+use accord_adapters::source::{Condition, Source as _};
 use accord_proto::clock::{Clock as _, SystemClock};
+use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 
 use super::rig::{Running, event, heartbeat, wait_until};
@@ -190,4 +193,95 @@ async fn an_event_that_can_not_be_or_of_nobody_declared_is_lost_and_not_ignored(
     let age = SystemClock.now().duration_since(told).as_secs();
     assert!((19 * 60..21 * 60).contains(&age), "{age}");
     assert_eq!(watched_for(&running).await, Some(30));
+}
+
+/// Swaps of a subscriber, each with one thing that makes it unreadable, and what the operator is told of it.
+fn unreadable() -> [(Vec<u8>, &'static str); 5] {
+    let swap = |seconds_ago| event("1", "sim_swap", 1, seconds_ago, "{}");
+    let good = swap(0);
+    let latin = good.replace("\"id\":\"1\"", "\"id\":\"~\"").into_bytes();
+    let latin = latin
+        .iter()
+        .map(|byte| if *byte == b'~' { 0xe9 } else { *byte });
+    let padded = format!("{good:EVENT_BYTES_MAX$} ");
+    [
+        (latin.collect(), "no JSON object"),
+        (padded.into_bytes(), "more than 16384 bytes"),
+        (swap(-3_600).into_bytes(), "in the future"),
+        (format!("\u{feff}{good}").into_bytes(), "no JSON object"),
+        (
+            good.trim_end_matches('}').as_bytes().to_vec(),
+            "no JSON object",
+        ),
+    ]
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server"]
+async fn what_can_not_be_read_is_shown_to_the_operator_until_all_is_watched_and_after_that() {
+    let rig = Rig::start().await;
+    let old = "gap_max_ms = 600000000\nheartbeat_max_ms = 86400000";
+    let running = rig.source(old);
+    rig.publish(heartbeat(90 * 60)).await;
+    wait_until("the watch", || async {
+        watched_for(&running).await == Some(90)
+    })
+    .await;
+    let state = running.source.state();
+    assert_eq!((state.condition, &*state.why), (Condition::Up, ""));
+    for (nth, (bytes, words)) in (1..).zip(unreadable()) {
+        rig.publish(bytes).await;
+        wait_until("the loss", || async {
+            watched_for(&running).await.is_none()
+        })
+        .await;
+        // No *no* that reaches back to before it, and none of what stood in it.
+        assert_eq!(running.swap(1).await, Err(Reason::NotWatched), "{words}");
+        let message = format!("message {} of the stream", 2 * nth);
+        let shown = |condition| {
+            let state = running.source.state();
+            assert_eq!(state.condition, condition, "{words}: {}", state.why);
+            assert!(state.why.contains(words), "{words}: {}", state.why);
+            assert!(state.why.contains(&message), "{}", state.why);
+            assert!(!state.why.contains("7700900"), "{}", state.why);
+            assert_eq!(state.lost, Some(nth));
+        };
+        shown(Condition::Behind);
+        let minutes = 90 - 10 * i64::try_from(nth).unwrap();
+        rig.publish(heartbeat(minutes * 60)).await;
+        wait_until("the watch", || async {
+            watched_for(&running).await == Some(minutes)
+        })
+        .await;
+        assert_eq!(running.swap(1).await.unwrap().changed_in, None, "{words}");
+        shown(Condition::Up);
+    }
+    // And what can be read is taken as before.
+    rig.publish(event("2", "sim_swap", 1, 60, "{}")).await;
+    wait_until("the swap", || running.swapped(1)).await;
+
+    // A restart forgets the words, and not that something was lost.
+    rig.publish("{").await;
+    wait_until("the loss", || async {
+        watched_for(&running).await.is_none()
+    })
+    .await;
+    // It was heard before, and begins nothing; with it the place behind the loss is kept.
+    rig.publish(heartbeat(60 * 60)).await;
+    wait_until("all to be taken", || async {
+        let consumer = rig.producer.consumer("accord-adapter").await;
+        consumer.is_ok_and(|of| of.num_ack_pending == 0 && of.num_pending == 0)
+    })
+    .await;
+    running.stop().await;
+    let running = rig.source(old);
+    running.wait_condition(Condition::Behind).await;
+    let state = running.source.state();
+    assert!(
+        state.why.contains("not all that `crm` carries"),
+        "{state:?}"
+    );
+    rig.publish(heartbeat(30)).await;
+    running.wait_condition(Condition::Up).await;
+    assert_eq!(running.source.state().why, "");
 }

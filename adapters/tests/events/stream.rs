@@ -8,6 +8,7 @@ use accord_proto::observation::{AttackKind, Observed, SwapKind};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 use async_nats::jetstream::consumer::AckPolicy;
+use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::rig::{Running, event, heartbeat, number, wait_until};
@@ -32,7 +33,7 @@ impl Rig {
         }
     }
 
-    pub(crate) async fn publish(&self, event: String) {
+    pub(crate) async fn publish(&self, event: impl Into<Bytes>) {
         self.producer.publish(event).await.unwrap();
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use accord_adapters::events::webhook::sign;
-use accord_adapters::source::SourceChange;
+use accord_adapters::source::{Condition, Source as _, SourceChange};
 use accord_certs::{LeafOptions, Pki};
 use accord_proto::clock::{Clock as _, SystemClock};
 use accord_proto::observation::{Observed, SwapKind};
@@ -138,8 +138,13 @@ async fn a_number_that_the_journal_has_no_room_for_is_not_vouched_for() {
     let before = since().await;
     let swap = event("3", "sim_swap", 2, 30, "{}");
     assert_eq!(hook.send("3", &swap).await, 503);
+    assert_eq!(hook.running.condition(), Condition::Unusable);
     assert_eq!(hook.running.swap(2).await, Err(Reason::NotWatched));
     assert_eq!(hook.send("4", &heartbeat(10)).await, 204);
+    let state = hook.running.source.state();
+    assert_eq!(state.condition, Condition::Up);
+    assert!(state.why.contains("events were lost"), "{}", state.why);
+    assert!(state.why.contains("`subscribers_max`"), "{}", state.why);
     let restarted = since().await.unwrap() - before.unwrap();
     assert!(restarted.get_seconds() > 30, "{restarted}");
 }
