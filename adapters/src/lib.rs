@@ -26,3 +26,5 @@ pub mod status;
 pub mod tls_files;
 pub mod unreached;
 pub mod virtual_operator;
+#[cfg(any(test, feature = "test-util"))]
+pub mod way;

@@ -1,6 +1,6 @@
 //! What can be wrong with the database, by name, and what a bank is told of it.
 
-use std::error::Error as _;
+use std::{error::Error as _, io::ErrorKind};
 
 use accord_proto::reason::Reason;
 use tokio_postgres::error::SqlState;
@@ -70,6 +70,9 @@ pub enum SqlFault {
     /// A text of this number's rows is not of the encoding that the database says it is.
     #[error("a text is not of the database's encoding")]
     Encoding,
+    /// It is no PostgreSQL, or what it sends is damaged.
+    #[error("what answers there does not keep to PostgreSQL's protocol")]
+    Protocol,
     /// Anything else, by its SQLSTATE or in a few words.
     #[error("the query failed: {0}")]
     Failed(String),
@@ -95,6 +98,7 @@ impl SqlFault {
             Self::ClockOff(_) => "clock_off",
             Self::TooManyRows(_) => "too_many_rows",
             Self::Encoding => "encoding",
+            Self::Protocol => "protocol",
             Self::Failed(_) => "failed",
         }
     }
@@ -117,6 +121,7 @@ impl SqlFault {
             | Self::ColumnType { .. }
             | Self::RoleCanWrite(_)
             | Self::ClockOff(_)
+            | Self::Protocol
             | Self::Failed(_) => Reason::SourceDown,
         }
     }
@@ -136,6 +141,7 @@ impl SqlFault {
             | Self::ClockOff(_)
             | Self::TooManyRows(_)
             | Self::Encoding
+            | Self::Protocol
             | Self::Failed(_) => Condition::Unusable,
         }
     }
@@ -165,8 +171,15 @@ impl From<tokio_postgres::Error> for SqlFault {
         if step.contains("TLS") {
             return Self::Tls(io.map_or("the server has none", tls_trouble).to_owned());
         }
+        if step.contains("unexpected message") || step.contains("parsing response") {
+            return Self::Protocol;
+        }
         match io {
-            Some(io) if io.kind() == std::io::ErrorKind::TimedOut => Self::Timeout,
+            Some(io) if io.kind() == ErrorKind::TimedOut => Self::Timeout,
+            // The system says neither of what is read.
+            Some(io) if matches!(io.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput) => {
+                Self::Protocol
+            }
             Some(io) if step.contains("connecting") => Self::Unreachable(Unreached::from(io)),
             Some(_) => Self::Gone,
             None if step.contains("authentication") || lacks_password(&error) => {

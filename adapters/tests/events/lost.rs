@@ -2,13 +2,13 @@
 
 use accord_adapters::events::envelope::EVENT_BYTES_MAX;
 use accord_adapters::source::{Condition, Source as _};
+use accord_adapters::way::{Manner, Way};
 use accord_proto::clock::{Clock as _, SystemClock};
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 
 use super::rig::{Running, event, heartbeat, wait_until};
 use super::stream::Rig;
-use super::way::Way;
 
 #[tokio::test]
 #[ignore = "needs nats-server"]
@@ -72,8 +72,8 @@ async fn what_is_lost_begins_the_watch_again() {
 #[ignore = "needs nats-server"]
 async fn what_a_broken_connection_or_another_reader_swallows_is_read_again() {
     let rig = Rig::start().await;
-    let way = Way::to(rig.server.port()).await;
-    let running = rig.source_by(&way.url(), "");
+    let way = Way::to(rig.server.port()).await.unwrap();
+    let running = rig.source_by(&format!("nats://127.0.0.1:{}", way.port()), "");
     let tell = async |last: u16| {
         let id = last.to_string();
         rig.publish(event(&id, "sim_swap", last, 0, "{}")).await;
@@ -81,7 +81,7 @@ async fn what_a_broken_connection_or_another_reader_swallows_is_read_again() {
     rig.publish(heartbeat(60)).await;
     tell(1).await;
     wait_until("the first swap", || running.swapped(1)).await;
-    way.lose();
+    way.be(Manner::Loses);
     for last in 2..12 {
         tell(last).await;
     }

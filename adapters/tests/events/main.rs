@@ -10,5 +10,4 @@ mod lost;
 mod rig;
 mod shared;
 mod stream;
-mod way;
 mod webhook;

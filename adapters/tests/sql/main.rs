@@ -9,6 +9,7 @@
 mod answers;
 mod bad;
 mod changes;
+mod cut;
 mod rig;
 mod servers;
 mod standby;
