@@ -110,6 +110,12 @@ impl RealSshd {
         self.wait()
     }
 
+    /// Its port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where the files lie that it offers.
     #[must_use]
     pub fn files(&self) -> PathBuf {

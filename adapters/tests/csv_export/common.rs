@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accord_adapters::csv_export::{CsvConfig, CsvExport, Refusal, Reload, Report};
-use accord_adapters::source::{Observations, Source};
+use accord_adapters::source::{Condition, Observations, Source};
 use accord_proto::clock::ManualClock;
 use accord_proto::msisdn::Msisdn;
 use accord_proto::observation::{Change, Observation, Observed};
@@ -119,6 +119,29 @@ impl Export {
             | Observed::Signalling(_) => Err(Reason::NotAvailable),
         }
     }
+}
+
+/// Why a file was refused, without numbers in it; and the operator is told so, and a bank what it was told
+/// before.
+pub(crate) async fn refusal(export: &Export, bytes: impl AsRef<[u8]>) -> Refusal {
+    let in_force = export.source.report().is_some();
+    let before = export.ask(1, Signal::SimSwap).await;
+    let refusal = export.take(bytes).await.unwrap_err();
+    let chain = format!("{refusal} {refusal:?}");
+    assert!(!chain.contains("7700900"), "a number in an error: {chain}");
+    let state = export.source.state();
+    let condition = match (in_force, &refusal) {
+        (true, _) => Condition::Behind,
+        // It may be taken later, as it is.
+        (false, Refusal::Future(_)) => Condition::Down,
+        (false, _) => Condition::Unusable,
+    };
+    assert_eq!(state.condition, condition, "{refusal}");
+    assert_eq!(state.why, refusal.to_string());
+    let after = export.ask(1, Signal::SimSwap).await;
+    assert_eq!(after, before, "{refusal}");
+    assert!(in_force || after == Err(Reason::SourceDown), "{refusal}");
+    refusal
 }
 
 fn open(config: &str, clock: &Arc<ManualClock>) -> CsvExport {

@@ -4,20 +4,12 @@ use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 use jiff::SignedDuration;
 
-use crate::common::{EXPORTED, Export, HEADER, PLAIN, at, file, set_written};
+use crate::common::{EXPORTED, Export, HEADER, PLAIN, at, file, refusal, set_written};
 
 const GOOD: (&str, &str, &str) = ("07700900001", "15-07-2026", "01-02-2020");
 
 fn with_complete(complete: &str) -> String {
     PLAIN.replace("by = \"final_newline\"", complete)
-}
-
-/// What `reload_once` said, without numbers in it.
-async fn refusal(export: &Export, bytes: impl AsRef<[u8]>) -> Refusal {
-    let refusal = export.take(bytes).await.unwrap_err();
-    let chain = format!("{refusal} {refusal:?}");
-    assert!(!chain.contains("7700900"), "a number in an error: {chain}");
-    refusal
 }
 
 #[tokio::test]
@@ -213,6 +205,18 @@ async fn one_unreadable_row_more_than_allowed_refuses_the_file() {
         export.change(1, Signal::SimSwap).await.is_ok(),
         "the old data stay"
     );
+}
+
+#[tokio::test]
+async fn one_row_more_than_the_limit_refuses_the_file() {
+    let export = Export::new("rows_max = 2", PLAIN);
+    for rows in [vec![GOOD; 3], vec![GOOD; 20]] {
+        let refused = refusal(&export, file(&rows)).await;
+        assert!(matches!(refused, Refusal::TooMany(2)), "{refused}");
+    }
+    assert_eq!(export.take(file(&[GOOD; 2])).await.unwrap().rows, 2);
+    let refused = refusal(&export, file(&[GOOD; 3])).await;
+    assert!(matches!(refused, Refusal::TooMany(2)), "{refused}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 mod again;
 mod begun;
+mod changing;
 mod common;
 mod content;
 mod files;

@@ -64,10 +64,7 @@ impl Stage {
     }
 
     pub(crate) async fn ask(&self, number: &str) -> Result<Observation, Reason> {
-        let msisdn = Msisdn::parse(number).unwrap();
-        let by = Instant::now() + Duration::from_secs(5);
-        let mut answer = self.source.observe(msisdn, &[Signal::SimSwap], by).await;
-        answer.signals.remove(0).1
+        ask(&self.source, number).await
     }
 
     /// The names in the spool.
@@ -79,6 +76,13 @@ impl Stage {
         names.sort();
         names
     }
+}
+
+pub(crate) async fn ask(source: &CsvExport, number: &str) -> Result<Observation, Reason> {
+    let msisdn = Msisdn::parse(number).unwrap();
+    let by = Instant::now() + Duration::from_secs(5);
+    let mut answer = source.observe(msisdn, &[Signal::SimSwap], by).await;
+    answer.signals.remove(0).1
 }
 
 pub(crate) fn export(rows: &[(&str, &str)]) -> String {

@@ -1,13 +1,17 @@
 //! Servers that refuse, vanish, stall or are others, and files that are not whole.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, io::Write as _, path::Path, sync::Arc, time::Duration};
 
 use accord_adapters::{
     csv_export::{CsvExport, Reload},
     file_drop::SftpError,
     source::{Condition, Source},
+    way::{Manner, Way},
 };
-use accord_proto::{clock::SystemClock, reason::Reason};
+use accord_proto::{
+    clock::{ManualClock, SystemClock},
+    reason::Reason,
+};
 use tempfile::TempDir;
 use tokio::{
     io::AsyncWriteExt as _,
@@ -15,7 +19,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::fetched::{Stage, config, export};
+use crate::fetched::{NOW, Stage, ask, config, export};
 
 const ONE: &str = "+447700900001";
 const FILE: &str = "subscribers-20261123.csv";
@@ -130,6 +134,109 @@ async fn a_transfer_that_breaks_off_leaves_nothing_and_begins_anew() {
     stage.put(FILE, &export(&[(ONE, "2026-11-20")]));
     assert!(matches!(stage.round().await, Ok(Reload::Taken(_))));
     assert_eq!(stage.spooled(), [FILE]);
+}
+
+/// A source that comes to the stage's server by this way, with a line more in its section.
+fn by(stage: &Stage, way: &Way, more: &str) -> Arc<CsvExport> {
+    let section = stage.sshd.section().unwrap();
+    let own = format!("port = {}\n", stage.sshd.port());
+    let port = format!("port = {}\n{more}\n", way.port());
+    let section = section.replace(&own, &port);
+    let config = config(stage.spool.path(), "by = \"final_newline\"", &section);
+    let clock = ManualClock::at(NOW.parse().unwrap());
+    Arc::new(CsvExport::open(config, clock).unwrap())
+}
+
+/// Five megabytes.
+fn large() -> String {
+    let rows = "+447700900002,2026-11-20\n".repeat(200_000);
+    format!("MSISDN,SIM\n{rows}")
+}
+
+#[tokio::test]
+#[ignore = "needs sshd"]
+async fn a_file_that_changes_in_the_middle_of_its_fetch_is_not_taken_and_the_old_one_stays() {
+    const OLD: &str = "subscribers-20261122.csv";
+    let stage = Stage::new("by = \"final_newline\"");
+    let way = Way::to(stage.sshd.port()).await.unwrap();
+    let source = by(&stage, &way, "");
+    let files = source.files().unwrap();
+    stage.put(OLD, &export(&[(ONE, "2026-11-20")]));
+    files.fetch().await.unwrap();
+    assert!(matches!(source.reload_once().await, Ok(Reload::Taken(_))));
+    let before = ask(&source, ONE).await.unwrap();
+    let open = |path: &Path| fs::File::options().append(true).open(path).unwrap();
+    let truncate = |path: &Path| open(path).set_len(100).unwrap();
+    let grow = |path: &Path| open(path).write_all(b"+447700900003,-\n").unwrap();
+    for change in [&truncate as &dyn Fn(&Path), &grow] {
+        stage.put(FILE, &large());
+        way.be(Manner::Trickles(16_384, Duration::from_millis(5)));
+        let fetching = tokio::spawn({
+            let files = Arc::clone(&files);
+            async move { files.fetch().await }
+        });
+        let partial = stage.spool.path().join(format!(".{FILE}.part"));
+        let limit = Instant::now() + Duration::from_secs(60);
+        while !partial.exists() {
+            assert!(Instant::now() < limit && !fetching.is_finished());
+            sleep(Duration::from_millis(1)).await;
+        }
+        change(&stage.sshd.files().join(FILE));
+        way.be(Manner::Carries);
+        let error = fetching.await.unwrap().unwrap_err();
+        assert!(
+            matches!(&error, SftpError::Changed(name) if name == FILE),
+            "{error}"
+        );
+        assert_eq!(stage.spooled(), [OLD]);
+        assert_eq!(source.reload_once().await.unwrap(), Reload::Unchanged);
+        let state = source.state();
+        assert_eq!(state.condition, Condition::Behind);
+        assert!(state.why.contains("changed or ended"), "{}", state.why);
+        assert_eq!(ask(&source, ONE).await.as_ref(), Ok(&before));
+    }
+    stage.put(FILE, &export(&[(ONE, "2026-11-21")]));
+    files.fetch().await.unwrap();
+    assert!(matches!(source.reload_once().await, Ok(Reload::Taken(_))));
+    assert_eq!(source.state().condition, Condition::Up);
+    assert_ne!(ask(&source, ONE).await.unwrap(), before);
+}
+
+#[tokio::test]
+#[ignore = "needs sshd"]
+async fn a_server_that_gets_slow_in_the_middle_is_given_up_with_the_round() {
+    let stage = Stage::new("by = \"final_newline\"");
+    let way = Way::to(stage.sshd.port()).await.unwrap();
+    let source = by(&stage, &way, "round_seconds_max = 3");
+    let files = source.files().unwrap();
+    stage.put(FILE, &large());
+    // Each piece that is asked for comes in time (`request_seconds_max`), and all of them do not.
+    way.be(Manner::Trickles(4_096, Duration::from_millis(10)));
+    let begun = stage.spool.path().join(format!(".{FILE}.part"));
+    let slow = tokio::spawn({
+        let files = Arc::clone(&files);
+        async move { files.fetch().await }
+    });
+    let mut was_begun = false;
+    while !slow.is_finished() {
+        was_begun |= begun.exists();
+        sleep(Duration::from_millis(1)).await;
+    }
+    let error = slow.await.unwrap().unwrap_err();
+    assert!(matches!(error, SftpError::Timeout), "{error}");
+    assert!(was_begun, "the handshake went well");
+    assert!(stage.spooled().is_empty());
+    let state = source.state();
+    assert_eq!(state.condition, Condition::Down);
+    assert!(state.why.contains("`round_seconds_max`"), "{}", state.why);
+    assert_eq!(ask(&source, ONE).await, Err(Reason::SourceDown));
+
+    way.be(Manner::Carries);
+    stage.put(FILE, &export(&[(ONE, "2026-11-20")]));
+    files.fetch().await.unwrap();
+    assert!(matches!(source.reload_once().await, Ok(Reload::Taken(_))));
+    assert_eq!(source.state().condition, Condition::Up);
+    assert!(ask(&source, ONE).await.is_ok());
 }
 
 #[tokio::test]
