@@ -3,7 +3,7 @@
 use accord_proto::msisdn::Msisdn;
 use accord_proto::observation::{Forwarding, Observation, Observed, SourceClass};
 use accord_proto::reason::Reason;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::diversion::{self, DiversionError, DiversionRules};
 use super::sh::{Domain, Question, Reference, ShError};
@@ -85,10 +85,15 @@ impl DiameterSh {
                 Domain::Ps => data.ps.as_ref(),
             }));
         }
+        // The network that heard of the phone last says where it is.
+        let age = locations.iter().filter_map(|location| location.age_minutes);
+        let age = SignedDuration::from_mins(age.min().unwrap_or(0).into());
         let roaming = self.places.roaming(locations.into_iter())?;
+        // What is older than it is vouched for ages.
+        let until = sent - age + self.vouched;
         Ok(Observation {
             what: Observed::Roaming(roaming),
-            observed_at: sent,
+            observed_at: sent.min(until),
             source: SourceClass::Network,
         })
     }

@@ -62,6 +62,10 @@ pub struct DiameterConfig {
     /// The operator's own networks, MCC and MNC. Without them and `serving` there is no `roaming`.
     #[serde(default)]
     pub home_plmns: Vec<String>,
+    /// How long after the network last heard of a phone its registration is vouched for, 1 minute to 30
+    /// days. Of an older one the bank is told as of then, so that the agreement's `age_max` decides.
+    #[serde(default = "registration_ms_default")]
+    pub registration_ms: u64,
     /// Of which data the HSS is asked to notify.
     #[serde(default)]
     pub subscribe: Vec<Reference>,
@@ -134,6 +138,10 @@ fn both_domains() -> Vec<Domain> {
 
 const fn watched_max_default() -> usize {
     1_000_000
+}
+
+const fn registration_ms_default() -> u64 {
+    86_400_000
 }
 
 const fn poll_ms_default() -> u64 {
@@ -299,6 +307,9 @@ impl DiameterConfig {
         }
         if !(6_000..=300_000).contains(&self.watchdog_ms) {
             return refuse("watchdog_ms", "lies in 6000 (RFC 3539) to 300000");
+        }
+        if !(60_000..=2_592_000_000).contains(&self.registration_ms) {
+            return refuse("registration_ms", "lies in 60000 to 2592000000");
         }
         if !(200..=600_000).contains(&self.reconnect_ms_max) {
             return refuse("reconnect_ms_max", "lies in 200 to 600000");

@@ -120,6 +120,7 @@ mod tests {
         Location {
             nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
             plmn: plmn.map(str::to_owned),
+            age_minutes: None,
         }
     }
 

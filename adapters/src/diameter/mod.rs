@@ -43,6 +43,7 @@ use accord_proto::msisdn::Msisdn;
 use accord_proto::reason::Reason;
 use accord_proto::signal::Signal;
 use futures_util::future::join_all;
+use jiff::SignedDuration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
@@ -68,6 +69,8 @@ pub struct DiameterSh {
     forwarding: Option<DiversionRules>,
     places: Places,
     domains: Vec<Domain>,
+    /// How long after a phone was heard of its registration is vouched for.
+    vouched: SignedDuration,
     signals: Vec<Signal>,
     subscribe: Vec<Reference>,
     combine: bool,
@@ -139,6 +142,9 @@ impl DiameterSh {
             forwarding: checked.forwarding,
             places: checked.places,
             domains: config.location_domains.clone(),
+            vouched: SignedDuration::from_millis(
+                i64::try_from(config.registration_ms).unwrap_or(i64::MAX),
+            ),
             signals,
             subscribe: config.subscribe.clone(),
             combine: config.combine,

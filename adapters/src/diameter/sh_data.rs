@@ -13,6 +13,8 @@ pub const IMSIS_MAX: usize = 8;
 /// An IMEI without its check digit or software version (TS 23.003 section 6.2).
 const IMEI_LEN: usize = 14;
 const EXTENSION: &str = "Extension";
+/// The oldest location that can be told (TS 29.002).
+const AGE_MINUTES_MAX: u32 = 32_767;
 
 /// Why a document can't be used. It never repeats any of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +52,9 @@ pub struct Location {
     pub nodes: Vec<String>,
     /// The visited network: MCC and MNC, three digits each.
     pub plmn: Option<String>,
+    /// Minutes since the network last heard of the phone (TS 29.002, `AgeOfLocationInformation`), where it
+    /// is said.
+    pub age_minutes: Option<u32>,
 }
 
 /// What is used of a document.
@@ -170,7 +175,16 @@ fn location(root: &Element, name: &str) -> Option<Location> {
     let by_name = || nodes.iter().find_map(|name| plmn_of_name(name));
     let said = texts(domain, "VisitedPLMNID");
     let plmn = said.first().and_then(|text| plmn(text)).or_else(by_name);
-    Some(Location { plmn, nodes })
+    // Of several, and of what can't be read, the oldest.
+    let ages = texts(domain, "AgeOfLocationInformation");
+    let ages = ages
+        .iter()
+        .map(|text| text.parse().unwrap_or(AGE_MINUTES_MAX));
+    Some(Location {
+        plmn,
+        nodes,
+        age_minutes: ages.max().map(|age: u32| age.min(AGE_MINUTES_MAX)),
+    })
 }
 
 fn repository(element: &Element) -> Repository {

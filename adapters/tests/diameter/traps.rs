@@ -6,7 +6,7 @@ use std::sync::Arc;
 use accord_adapters::conformance;
 use accord_adapters::diameter::DiameterSh;
 use accord_adapters::source::Source;
-use accord_proto::clock::ManualClock;
+use accord_proto::clock::{Clock as _, ManualClock};
 use accord_proto::observation::{
     ChangedIn, Forwarding, ForwardingCondition, ForwardingTarget, Observed, Roaming,
 };
@@ -255,6 +255,39 @@ async fn a_phone_of_one_domain_is_where_that_domain_says() {
     assert_eq!(roaming(&bench.source, 1).await, Err(Reason::NotAvailable));
     bench.fake.be(Mood::Experimental(4_100));
     assert_eq!(roaming(&bench.source, 1).await, Err(Reason::NotAvailable));
+}
+
+#[tokio::test]
+async fn where_a_phone_was_days_ago_is_told_as_of_then() {
+    let bench = Bench::start("home_plmns = [\"90170\"]\nregistration_ms = 86400000", "").await;
+    let place = |domain: &str, age: &str| {
+        format!(
+            "<{domain}LocationInformation>{age}<Extension><VisitedPLMNID>90170</VisitedPLMNID></Extension>\
+             </{domain}LocationInformation>"
+        )
+    };
+    let age =
+        |minutes: &str| format!("<AgeOfLocationInformation>{minutes}</AgeOfLocationInformation>");
+    let days = |days: i64| SignedDuration::from_hours(24 * days);
+    for (cs, ps, ago) in [
+        // Nothing is said of it, or it was within the time that is vouched for.
+        (place("CS", ""), String::new(), days(0)),
+        (place("CS", &age("1440")), String::new(), days(0)),
+        (place("CS", &age("4320")), String::new(), days(2)),
+        // The packet network heard of it since.
+        (place("CS", &age("4320")), place("PS", &age("5")), days(0)),
+        // No age is an old one.
+        (
+            place("CS", &age("soon")),
+            String::new(),
+            SignedDuration::from_mins(32_767) - days(1),
+        ),
+    ] {
+        bench.fake.know(1, &format!("{cs}{ps}"));
+        let said = support::ask(&bench.source, 1, Signal::Roaming).await;
+        let at = said.unwrap().observed_at;
+        assert_eq!(bench.clock.now().duration_since(at), ago, "{cs}{ps}");
+    }
 }
 
 const FORWARDING: &str =
