@@ -107,14 +107,12 @@ impl NumberList {
             Ok(stamps) => stamps,
             Err(error) => {
                 *read = None;
-                let passes = error.may_pass();
-                let without = if passes {
-                    Condition::Down
-                } else {
-                    Condition::Unusable
-                };
                 let known = self.book.load().is_some();
-                let condition = if known { Condition::Behind } else { without };
+                let condition = if known {
+                    Condition::Behind
+                } else {
+                    error.without_another()
+                };
                 self.state.set(condition, words(&error), self.clock.now());
                 return Err(error);
             }
@@ -132,7 +130,7 @@ impl NumberList {
             (None, Some(_)) => (Condition::Up, String::new()),
             (None, None) => (Condition::Starting, "no list has come yet".to_owned()),
             (Some(error), Some(_)) => (Condition::Behind, words(error)),
-            (Some(error), None) => (Condition::Unusable, words(error)),
+            (Some(error), None) => (error.without_another(), words(error)),
         };
         self.state.set(condition, why, now);
         if let Some(book) = book {

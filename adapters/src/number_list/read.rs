@@ -17,6 +17,7 @@ use crate::csv_export::{
     hashed::Hashed,
     number,
 };
+use crate::source::Condition;
 
 /// The most entries of the directory that are looked at.
 const ENTRIES_MAX: usize = 10_000;
@@ -94,6 +95,15 @@ impl ListError {
             | Self::Line { .. }
             | Self::Shrunk { .. }
             | Self::TooMany => false,
+        }
+    }
+
+    /// How a source is that has no other list.
+    pub(super) const fn without_another(&self) -> Condition {
+        if self.may_pass() {
+            Condition::Down
+        } else {
+            Condition::Unusable
         }
     }
 }

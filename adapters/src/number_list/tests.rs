@@ -263,6 +263,7 @@ async fn a_list_of_a_time_that_is_not_over_or_without_its_checksum_waits() {
     put(dir.path(), "mnrl-2026-11.csv", list);
     assert!(matches!(source.reload(), Err(ListError::NotWhole { .. })));
     assert_eq!(words(&said(&source, 1).await), "source_down");
+    assert_eq!(source.state().condition, Condition::Down);
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, list.as_bytes());
     let hex: String = hash
         .as_ref()

@@ -122,7 +122,7 @@ async fn a_list_that_is_written_to_while_it_is_read_is_not_believed() {
         assert!(matches!(refused, ListError::NotWhole { .. }), "{refused}");
         writing.join().unwrap();
         let state = lists.state();
-        assert_eq!(state.condition, Condition::Unusable);
+        assert_eq!(state.condition, Condition::Down);
         assert!(state.why.contains("changed while it was read"));
         assert_eq!(recycled(&lists).await, Err(Reason::SourceDown));
     }
