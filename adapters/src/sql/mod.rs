@@ -149,7 +149,8 @@ impl SqlSource {
                 let reused = lease.reused;
                 let live = lease.live().ok_or(SqlFault::Gone)?;
                 // Rights are looked at when a query runs, not when it is prepared.
-                let looked = read::look_up(live, &self.plan, &*self.clock, NO_NUMBER).await;
+                let answered = read::look_up(live, &*self.clock, NO_NUMBER).await;
+                let looked = answered.and_then(|answered| read::read(&self.plan, &answered));
                 lease.give_back();
                 match looked {
                     Err(SqlFault::Gone) if reused => {}
@@ -206,13 +207,13 @@ impl SqlSource {
                 let lease = self.pool.lease().await?;
                 let reused = lease.reused;
                 let live = lease.live().ok_or(SqlFault::Gone)?;
-                let looked = read::look_up(live, &self.plan, &*self.clock, number).await;
-                match looked {
+                let answered = read::look_up(live, &*self.clock, number).await;
+                match answered {
                     // The server was restarted since; a new connection may do.
                     Err(SqlFault::Gone) if reused => drop(lease),
-                    looked => {
+                    answered => {
                         lease.give_back();
-                        return looked;
+                        return read::read(&self.plan, &answered?);
                     }
                 }
             }

@@ -231,9 +231,10 @@ impl News {
                 && let Some(number) = source.plan.config.number.write(&msisdn)
             {
                 let (live, plan) = (&following.live, &source.plan);
-                let looking = read::look_up(live, plan, &*source.clock, &number);
-                let looked = timeout(limit, looking).await;
-                match looked.unwrap_or(Err(SqlFault::Timeout)) {
+                let looking = read::look_up(live, &*source.clock, &number);
+                let answered = timeout(limit, looking).await;
+                let answered = answered.unwrap_or(Err(SqlFault::Timeout));
+                match answered.and_then(|answered| read::read(plan, &answered)) {
                     Ok(looked) => {
                         let told = source.answer(&looked, &plan.signals);
                         for change in changes(msisdn, told) {

@@ -22,13 +22,24 @@ pub(super) struct Looked {
     pub(super) unlisted: Vec<&'static str>,
 }
 
+/// What came of one look, before it is read: others wait for the connection meanwhile.
+#[derive(Debug)]
+pub(super) struct Answered {
+    /// What the server said of itself, where nobody has the number.
+    head: Option<Row>,
+    rows: Vec<Row>,
+    /// Until when it had replayed, if it was a standby when the connection was made.
+    replayed: Option<Row>,
+    sent: Timestamp,
+    received: Timestamp,
+}
+
 /// Looks a number up. The caller bounds the time.
 pub(super) async fn look_up(
     live: &Live,
-    plan: &Plan,
     clock: &dyn Clock,
     number: &str,
-) -> Result<Looked, SqlFault> {
+) -> Result<Answered, SqlFault> {
     let sent = clock.now();
     let parameters: [&(dyn ToSql + Sync); 1] = [&number];
     let data = live.client.query(&live.lookup, &parameters);
@@ -36,7 +47,7 @@ pub(super) async fn look_up(
         // The first is sent before the second: what it claims was replayed before the data are read.
         Some(replayed) => {
             let (replayed, rows) = join(live.client.query_one(replayed, &[]), data).await;
-            (Some(replayed?.try_get::<_, Cell>(0)?), rows?)
+            (Some(replayed?), rows?)
         }
         None => (None, data.await?),
     };
@@ -45,31 +56,57 @@ pub(super) async fn look_up(
         Some(_) => None,
         None => Some(live.client.query_one(&live.no_row, &[]).await?),
     };
-    let received = clock.now();
-    let head = head.as_ref().or_else(|| rows.first());
-    let head = head.ok_or_else(|| failed("no row"))?;
-    let Cell::Instant(micros) = head.try_get(0)? else {
+    let answered = Answered {
+        head,
+        rows,
+        replayed,
+        sent,
+        received: clock.now(),
+    };
+    // It was a primary when the connection was made.
+    if answered.replayed.is_none() && answered.is_of_standby()? {
+        return Err(SqlFault::Gone);
+    }
+    Ok(answered)
+}
+
+impl Answered {
+    fn head(&self) -> Result<&Row, SqlFault> {
+        let head = self.head.as_ref().or_else(|| self.rows.first());
+        head.ok_or_else(|| failed("no row"))
+    }
+
+    fn is_of_standby(&self) -> Result<bool, SqlFault> {
+        Ok(self.head()?.try_get::<_, Cell>(1)? == Cell::Bool(true))
+    }
+}
+
+/// Reads what was answered.
+pub(super) fn read(plan: &Plan, answered: &Answered) -> Result<Looked, SqlFault> {
+    let Answered { rows, received, .. } = answered;
+    let Cell::Instant(micros) = answered.head()?.try_get(0)? else {
         return Err(failed("no time"));
     };
     let server_now = instant(micros).map_err(|_| failed("no time"))?;
-    check_clock(plan, server_now, sent, received)?;
-    let standby = head.try_get::<_, Cell>(1)? == Cell::Bool(true);
-    let vouched = match (standby, replayed) {
-        (false, _) => server_now,
-        (true, Some(Cell::Instant(micros))) => {
+    check_clock(plan, server_now, answered.sent, *received)?;
+    let replayed = answered.replayed.as_ref();
+    let replayed = replayed.map(|row| row.try_get::<_, Cell>(0)).transpose()?;
+    let standby = answered.is_of_standby()?;
+    let replayed = replayed.filter(|_| standby);
+    let vouched = match replayed {
+        None => server_now,
+        Some(Cell::Instant(micros)) => {
             instant(micros).map_err(|_| failed("a standby without a time"))?
         }
-        (true, Some(_)) => return Err(failed("the standby has replayed nothing yet")),
-        // It was a primary when the connection was made.
-        (true, None) => return Err(SqlFault::Gone),
+        Some(_) => return Err(failed("the standby has replayed nothing yet")),
     };
     let mut looked = Looked {
         // Clocks within the tolerance may differ still, and nobody vouches for the future.
-        observed_at: Ok(vouched.min(received)),
+        observed_at: Ok(vouched.min(*received)),
         periods: Vec::with_capacity(rows.len()),
         unlisted: Vec::new(),
     };
-    for row in &rows {
+    for row in rows {
         looked.take(plan, row)?;
     }
     if looked.periods.len() > ROWS_MAX {
