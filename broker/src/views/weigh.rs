@@ -10,8 +10,8 @@ use accord_proto::observation::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-/// Two swaps that lie so near are one, seen by two; and what is held of it may be so long, however short
-/// the other word: a minute more or less moves no answer that counts in hours. Attacks are told by the
+/// Two swaps that lie so near are one, seen by two; and what is held of it may be so much longer than the
+/// other word: a minute more or less moves no answer that counts in hours. Attacks are told by the
 /// minute.
 const SAME_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
@@ -134,7 +134,7 @@ impl Last {
         let newer = self.until > said.until;
         match (self.within, said.within) {
             (Some(known), Some(told)) if meet(known, told, self.near) => {
-                let precise = length(known) <= length(told).max(self.near);
+                let precise = length(known) <= length(told).saturating_add(self.near);
                 let kind = said.kind.is_none() || said.kind == self.kind;
                 // Up to a time that it does not know of, it may have been a later one.
                 precise && kind && told.before() <= self.until

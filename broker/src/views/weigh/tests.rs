@@ -82,6 +82,19 @@ fn all(cases: Vec<(Observation, Observation, Verdict)>) {
 }
 
 #[test]
+fn a_change_that_may_have_been_until_now_is_the_same_a_moment_later() {
+    use Verdict::{Neither, Stays, Yields};
+    let until = |before| swapped("11:49:00", before, before);
+    all(vec![
+        // What was answered, and what was pushed a moment before and comes later.
+        (until("11:59:01"), until("11:59:00"), Stays),
+        (until("12:00:00"), until("11:59:00"), Stays),
+        (until("12:00:01"), until("11:59:00"), Neither),
+        (until("11:59:00"), until("11:59:01"), Yields),
+    ]);
+}
+
+#[test]
 fn an_older_word_of_a_change_that_the_newer_one_does_not_know_of_leaves_neither() {
     use Verdict::Neither;
     let card = swapped("11:49:00", "11:59:00", "11:59:00");
