@@ -34,7 +34,7 @@ impl Book {
         }
         let mut rows: Vec<Row> = lists.into_iter().flat_map(|list| list.rows).collect();
         // The last disconnect comes first, and the others go.
-        rows.sort_unstable_by_key(|row| (row.number, std::cmp::Reverse((row.before, row.after))));
+        rows.sort_unstable_by_key(|row| (row.number, std::cmp::Reverse(row.after)));
         rows.dedup_by_key(|row| row.number);
         rows.shrink_to_fit();
         Some(Self { rows, since, until })

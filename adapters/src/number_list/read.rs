@@ -128,9 +128,8 @@ impl Stamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) number: u64,
-    /// Minutes since 1970: after the first, and not later than the second.
+    /// It was disconnected after this: minutes since 1970.
     pub(super) after: u32,
-    pub(super) before: u32,
 }
 
 impl Row {
@@ -266,24 +265,23 @@ pub(super) fn rows(
         }
         let parsed = number::parse(lines.cell(number_at), &plan.config.number);
         let number = parsed.map_err(|_| lines.bad("has an unreadable number"))?;
-        let (after, before) = match (&plan.date, date_at) {
+        let after = match (&plan.date, date_at) {
             (Some(format), Some(place)) => {
                 let bounds = format.bounds(lines.cell(place));
-                let (after, before) = bounds.ok_or_else(|| lines.bad("has an unreadable date"))?;
+                let (after, _) = bounds.ok_or_else(|| lines.bad("has an unreadable date"))?;
                 if after >= covered.1 || after.as_second() < 0 {
                     return Err(lines.bad("has a date before 1970, or after the list"));
                 }
-                (after, before.min(covered.1))
+                after
             }
-            (_, _) => covered,
+            (_, _) => covered.0,
         };
-        let (Some(after), Some(before)) = (minutes(after, true), minutes(before, false)) else {
-            return Err(lines.bad("has a date that is not of this age"));
-        };
+        // Down, since it was after that, too.
+        let after = u32::try_from(after.as_second().div_euclid(60));
+        let after = after.map_err(|_| lines.bad("has a date that is not of this age"))?;
         rows.push(Row {
             number: number::packed(&number),
             after,
-            before,
         });
     }
     drop(lines);
@@ -339,17 +337,6 @@ impl<R: io::Read> Lines<'_, R> {
             why,
         }
     }
-}
-
-/// Minutes since 1970, away from the middle of the interval.
-fn minutes(at: Timestamp, down: bool) -> Option<u32> {
-    let seconds = at.as_second();
-    let minute = if down {
-        seconds.div_euclid(60)
-    } else {
-        (seconds + 59).div_euclid(60)
-    };
-    u32::try_from(minute).ok()
 }
 
 /// Knows the last byte of what was read through it.
