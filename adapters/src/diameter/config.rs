@@ -15,7 +15,7 @@ use super::peers::PEERS_MAX;
 use super::sh::{Domain, Manner, PacketNode, Reference};
 use super::tls::{TlsConfig, TlsError};
 use crate::interval_journal::{FlushError, JournalError, Settings, Watching};
-use crate::osmo_hlr::ServingNetwork;
+use crate::osmo_hlr::{ServingNetwork, default_registration_ms, vouched};
 use crate::unreached::host_of;
 
 /// A DiameterIdentity is a name of the DNS.
@@ -64,7 +64,7 @@ pub struct DiameterConfig {
     pub home_plmns: Vec<String>,
     /// How long after the network last heard of a phone its registration is vouched for, 1 minute to 30
     /// days. Of an older one the bank is told as of then, so that the agreement's `age_max` decides.
-    #[serde(default = "registration_ms_default")]
+    #[serde(default = "default_registration_ms")]
     pub registration_ms: u64,
     /// Of which data the HSS is asked to notify.
     #[serde(default)]
@@ -138,10 +138,6 @@ fn both_domains() -> Vec<Domain> {
 
 const fn watched_max_default() -> usize {
     1_000_000
-}
-
-const fn registration_ms_default() -> u64 {
-    86_400_000
 }
 
 const fn poll_ms_default() -> u64 {
@@ -223,6 +219,8 @@ pub(super) struct Checked {
     pub(super) manner: Manner,
     pub(super) forwarding: Option<DiversionRules>,
     pub(super) places: Places,
+    /// How long after a phone was heard of its registration is vouched for.
+    pub(super) vouched: SignedDuration,
     pub(super) watch: Vec<Msisdn>,
     pub(super) poll_every: Duration,
     pub(super) request_timeout: Duration,
@@ -265,6 +263,7 @@ impl DiameterConfig {
         if !self.sim_swap && !self.device_swap && forwarding.is_none() && places.is_empty() {
             return refuse("sim_swap", "the section leaves nothing to answer");
         }
+        let vouched = vouched(self.registration_ms);
         let indications = forwarding
             .as_ref()
             .map(|rules| rules.service_indications.clone());
@@ -286,6 +285,7 @@ impl DiameterConfig {
             },
             forwarding,
             places,
+            vouched: vouched.or_else(|rule| refuse("registration_ms", rule))?,
             watch: self.numbers()?,
             poll_every: Duration::from_millis(self.poll_ms),
             request_timeout: Duration::from_millis(self.request_timeout_ms),
@@ -307,9 +307,6 @@ impl DiameterConfig {
         }
         if !(6_000..=300_000).contains(&self.watchdog_ms) {
             return refuse("watchdog_ms", "lies in 6000 (RFC 3539) to 300000");
-        }
-        if !(60_000..=2_592_000_000).contains(&self.registration_ms) {
-            return refuse("registration_ms", "lies in 60000 to 2592000000");
         }
         if !(200..=600_000).contains(&self.reconnect_ms_max) {
             return refuse("reconnect_ms_max", "lies in 200 to 600000");

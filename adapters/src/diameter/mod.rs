@@ -142,9 +142,7 @@ impl DiameterSh {
             forwarding: checked.forwarding,
             places: checked.places,
             domains: config.location_domains.clone(),
-            vouched: SignedDuration::from_millis(
-                i64::try_from(config.registration_ms).unwrap_or(i64::MAX),
-            ),
+            vouched: checked.vouched,
             signals,
             subscribe: config.subscribe.clone(),
             combine: config.combine,

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use super::ctrl::CtrlError;
 use super::database::DatabaseError;
-use super::serving::{Serving, ServingNetwork};
+use super::serving::{Serving, ServingNetwork, default_registration_ms, vouched};
 use crate::interval_journal::{FlushError, JournalError, Settings, Watching};
 use crate::unreached::host_of;
 
@@ -80,10 +80,6 @@ const fn default_request_timeout_ms() -> u64 {
 
 const fn default_asks_max() -> usize {
     1_024
-}
-
-const fn default_registration_ms() -> u64 {
-    86_400_000
 }
 
 /// What stops the source.
@@ -159,9 +155,8 @@ impl OsmoHlrConfig {
                 "is `host:port` of CTRL, such as `127.0.0.1:4259`",
             );
         }
-        if !(60_000..=2_592_000_000).contains(&self.registration_ms) {
-            return refuse("registration_ms", "lies in 60000 to 2592000000");
-        }
+        let vouched = vouched(self.registration_ms);
+        let vouched = vouched.map_err(|rule| broken(("registration_ms", rule.to_owned())))?;
         let bad_line = |(place, rule)| OsmoHlrError::Config {
             key: "serving",
             rule: format!("line {place}: {rule}"),
@@ -173,7 +168,7 @@ impl OsmoHlrConfig {
             file: self.sqlite_file.as_ref().map(|path| CheckedFile {
                 path: path.clone(),
                 journal: self.journal(self.journal_dir.join(DEVICE_DIR)),
-                vouched: millis(self.registration_ms),
+                vouched,
             }),
             poll_every: Duration::from_millis(self.poll_ms),
             request_timeout: Duration::from_millis(self.request_timeout_ms),

@@ -51,8 +51,8 @@ pub use self::database::DatabaseError;
 use self::device::Device;
 use self::info::Looked;
 pub use self::poll::Sweep;
-pub(crate) use self::serving::Serving;
 pub use self::serving::ServingNetwork;
+pub(crate) use self::serving::{Serving, default_registration_ms, vouched};
 use crate::interval_journal::Track;
 use crate::source::{
     ChangesIn, ChangesOut, Condition, Observations, Source, SourceChange, SourceFuture,

@@ -5,6 +5,7 @@
 //! in it is not guessed.
 
 use accord_proto::{observation::Roaming, reason::Reason};
+use jiff::SignedDuration;
 
 use super::info::Info;
 
@@ -20,6 +21,22 @@ pub struct ServingNetwork {
     pub home: bool,
     /// Mobile country code of a visited network (ITU-T E.212).
     pub mcc: Option<u16>,
+}
+
+/// `registration_ms` where the configuration says nothing of it: a day.
+pub(crate) const fn default_registration_ms() -> u64 {
+    86_400_000
+}
+
+/// How long after a phone was heard of its registration is vouched for.
+///
+/// # Errors
+/// The rule of `registration_ms`.
+pub(crate) fn vouched(registration_ms: u64) -> Result<SignedDuration, &'static str> {
+    let length = i64::try_from(registration_ms).ok();
+    let length = length.filter(|length| (60_000..=2_592_000_000).contains(length));
+    let length = length.map(SignedDuration::from_millis);
+    length.ok_or("lies in 60000 to 2592000000")
 }
 
 /// The table, with the longest prefix first.
