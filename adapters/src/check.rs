@@ -17,9 +17,10 @@ use accord_adapters::{
 };
 use accord_proto::{
     clock::{Clock, SystemClock},
+    digest::sha256,
+    hex,
     msisdn::{Msisdn, MsisdnError},
 };
-use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::future::join_all;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -233,17 +234,12 @@ fn report(
         path: path.to_owned(),
         error,
     })?;
-    let hash = digest(&SHA256, &bytes);
     Ok(Report {
         program: concat!("accord-adapter ", env!("CARGO_PKG_VERSION")),
         at: clock.now(),
         operator: config.operator.as_str().to_owned(),
         instance: config.instance.clone(),
-        config_sha256: hash
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        config_sha256: hex::encode(&sha256(&[&bytes])),
         numbers,
         rounds: plan.rounds,
         deadline_ms: u64::try_from(plan.time.as_millis()).unwrap_or(u64::MAX),

@@ -19,7 +19,7 @@ use accord_adapters::{
     sources::{self, Background, OpenError, SourceError},
     status::Status,
 };
-use accord_proto::clock::SystemClock;
+use accord_proto::{clock::SystemClock, hex};
 use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
@@ -196,7 +196,6 @@ impl Drop for Beside {
 pub(crate) fn verify_journal(path: &Path) -> Result<(), Failure> {
     let config = AdapterConfig::load(path)?;
     let verified = journal::verify(&config.journal.dir, &config.checkpoint_verifier()?)?;
-    let head = verified.head.hash.iter().map(|byte| format!("{byte:02x}"));
     writeln!(
         io::stdout(),
         "records {} to {}, signed up to {}, torn bytes {}, head {}\nok",
@@ -204,7 +203,7 @@ pub(crate) fn verify_journal(path: &Path) -> Result<(), Failure> {
         verified.head.size,
         verified.signed,
         verified.torn_bytes,
-        head.collect::<String>(),
+        hex::encode(&verified.head.hash),
     )?;
     Ok(())
 }

@@ -2,6 +2,8 @@ use std::{fs, path::Path};
 
 use accord_proto::{
     clock::ManualClock,
+    digest::sha256,
+    hex,
     observation::{Change, ChangedIn, Observation, Observed, SourceClass},
 };
 use jiff::Timestamp;
@@ -264,12 +266,7 @@ async fn a_list_of_a_time_that_is_not_over_or_without_its_checksum_waits() {
     assert!(matches!(source.reload(), Err(ListError::NotWhole { .. })));
     assert_eq!(words(&said(&source, 1).await), "source_down");
     assert_eq!(source.state().condition, Condition::Down);
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, list.as_bytes());
-    let hex: String = hash
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex = hex::encode(&sha256(&[list.as_bytes()]));
     let sums = dir.path().join("mnrl-2026-11.csv.sha256");
     fs::write(&sums, format!("{}  mnrl-2026-11.csv\n", "0".repeat(64))).unwrap();
     assert!(matches!(source.reload(), Err(ListError::NotWhole { .. })));

@@ -13,8 +13,7 @@ use std::{
     time::Duration,
 };
 
-use accord_proto::v1;
-use aws_lc_rs::digest::{SHA256, digest};
+use accord_proto::{digest::sha256, hex, v1};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -209,9 +208,8 @@ impl Cursor {
 
 /// The file of a broker. Its address may hold anything, so the name is a digest of it.
 fn path(dir: &Path, broker: &str) -> PathBuf {
-    let hash = digest(&SHA256, broker.as_bytes());
-    let name = hash.as_ref().iter().take(8);
-    let name: String = name.map(|byte| format!("{byte:02x}")).collect();
+    let hash = sha256(&[broker.as_bytes()]);
+    let name = hex::encode(hash.get(..8).unwrap_or_default());
     dir.join(format!("told-{name}.json"))
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use accord_proto::hex;
 use jiff::Timestamp;
 
 use super::Status;
@@ -20,11 +21,7 @@ pub(super) fn html(status: &Status, now: Timestamp) -> String {
     let mut page = HEAD.to_owned();
     let runtime = &status.runtime;
     let head = runtime.journal_head();
-    let hash = head
-        .hash
-        .iter()
-        .take(8)
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let hash = hex::encode(head.hash.get(..8).unwrap_or_default());
     let restrictions = runtime.restrictions();
     // Writing into a string does not fail; neither below.
     writeln!(
